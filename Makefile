@@ -1,0 +1,43 @@
+# Everything starts here: `make demo` and `make test` make their own virtual environment first.
+#   make demo        train a pair on the smallest family where exploring pays, and show it
+#   make test        lint, types, quick tests
+#   make lint        lint and types only
+#   make install     only the virtual environment, in .venv
+#   make clean       remove the virtual environment and caches (never runs/)
+# Another Python: make PYTHON=/path/to/python3.12 test
+
+# The first of these that is recent enough; plain python3 when none is, so that the message below names its version.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# torch goes in first and alone: asked for together with the rest, pip may look at other versions of it, gigabytes each.
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: demo test lint install clean help
+
+help:
+	@sed -n '2,6s/^# *//p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("This project needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Install a newer one, or name it: make PYTHON=/path/to/python3.11 ..." % v[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo 'Could not make $(VENV): on Debian and Ubuntu install the package python3-venv first.' >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet '$(TORCH)'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/dream demo
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,36 @@
+"""Meta-reinforcement learning that explores on purpose.
+
+`import dream` registers the problem families with gymnasium (`gymnasium.make("dream/Bus-v0")`) and loads nothing heavy:
+the names below are looked up when they are first used, because torch takes a second to import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import dream.envs as envs  # for its registrations
+
+if TYPE_CHECKING:
+    from dream.config import TrainConfig
+    from dream.errors import UserError
+    from dream.eval.evaluate import evaluate_run
+    from dream.training import train
+
+_WHERE = {
+    "TrainConfig": "dream.config",
+    "UserError": "dream.errors",
+    "evaluate_run": "dream.eval.evaluate",
+    "train": "dream.training",
+}
+
+__version__ = "0.1.0"
+__all__ = ["TrainConfig", "UserError", "__version__", "envs", "evaluate_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'dream' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
