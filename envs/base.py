@@ -1,0 +1,326 @@
+"""The one interface of every problem family: `MetaEnv`, B problems side by side, and `ProblemSet`, its fixed splits.
+
+No torch here: numpy batches and gymnasium spaces only. What every family has in common (checking what it is given,
+freezing finished members, the time limit, the two phases) is written once, in `MetaEnv.reset` and `MetaEnv.step`; a
+family adds `_begin` and `_advance`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+Phase = Literal["explore", "execute"]
+PHASES: tuple[Phase, ...] = ("explore", "execute")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """The problems of a family and their fixed splits.
+
+    Attributes:
+        family: name of the family, e.g. "bus".
+        parameters: what the family was built with (grid size, split name, ...); part of the hash.
+        num_problems: ids run from 0 to num_problems - 1.
+        splits: "train", "validation" and "test", each a sorted (n,) int64 array of ids.
+        factors: number of values of each factor a problem is made of, length F (a kitchen: what is in each drawer).
+        factor_table: (num_problems, F) int64, the factors of every problem.
+    """
+
+    family: str
+    parameters: Mapping[str, Any]
+    num_problems: int
+    splits: Mapping[str, NDArray[np.int64]]
+    factors: tuple[int, ...]
+    factor_table: NDArray[np.int64] = field(repr=False)
+
+    def ids(self, split: str) -> NDArray[np.int64]:
+        """Ids of a split, (n,) int64. Raises ValueError for a split that does not exist."""
+        if split not in self.splits:
+            raise ValueError(f"unknown split {split!r}: choose one of {', '.join(self.splits)}")
+        return self.splits[split]
+
+    def sample(self, split: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """n ids of a split, balanced: every id floor(n / size) times and the rest without replacement, shuffled."""
+        ids = self.ids(split)
+        whole = np.repeat(ids, n // len(ids))
+        rest = rng.choice(ids, size=n - len(whole), replace=False)
+        return rng.permutation(np.concatenate([whole, rest]))
+
+    def features(self, problem_id: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Factors of the given problems, (N,) -> (N, F) int64."""
+        return self.factor_table[np.asarray(problem_id, dtype=np.int64)]
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of family, parameters, splits and factors: same hash, same problems."""
+        digest = hashlib.sha256()
+        digest.update(
+            json.dumps(
+                [self.family, dict(self.parameters), self.num_problems, list(self.factors)], sort_keys=True, default=str
+            ).encode()
+        )
+        for name in SPLITS:
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.splits[name], dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(self.factor_table, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+
+def integer_space(sizes: Sequence[int]) -> gym.spaces.MultiDiscrete:
+    """Space of integer observations (D,) int16, component d from 0 up to sizes[d] - 1."""
+    return gym.spaces.MultiDiscrete(np.array(sizes), dtype=np.int16)  # type: ignore[arg-type]
+
+
+def shuffled_ids(n: int, salt: int = 0) -> NDArray[np.int64]:
+    """0 .. n - 1 in a fixed order that depends on `salt` alone (a SplitMix64 hash, the same on every machine), (n,)."""
+    with np.errstate(over="ignore"):
+        z = (np.arange(n, dtype=np.uint64) + np.uint64(salt) * np.uint64(1 << 32)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
+
+
+class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
+    """B problems of one family, stepped in lockstep. Autoreset is disabled: a finished member freezes until `reset`.
+
+    `reset(seed=None, options={"problem_id": (B,) ints, "phase": "explore" | "execute", "instruction": (B, I) ints})`
+        starts one episode in every member. Without "problem_id" each member gets a problem of the training split. A
+        reset never changes a problem that was named. "phase" defaults to "execute". Without "instruction" (or with
+        None) one is drawn from the problem's own distribution. The exploration phase has no instruction (zeros) and
+        pays no reward.
+        Returns (obs (B, ...), info) with info["problem_id"] (B,) int64 and info["instruction"] (B, I) int64.
+    `step(actions (B,))` returns (obs, reward (B,) float32, terminated (B,) bool, truncated (B,) bool, info) with
+        info["active"] (B,) bool: the member made a real transition in this step. A frozen member repeats its
+        last observation with reward 0, active False and its flags as they were.
+
+    Observations: integers (B, D) (MultiDiscrete, int16) or images (B, H, W, 3) (Box, uint8).
+    Randomness comes only from `self.np_random`, seeded by reset(seed=...).
+
+    A family calls `super().__init__` and implements `_begin`, `_advance` and `sample_instruction`.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.DISABLED,
+    }
+    summary: ClassVar[str] = ""
+    """One line for a list of the families."""
+
+    family: str
+    problems: ProblemSet
+    horizon: int
+    """Steps of an episode before it is truncated."""
+    single_action_space: gym.spaces.Discrete
+    instruction_space: gym.spaces.MultiDiscrete
+    """Space of one instruction, (I,) ints."""
+    action_names: tuple[str, ...]
+    end_action: int | None
+    """The action that ends the episode at once, where the family has one."""
+
+    phase: Phase
+    """Phase of the current episode, the same for all members."""
+    problem_id: NDArray[np.int64]
+    """(B,) problems of the current episode."""
+    instruction: NDArray[np.int64]
+    """(B, I) instructions of the current episode, zeros while exploring."""
+    elapsed: int
+    """Steps made since the last reset."""
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        problems: ProblemSet,
+        horizon: int,
+        observation_space: gym.spaces.MultiDiscrete | gym.spaces.Box,
+        instruction_space: gym.spaces.MultiDiscrete,
+        action_names: Sequence[str],
+        end_action: int | None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Spaces are those of one member. Raises ValueError for num_envs < 1, horizon < 1 or an unknown render mode."""
+        if num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs}: give at least 1")
+        if horizon < 1:
+            raise ValueError(f"horizon is {horizon}: give at least 1")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode is {render_mode!r}: the only mode is 'rgb_array'")
+        self.num_envs = num_envs
+        self.family = problems.family
+        self.problems = problems
+        self.horizon = horizon
+        self.render_mode = render_mode
+        self.action_names = tuple(action_names)
+        self.end_action = end_action
+        self.instruction_space = instruction_space
+        self.single_observation_space = observation_space
+        self.single_action_space = gym.spaces.Discrete(len(self.action_names))
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.phase = "execute"
+        self.problem_id = np.zeros(num_envs, np.int64)
+        self.instruction = np.zeros((num_envs, *instruction_space.shape), np.int64)
+        self.elapsed = -1  # not reset yet
+
+    # What a family implements
+
+    @abstractmethod
+    def _begin(self) -> NDArray[Any]:
+        """Put every member at the start of an episode of `problem_id`, `phase`, `instruction`: first obs (B, ...)."""
+
+    @abstractmethod
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        """Move every member one step on: a new array of obs (B, ...), reward (B,) float32, terminated (B,) bool.
+
+        `elapsed` already counts this step. Frozen members may be moved too: what comes back for them is ignored. So is
+        the reward while exploring. `end_action` is handled by `step` (though a price of ending is the family's).
+        """
+
+    @abstractmethod
+    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """One instruction for each problem, (N,) -> (N, I) int64, from the problem's own distribution."""
+
+    def check_instruction(self, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
+        """Raise ValueError if a problem (N,) never gives this instruction (N, I), which is known to fit the space."""
+
+    # What every family shares
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Start an episode in every member; see the class. Raises ValueError for options that make no sense."""
+        super().reset(seed=seed)
+        options = dict(options or {})
+        problem_id, phase = options.pop("problem_id", None), options.pop("phase", "execute")
+        instruction = options.pop("instruction", None)
+        if options:
+            raise ValueError(
+                f"unknown reset option {next(iter(options))!r}: {self.family} takes problem_id, phase and instruction"
+            )
+        if phase not in PHASES:
+            raise ValueError(f"phase is {phase!r}: choose 'explore' or 'execute'")
+        if problem_id is None:
+            ids = self.problems.ids("train")
+            problem_id = ids[self.np_random.integers(len(ids), size=self.num_envs)]
+        ids = self._checked_problems(problem_id)
+        if phase == "explore":
+            if instruction is not None and np.any(instruction):
+                raise ValueError("an exploration episode has no instruction: leave it out or give zeros")
+            goal = np.zeros((self.num_envs, *self.instruction_space.shape), np.int64)
+        elif instruction is None:
+            goal = self.sample_instruction(ids, self.np_random)
+        else:
+            goal = self._checked_instructions(ids, instruction)
+        self.problem_id, self.phase, self.instruction = ids, phase, goal
+        self.elapsed = 0
+        self._terminated = np.zeros(self.num_envs, np.bool_)
+        self._truncated = np.zeros(self.num_envs, np.bool_)
+        self._active = np.ones(self.num_envs, np.bool_)
+        self._all_active = True
+        self.last_reward = np.zeros(self.num_envs, np.float32)
+        self.last_obs = self._begin()
+        return self.last_obs.copy(), {"problem_id": ids.copy(), "instruction": goal.copy()}
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One step of every unfinished member; see the class. Raises ValueError for actions (B,) that do not fit."""
+        actions = self._checked_actions(actions)
+        active = self._active
+        if self._all_active or active.any():
+            self.elapsed += 1
+            obs, reward, terminated = self._advance(actions)
+            if self.end_action is not None:
+                terminated = terminated | (actions == self.end_action)
+            if self.phase == "explore":
+                reward = np.zeros(self.num_envs, np.float32)
+            if not self._all_active:
+                obs = np.where(active.reshape(-1, *[1] * (obs.ndim - 1)), obs, self.last_obs)
+                reward = np.where(active, reward, np.float32(0))
+                terminated = np.where(active, terminated, self._terminated)
+            if self.elapsed == self.horizon:
+                self._truncated = ~terminated
+                self._active = np.zeros(self.num_envs, np.bool_)
+            else:
+                self._active = ~terminated
+            self._all_active = bool(self._active.all())
+            self.last_obs, self.last_reward, self._terminated = obs, reward, terminated
+        else:
+            self.last_reward = np.zeros(self.num_envs, np.float32)
+        return (
+            self.last_obs.copy(),
+            self.last_reward.copy(),
+            self._terminated.copy(),
+            self._truncated.copy(),
+            {"active": active},
+        )
+
+    def _checked_problems(self, problem_id: Any) -> NDArray[np.int64]:
+        ids = np.asarray(problem_id)
+        if ids.shape != (self.num_envs,) or ids.dtype.kind not in "iu":
+            raise ValueError(
+                f"problem_id is {ids.dtype} of shape {ids.shape}: give {self.num_envs} integers, one for each member"
+            )
+        bad = (ids < 0) | (ids >= self.problems.num_problems)
+        if bad.any():
+            raise ValueError(
+                f"problem_id {ids[bad][0]} does not exist: {self.family} has ids 0 to {self.problems.num_problems - 1}"
+            )
+        return ids.astype(np.int64)
+
+    def _checked_instructions(self, ids: NDArray[np.int64], instruction: Any) -> NDArray[np.int64]:
+        given = np.asarray(instruction)
+        expected = (self.num_envs, *self.instruction_space.shape)
+        if given.shape != expected or given.dtype.kind not in "iu":
+            raise ValueError(f"instruction is {given.dtype} of shape {given.shape}: give integers of shape {expected}")
+        bad = ((given < 0) | (given >= self.instruction_space.nvec)).any(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"instruction {given[bad][0].tolist()} does not exist: {self.family} takes values from 0 up to, not "
+                f"including, {self.instruction_space.nvec.tolist()}"
+            )
+        given = given.astype(np.int64)
+        self.check_instruction(ids, given)
+        return given
+
+    def _checked_actions(self, actions: Any) -> NDArray[np.int64]:
+        if self.elapsed < 0:
+            raise RuntimeError("step was called before reset: call reset first")
+        given = np.asarray(actions)
+        if given.shape != (self.num_envs,) or given.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions are {given.dtype} of shape {given.shape}: give {self.num_envs} integers, one for each member"
+            )
+        given = given.astype(np.int64, copy=False)
+        count = len(self.action_names)
+        if given.view(np.uint64).max() >= count:  # negative ones wrap to huge ones
+            bad = given[(given < 0) | (given >= count)][0]
+            raise ValueError(f"action {bad} does not exist: {self.family} has actions 0 to {count - 1}")
+        return given
+
+    # Bounds and pictures: where a family can
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Undiscounted return of the best execution by a player who knows the problem, (N,), (N, I) -> (N,)."""
+        raise NotImplementedError(f"family {self.family!r} has no exact optimal return")
+
+    def no_exploration_return(self, split: str = "test") -> float:
+        """Mean undiscounted return of the best executor that never explored: it knows only the split's distribution."""
+        raise NotImplementedError(f"family {self.family!r} has no exact no-exploration return")
+
+    def render_members(self, members: Sequence[int] | None = None) -> list[NDArray[np.uint8]]:
+        """One (H, W, 3) uint8 picture for a person per member (all by default)."""
+        raise NotImplementedError(f"family {self.family!r} has no pictures")

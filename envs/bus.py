@@ -1,0 +1,198 @@
+"""Distracting bus and map: ride the right bus to a corner. Which stop leads where is what has to be found out."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs import grid
+from dream.envs.base import MetaEnv, ProblemSet, integer_space
+from dream.envs.grid import Cell
+
+
+def _permutations(n: int) -> NDArray[np.int64]:
+    return np.array(list(permutations(range(n))), np.int64)
+
+
+class BusNetwork(MetaEnv):
+    """A grid with bus lines: what `Bus` and `Map` share.
+
+    The agent starts in the middle; the stops around it lead to the edges, in an order that differs by problem. Riding
+    at either end of a line takes you to the other end. In execution every step costs 0.1, reaching the instructed
+    corner pays 1 (instead) and ends the episode; ending early costs 0.1 more for every step not used.
+    """
+
+    stops: tuple[Cell, ...]
+    """Inner ends of the lines, the useful ones first."""
+    destinations: NDArray[np.int64]
+    """(problems, lines, 2) cell (x, y) to which each inner stop leads."""
+    corners: tuple[Cell, ...]
+    start: Cell
+
+    def __init__(
+        self,
+        num_envs: int,
+        family: str,
+        grid_size: int,
+        horizon: int | None,
+        num_problems: int,
+        extra_nvec: list[int],
+        train: NDArray[np.int64],
+        test: NDArray[np.int64],
+        render_mode: str | None,
+    ) -> None:
+        if grid_size < 5 or grid_size % 2 == 0:
+            raise ValueError(f"grid_size is {grid_size}: {family} takes an odd number of at least 5")
+        if horizon is None:
+            horizon = 5 * (grid_size - 1) // 2
+        problems = ProblemSet(
+            family=family,
+            parameters={"grid_size": grid_size, "horizon": horizon},
+            num_problems=num_problems,
+            splits={"train": train, "validation": train, "test": test},
+            factors=(num_problems,),
+            factor_table=np.arange(num_problems)[:, None],
+        )
+        super().__init__(
+            num_envs,
+            problems=problems,
+            horizon=horizon,
+            observation_space=integer_space([grid_size, grid_size, 4, *extra_nvec]),
+            instruction_space=gym.spaces.MultiDiscrete([grid_size, grid_size]),
+            action_names=grid.ACTION_NAMES,
+            end_action=grid.END,
+            render_mode=render_mode,
+        )
+        n, last, c = grid_size, grid_size - 1, grid_size // 2
+        self.grid_size = n
+        self.start = (c, c)
+        self.corners = ((0, 0), (last, last), (0, last), (last, 0))
+        self._cells = n * n
+        self._start = grid.cell_index(self.start, n)
+        self._move = grid.move_table(n).reshape(-1)
+        self._ride = self._ride_table().reshape(-1)
+        self._static_obs = np.zeros((self._cells, 3 + len(extra_nvec)), np.int16)
+        self._static_obs[:, :2] = grid.coordinates(n)
+        self._static_obs[self._ride.reshape(num_problems, -1)[0] != np.arange(self._cells), 2] = grid.BUS_STOP
+
+    def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
+        """Groups of lines: inner stops, outer stops, and (problems, lines) which outer stop each inner one leads to."""
+        raise NotImplementedError
+
+    def _useful(self) -> tuple[list[Cell], list[Cell]]:
+        c, last = self.grid_size // 2, self.grid_size - 1
+        stops = [(c, c + 1), (c + 1, c), (c - 1, c), (c, c - 1)]
+        return stops, [(0, 1), (0, last - 1), (last, 1), (last, last - 1)]
+
+    def _ride_table(self) -> NDArray[np.int64]:
+        """(problems, cells): where a ride takes you. Sets `stops` and `destinations` on the way."""
+        n, count = self.grid_size, self.problems.num_problems
+        table = np.tile(np.arange(self._cells), (count, 1))
+        rows = np.arange(count)
+        stops: list[Cell] = []
+        ends = []
+        for inner, outer, order in self._lines():
+            inner_cells = np.array([grid.cell_index(cell, n) for cell in inner])
+            outer_cells = np.array([grid.cell_index(cell, n) for cell in outer])
+            for line in range(len(inner)):
+                there = outer_cells[order[:, line]]
+                table[rows, inner_cells[line]] = there
+                table[rows, there] = inner_cells[line]
+            stops += inner
+            ends.append(np.array(outer)[order])
+        self.stops, self.destinations = tuple(stops), np.concatenate(ends, axis=1)
+        return table
+
+    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A corner (x, y) for each problem, uniformly, (N,) -> (N, 2)."""
+        return np.array(self.corners, np.int64)[rng.integers(len(self.corners), size=len(problem_id))]
+
+    def check_instruction(self, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
+        """Raise ValueError for an instruction (N, 2) that is no corner."""
+        bad = ~np.isin(instruction, (0, self.grid_size - 1)).all(axis=1)
+        if bad.any():
+            raise ValueError(f"instruction {instruction[bad][0].tolist()} is no corner: choose one of {self.corners}")
+
+    def _begin(self) -> NDArray[Any]:
+        self._cell = np.full(self.num_envs, self._start)
+        self._ride_row = self.problem_id * self._cells
+        self._goal = self.instruction[:, 0] * self.grid_size + self.instruction[:, 1]
+        return self._observe()
+
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        moved = self._move.take(actions * self._cells + self._cell)
+        self._cell = np.where(actions == grid.RIDE, self._ride.take(self._ride_row + self._cell), moved)
+        if self.phase == "explore":
+            nothing = np.zeros(self.num_envs, np.float32)
+            return self._observe(), nothing, nothing.astype(np.bool_)
+        arrived = self._cell == self._goal
+        reward = grid.price_of_step(actions, self.horizon - self.elapsed)
+        reward[arrived] = 1.0
+        return self._observe(), reward, arrived
+
+    def _observe(self) -> NDArray[np.int16]:
+        return self._static_obs.take(self._cell, axis=0)
+
+
+class Bus(BusNetwork):
+    """Distracting bus: four useful and four useless lines, 24 x 24 = 576 problems; obs (x, y, status).
+
+    Train: every 11th id (53); validation: the same problems, since checkpoints are chosen on fresh episodes of
+    training problems; test: the other 523. Defaults are the paper's rules.
+
+    Args:
+        num_envs: members.
+        grid_size: odd, at least 5. Stops stay around the middle, destinations on the edges, corners in the corners.
+        horizon: steps; by default 2.5 times the walk to a corner (20 on the 9 x 9 grid).
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: a grid size or horizon that makes no sense.
+    """
+
+    summary = "ride the right one of four buses to a corner, ignore four useless ones (576 problems)"
+
+    def __init__(
+        self, num_envs: int, grid_size: int = 9, horizon: int | None = None, render_mode: str | None = None
+    ) -> None:
+        ids = np.arange(576)
+        train = ids % 11 == 0
+        super().__init__(num_envs, "bus", grid_size, horizon, 576, [], ids[train], ids[~train], render_mode)
+
+    def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
+        c, last = self.grid_size // 2, self.grid_size - 1
+        useless = [(c + 1, c + 1), (c - 1, c - 1), (c - 1, c + 1), (c + 1, c - 1)]
+        edges = [(0, c), (c, 0), (last, c), (c, last)]
+        orders, ids = _permutations(4), np.arange(576)
+        return [(*self._useful(), orders[ids % 24]), (useless, edges, orders[ids // 24])]
+
+
+class Map(BusNetwork):
+    """Bus with a map: four lines, 24 problems; obs (x, y, status, map), map = problem_id + 1 at the sign, else 0.
+
+    The sign stands at (7, 3) on the 9 x 9 grid and can be read in both phases. All splits hold all 24 problems, as in
+    the paper. Arguments and errors as for `Bus`.
+    """
+
+    summary = "read the map, then ride the right one of four buses to a corner (24 problems)"
+    sign: Cell
+
+    def __init__(
+        self, num_envs: int, grid_size: int = 9, horizon: int | None = None, render_mode: str | None = None
+    ) -> None:
+        ids = np.arange(24)
+        super().__init__(num_envs, "map", grid_size, horizon, 24, [25], ids, ids, render_mode)
+        self.sign = (grid_size - 2, grid_size // 2 - 1)
+        self._sign = grid.cell_index(self.sign, grid_size)
+
+    def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
+        return [(*self._useful(), _permutations(4))]
+
+    def _observe(self) -> NDArray[np.int16]:
+        obs = super()._observe()
+        obs[:, 3] = (self._cell == self._sign) * (self.problem_id + 1)
+        return obs

@@ -1,0 +1,71 @@
+"""Signpost: one bit to find out. A toy on which a method that works learns within seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.base import MetaEnv, ProblemSet, integer_space
+
+LEFT, RIGHT, PRESS_A, PRESS_B, END = range(5)
+
+
+class Signpost(MetaEnv):
+    """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 2.
+
+    sign is problem_id + 1 when standing at x = 4 in the exploration phase, else 0. In execution the right button (A for
+    problem 0, B for problem 1) pays 1, the other one -1, and both end the episode; steps are free. Optimal return 1,
+    without exploring 0. Both problems are in every split; the instruction is always 0.
+
+    Args:
+        num_envs: members.
+        render_mode: None or "rgb_array".
+    """
+
+    summary = "read one bit off a sign, then press the right one of two buttons (2 problems, for tests)"
+    length = 5
+
+    def __init__(self, num_envs: int, render_mode: str | None = None) -> None:
+        ids = np.arange(2)
+        super().__init__(
+            num_envs,
+            problems=ProblemSet("signpost", {}, 2, {"train": ids, "validation": ids, "test": ids}, (2,), ids[:, None]),
+            horizon=6,
+            observation_space=integer_space([self.length, 3]),
+            instruction_space=gym.spaces.MultiDiscrete([1]),
+            action_names=("left", "right", "press A", "press B", "end-episode"),
+            end_action=END,
+            render_mode=render_mode,
+        )
+
+    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Always 0, (N,) -> (N, 1)."""
+        return np.zeros((len(problem_id), 1), np.int64)
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """1: press the right button at once, (N,), (N, 1) -> (N,)."""
+        return np.ones(len(problem_id))
+
+    def no_exploration_return(self, split: str = "test") -> float:
+        """0: press nothing, or either button."""
+        self.problems.ids(split)
+        return 0.0
+
+    def _begin(self) -> NDArray[Any]:
+        self._x = np.full(self.num_envs, self.length // 2)
+        return self._observe()
+
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        step = (actions == RIGHT).astype(np.int64) - (actions == LEFT)
+        self._x = np.clip(self._x + step, 0, self.length - 1)
+        pressed = (actions == PRESS_A) | (actions == PRESS_B)
+        right = actions - PRESS_A == self.problem_id
+        reward = np.where(pressed, np.where(right, np.float32(1), np.float32(-1)), np.float32(0))
+        return self._observe(), reward, pressed & (self.phase == "execute")
+
+    def _observe(self) -> NDArray[np.int16]:
+        readable = (self._x == self.length - 1) & (self.phase == "explore")
+        return np.stack([self._x, readable * (self.problem_id + 1)], axis=1).astype(np.int16)
