@@ -46,9 +46,11 @@ class ProblemSet:
     factor_table: NDArray[np.int64] = field(repr=False)
 
     def ids(self, split: str) -> NDArray[np.int64]:
-        """Ids of a split, (n,) int64. Raises ValueError for a split that does not exist."""
+        """Ids of a split, or of "all" problems, (n,) int64. Raises ValueError for a split that does not exist."""
+        if split == "all":
+            return np.arange(self.num_problems)
         if split not in self.splits:
-            raise ValueError(f"unknown split {split!r}: choose one of {', '.join(self.splits)}")
+            raise ValueError(f"unknown split {split!r}: choose one of {', '.join(self.splits)} or all")
         return self.splits[split]
 
     def sample(self, split: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -215,7 +217,7 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         if problem_id is None:
             ids = self.problems.ids("train")
             problem_id = ids[self.np_random.integers(len(ids), size=self.num_envs)]
-        ids = self._checked_problems(problem_id)
+        ids = self._checked_problems(problem_id, self.num_envs)
         if phase == "explore":
             if instruction is not None and np.any(instruction):
                 raise ValueError("an exploration episode has no instruction: leave it out or give zeros")
@@ -268,12 +270,12 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             {"active": active},
         )
 
-    def _checked_problems(self, problem_id: Any) -> NDArray[np.int64]:
+    def _checked_problems(self, problem_id: Any, n: int | None = None) -> NDArray[np.int64]:
+        """The ids as (n,) int64, or a ValueError; any number of them without n."""
         ids = np.asarray(problem_id)
-        if ids.shape != (self.num_envs,) or ids.dtype.kind not in "iu":
-            raise ValueError(
-                f"problem_id is {ids.dtype} of shape {ids.shape}: give {self.num_envs} integers, one for each member"
-            )
+        if ids.ndim != 1 or (n is not None and len(ids) != n) or ids.dtype.kind not in "iu":
+            many = "a list of integers" if n is None else f"{n} integers, one for each member"
+            raise ValueError(f"problem_id is {ids.dtype} of shape {ids.shape}: give {many}")
         bad = (ids < 0) | (ids >= self.problems.num_problems)
         if bad.any():
             raise ValueError(
@@ -282,8 +284,9 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         return ids.astype(np.int64)
 
     def _checked_instructions(self, ids: NDArray[np.int64], instruction: Any) -> NDArray[np.int64]:
+        """The instructions of these problems (N,) as (N, I) int64, or a ValueError."""
         given = np.asarray(instruction)
-        expected = (self.num_envs, *self.instruction_space.shape)
+        expected = (len(ids), *self.instruction_space.shape)
         if given.shape != expected or given.dtype.kind not in "iu":
             raise ValueError(f"instruction is {given.dtype} of shape {given.shape}: give integers of shape {expected}")
         bad = ((given < 0) | (given >= self.instruction_space.nvec)).any(axis=1)
@@ -314,11 +317,21 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
     # Bounds and pictures: where a family can
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
-        """Undiscounted return of the best execution by a player who knows the problem, (N,), (N, I) -> (N,)."""
+        """Undiscounted return of the best execution by one who knows the problem, (N,), (N, I) -> (N,) float64.
+
+        Raises ValueError for problems or instructions that do not exist, NotImplementedError where it is not known.
+        """
         raise NotImplementedError(f"family {self.family!r} has no exact optimal return")
 
-    def no_exploration_return(self, split: str = "test") -> float:
-        """Mean undiscounted return of the best executor that never explored: it knows only the split's distribution."""
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Mean undiscounted return of the best executor that never explored: the value 0 of a normalised score.
+
+        It knows the rules, its instruction and that each problem of the split is equally likely, and it may learn
+        during the execution episode. On a split with few problems that is a lot to know (one that is told the 16 test
+        kitchens guesses well), so "all", the family's own distribution, is the fair bound for a score on test problems.
+
+        Raises ValueError for a split that does not exist, NotImplementedError where the bound is not known.
+        """
         raise NotImplementedError(f"family {self.family!r} has no exact no-exploration return")
 
     def render_members(self, members: Sequence[int] | None = None) -> list[NDArray[np.uint8]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import permutations
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from dream.envs import grid
 from dream.envs.base import MetaEnv, ProblemSet, integer_space
+from dream.envs.bus_planning import BusPlanner
 from dream.envs.grid import Cell
 
 
@@ -32,6 +34,7 @@ class BusNetwork(MetaEnv):
     """(problems, lines, 2) cell (x, y) to which each inner stop leads."""
     corners: tuple[Cell, ...]
     start: Cell
+    sign: Cell | None = None
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class BusNetwork(MetaEnv):
         self._start = grid.cell_index(self.start, n)
         self._move = grid.move_table(n).reshape(-1)
         self._ride = self._ride_table().reshape(-1)
+        self._without_exploring: dict[str, float] = {}
         self._static_obs = np.zeros((self._cells, 3 + len(extra_nvec)), np.int16)
         self._static_obs[:, :2] = grid.coordinates(n)
         self._static_obs[self._ride.reshape(num_problems, -1)[0] != np.arange(self._cells), 2] = grid.BUS_STOP
@@ -116,6 +120,35 @@ class BusNetwork(MetaEnv):
         bad = ~np.isin(instruction, (0, self.grid_size - 1)).all(axis=1)
         if bad.any():
             raise ValueError(f"instruction {instruction[bad][0].tolist()} is no corner: choose one of {self.corners}")
+
+    @cached_property
+    def _planner(self) -> BusPlanner:
+        ends = {(x, y) for x, y in self.destinations.reshape(-1, 2).tolist()}
+        points = [self.start, *self.corners, *self.stops, *sorted(ends)] + ([self.sign] if self.sign else [])
+        cells = np.array([grid.cell_index(point, self.grid_size) for point in points])
+        number = np.full(self._cells, -1)
+        number[cells] = np.arange(len(points))
+        ride = number[self._ride.reshape(-1, self._cells)[:, cells]]
+        return BusPlanner(points, ride, self.horizon, len(points) - 1 if self.sign else None)
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return of the shortest way to the corner, the lines known, (N,), (N, 2) -> (N,). Errors as for `MetaEnv`."""
+        ids = self._checked_problems(problem_id)
+        goal = self._checked_instructions(ids, instruction)
+        corner = (goal[:, None, :] == np.array(self.corners)).all(axis=2).argmax(axis=1)
+        return self._planner.optimal(ids, 1 + corner)
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Mean over the corners of the best expected return of one who has to find the lines out while executing.
+
+        Errors as for `MetaEnv`.
+        """
+        if split not in self._without_exploring:
+            ids = self.problems.ids(split)
+            corners = range(1, 1 + len(self.corners))
+            returns = [self._planner.without_exploring(ids, corner) for corner in corners]
+            self._without_exploring[split] = float(np.mean(returns))
+        return self._without_exploring[split]
 
     def _begin(self) -> NDArray[Any]:
         self._cell = np.full(self.num_envs, self._start)
@@ -179,7 +212,6 @@ class Map(BusNetwork):
     """
 
     summary = "read the map, then ride the right one of four buses to a corner (24 problems)"
-    sign: Cell
 
     def __init__(
         self, num_envs: int, grid_size: int = 9, horizon: int | None = None, render_mode: str | None = None

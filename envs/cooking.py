@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dream.envs import grid
 from dream.envs.base import MetaEnv, ProblemSet, integer_space, shuffled_ids
+from dream.envs.cooking_planning import no_exploration_return, optimal_returns
 from dream.envs.grid import Cell
 
 PROGRESS_REWARD = 0.25
@@ -112,6 +113,7 @@ class Cooking(MetaEnv):
         self._picked[:, self._start] = ingredients
         self._picked[:, drawer_cells] = contents
         self._picked = self._picked.reshape(-1)
+        self._without_exploring: dict[str, float] = {}
         self._rows = np.arange(num_envs)
 
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -129,6 +131,34 @@ class Cooking(MetaEnv):
                 f"instruction {instruction[bad][0].tolist()} cannot be cooked in problem {problem_id[bad][0]}: its "
                 f"drawers hold {contents[bad][0].tolist()}"
             )
+
+    @property
+    def _walk(self) -> NDArray[np.int64]:
+        """(D + 1, D + 1) steps between the drawers and, last, the bowl."""
+        points = np.array([*self.drawers, self.bowl])
+        return np.abs(points[:, None] - points[None]).sum(axis=2)
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return of fetching every ingredient from its nearest drawer, (N,), (N, recipe) -> (N,).
+
+        Errors as for `MetaEnv`.
+        """
+        ids = self._checked_problems(problem_id)
+        recipes = self._checked_instructions(ids, instruction)
+        contents = self.problems.features(ids)
+        return optimal_returns(self._walk[-1, :-1], contents, recipes, self.horizon, grid.STEP_COST, PROGRESS_REWARD)
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Mean over recipes of the best expected return of one who has to look into the drawers while cooking.
+
+        Errors as for `MetaEnv`.
+        """
+        if split not in self._without_exploring:
+            kitchens = self.problems.features(self.problems.ids(split))
+            self._without_exploring[split] = no_exploration_return(
+                self._walk, kitchens, self.ingredients, self.recipe, self.horizon, grid.STEP_COST, PROGRESS_REWARD
+            )
+        return self._without_exploring[split]
 
     def _begin(self) -> NDArray[Any]:
         self._cell = np.full(self.num_envs, self._start)

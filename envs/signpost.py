@@ -47,10 +47,12 @@ class Signpost(MetaEnv):
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """1: press the right button at once, (N,), (N, 1) -> (N,)."""
-        return np.ones(len(problem_id))
+        ids = self._checked_problems(problem_id)
+        self._checked_instructions(ids, instruction)
+        return np.ones(len(ids))
 
-    def no_exploration_return(self, split: str = "test") -> float:
-        """0: press nothing, or either button."""
+    def no_exploration_return(self, split: str = "all") -> float:
+        """0: press nothing, or either button. Raises ValueError for a split that does not exist."""
         self.problems.ids(split)
         return 0.0
 
