@@ -1,0 +1,142 @@
+"""Statistics for few seeds and bimodal outcomes: interquartile means, bootstrap intervals, paired comparisons.
+
+Scores of several runs are (seeds, tasks) arrays, a task being a family; (seeds,) means one task. The statistics also
+take a stack of such arrays, (..., seeds, tasks), which is how the bootstrap calls them. The recommendations followed
+are those of Agarwal et al., "Deep RL at the edge of the statistical precipice" (NeurIPS 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Statistic = Callable[..., NDArray[np.float64]]
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def normalised(score: ArrayLike, no_exploration: ArrayLike, optimal: ArrayLike) -> NDArray[np.float64]:
+    """(R - R_no) / (R* - R_no), elementwise: 0 is "never learned to explore", 1 optimal, below 0 worse than either.
+
+    Raises ValueError where the optimum is not above the return without exploring: there is nothing to normalise by.
+    """
+    score, low, high = (np.asarray(x, dtype=np.float64) for x in (score, no_exploration, optimal))
+    if not np.all(high > low):
+        raise ValueError(f"the optimal return {high} must be above the return without exploring {low}")
+    return (score - low) / (high - low)
+
+
+def iqm(scores: ArrayLike) -> NDArray[np.float64]:
+    """Interquartile mean, (..., seeds, tasks) -> (...): the mean of the middle half of all runs of all tasks."""
+    table = _table(scores)
+    flat = table.reshape(*table.shape[:-2], -1)
+    return np.asarray(stats.trim_mean(flat, 0.25, axis=-1))
+
+
+def mean(scores: ArrayLike) -> NDArray[np.float64]:
+    """Mean over runs and tasks, (..., seeds, tasks) -> (...)."""
+    return np.asarray(_table(scores).mean((-2, -1)))
+
+
+def share_escaped(scores: ArrayLike, threshold: float = 0.1) -> NDArray[np.float64]:
+    """Share of runs above the no-exploration optimum, (..., seeds, tasks) -> (...).
+
+    Args:
+        scores: normalised scores.
+        threshold: what a score must exceed to count; above 0, as an evaluation that samples trials is noisy.
+    """
+    return np.asarray((_table(scores) > threshold).mean((-2, -1)))
+
+
+def probability_of_improvement(scores: ArrayLike, rival: ArrayLike) -> NDArray[np.float64]:
+    """P(a run of ours beats a run of the rival), (..., seeds, tasks) and (..., seeds', tasks) -> (...).
+
+    Over all pairs of runs on the same task, a tie counting one half; then the mean over tasks. 0.5 is no difference.
+    """
+    ours, theirs = _table(scores)[..., :, None, :], _table(rival)[..., None, :, :]
+    return np.asarray(((ours > theirs) + 0.5 * (ours == theirs)).mean((-3, -2, -1)))
+
+
+def stratified_bootstrap(
+    statistic: Statistic, *scores: ArrayLike, samples: int = 10_000, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """A statistic of one or more methods with its percentile bootstrap interval.
+
+    Runs are drawn with replacement within each task and each method, so that every resample has as many of each.
+
+    Args:
+        statistic: such as `iqm` (one array of scores) or `probability_of_improvement` (two).
+        scores: (seeds, tasks) or (seeds,) of each method.
+        samples: resamples.
+        confidence: of the interval.
+        seed: of the resampling: the same call gives the same numbers.
+    """
+    rng = np.random.default_rng(seed)
+    tables = [_table(table) for table in scores]
+    resampled = []
+    for table in tables:
+        drawn = rng.integers(len(table), size=(samples, *table.shape))
+        resampled.append(np.take_along_axis(table[None], drawn, axis=1))
+    low, high = _percentiles(statistic(*resampled), confidence)
+    return Interval(float(statistic(*tables)), low, high)
+
+
+def normalised_interval(
+    returns: ArrayLike,
+    optimal: ArrayLike,
+    no_exploration: float,
+    *,
+    samples: int = 2_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Normalised score of ONE run over its trials, with a percentile bootstrap interval over trials.
+
+    A ratio of means, (mean R - R_no) / (mean R* - R_no): the optimum differs from trial to trial, and the mean of
+    ratios would give the trials where exploring hardly matters the same weight as the others.
+
+    Args:
+        returns: (trials,) return of each trial's execution.
+        optimal: (trials,) optimal return of the same trials; R and R* of a trial are drawn together.
+        no_exploration: mean return of the best executor that never explored.
+        samples: resamples.
+        confidence: of the interval.
+        seed: of the resampling.
+    """
+    got, best = np.asarray(returns, dtype=np.float64), np.asarray(optimal, dtype=np.float64)
+    if got.shape != best.shape or got.ndim != 1 or not len(got):
+        raise ValueError(f"returns and optimal must be (trials,) alike, not {got.shape} and {best.shape}")
+    drawn = np.random.default_rng(seed).integers(len(got), size=(samples, len(got)))
+    resampled = normalised(got[drawn].mean(1), no_exploration, best[drawn].mean(1))
+    low, high = _percentiles(resampled, confidence)
+    return Interval(float(normalised(got.mean(), no_exploration, best.mean())), low, high)
+
+
+def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _table(scores: ArrayLike) -> NDArray[np.float64]:
+    """(seeds,) -> (seeds, 1); (..., seeds, tasks) as it is. Raises ValueError if there is no run, or a NaN."""
+    table = np.asarray(scores, dtype=np.float64)
+    if table.ndim == 1:
+        table = table[:, None]
+    if table.ndim < 2 or not table.size:
+        raise ValueError(f"scores must be (seeds,) or (seeds, tasks) with at least one run, not of shape {table.shape}")
+    if np.isnan(table).any():
+        raise ValueError("a score is NaN: leave out no run, but find out why it has no score")
+    return table

@@ -1,0 +1,124 @@
+"""Every statistic against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from dream.eval.statistics import (
+    Interval,
+    iqm,
+    mean,
+    normalised,
+    normalised_interval,
+    probability_of_improvement,
+    share_escaped,
+    stratified_bootstrap,
+)
+
+
+def test_normalised_by_hand():
+    # bus: 0.3 without exploring, 0.8 at best
+    np.testing.assert_allclose(normalised([0.3, 0.8, 0.55, 0.2], 0.3, 0.8), [0, 1, 0.5, -0.2])
+    with pytest.raises(ValueError, match="must be above"):
+        normalised(0.5, 0.8, 0.8)
+
+
+def test_iqm_by_hand():
+    assert iqm([0, 1, 2, 100]) == 1.5  # one of four goes at each end
+    assert iqm([0.9, 0.0, 0.8, 1.0, 0.7]) == pytest.approx(0.8)  # one of five at each end: mean of .7 .8 .9
+    assert iqm([3.0]) == 3
+    assert iqm([[0, 1], [2, 100]]) == 1.5  # tasks are pooled
+    np.testing.assert_allclose(iqm([[[0], [1], [2], [100]], [[1], [1], [2], [2]]]), [1.5, 1.5])
+
+
+def test_mean_and_share_escaped_by_hand():
+    assert mean([[0, 1], [2, 5]]) == 2
+    assert share_escaped([-0.2, 0.0, 0.1, 0.95, 1.0]) == 0.4
+    assert share_escaped([[0.5, 0.0], [1.0, 1.0]], threshold=0.6) == 0.5
+    np.testing.assert_allclose(share_escaped([[[0.0], [1.0]], [[1.0], [1.0]]]), [0.5, 1.0])
+
+
+def test_probability_of_improvement_by_hand():
+    # 3 > 1, 3 > 2, 2 > 1 and 2 = 2: 3.5 of 4 pairs
+    assert probability_of_improvement([3, 2], [1, 2]) == 3.5 / 4
+    assert probability_of_improvement([1, 2], [3, 2]) == 0.5 / 4
+    # another number of seeds; first task all wins, second all losses
+    assert probability_of_improvement([[1, 0], [1, 0]], [[0, 1], [0, 1], [0, 1]]) == 0.5
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=6),
+    st.lists(st.integers(-3, 3), min_size=1, max_size=6),
+)
+@settings(max_examples=50, deadline=None)
+def test_probability_of_improvement_is_mann_whitney_u_per_pair(ours: list[int], theirs: list[int]):
+    expected = stats.mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))
+    assert probability_of_improvement(ours, theirs) == pytest.approx(expected)
+    assert probability_of_improvement(theirs, ours) == pytest.approx(1 - expected)
+
+
+def test_bootstrap_of_equal_scores_has_no_width():
+    assert stratified_bootstrap(iqm, [0.5] * 5) == Interval(0.5, 0.5, 0.5)
+
+
+def test_bootstrap_of_two_seeds_by_hand():
+    # resamples of (0, 1): mean 0 and 1 a quarter of the time each, so both ends lie inside the outer 2.5%
+    assert stratified_bootstrap(mean, [0, 1]) == Interval(0.5, 0.0, 1.0)
+    # at 40% confidence the quantiles .3 and .7 fall on the mean of a half
+    assert stratified_bootstrap(mean, [0, 1], confidence=0.4) == Interval(0.5, 0.5, 0.5)
+
+
+def test_bootstrap_draws_within_each_task():
+    # All spread is between tasks: drawn within tasks, no resample differs. Drawn over all, they would.
+    assert stratified_bootstrap(mean, [[0, 10], [0, 10], [0, 10]]) == Interval(5, 5, 5)
+    # Drawn apart in each task, the two means are independent: the variance is 1/4 + 1/4 of a task's, not all of it
+    together = stratified_bootstrap(mean, [[0, 0], [1, 1]], confidence=0.8)
+    assert together == Interval(0.5, 0.25, 0.75)
+
+
+def test_bootstrap_agrees_with_scipy():
+    scores = np.random.default_rng(1).normal(size=20)
+    ours = stratified_bootstrap(mean, scores)
+    theirs = stats.bootstrap((scores,), np.mean, method="percentile", rng=np.random.default_rng(2)).confidence_interval
+    assert ours.low == pytest.approx(theirs.low, abs=0.03) and ours.high == pytest.approx(theirs.high, abs=0.03)
+
+
+def test_bootstrap_of_a_comparison_and_its_seed():
+    better, worse = np.linspace(0.5, 1.0, 5), np.linspace(0.0, 0.45, 5)
+    assert stratified_bootstrap(probability_of_improvement, better, worse) == Interval(1, 1, 1)
+    same = stratified_bootstrap(probability_of_improvement, better, better)
+    assert same.value == 0.5 and same.low < 0.25 and same.high > 0.75
+    scores = np.random.default_rng(0).normal(size=50)
+    first, again, other = (stratified_bootstrap(iqm, scores, samples=50, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_normalised_interval_is_a_ratio_of_means():
+    # mean R = 0.5, mean R* = 0.75, without exploring 0.25: (0.5 - 0.25) / (0.75 - 0.25); the mean of ratios is another
+    score = normalised_interval([0.25, 0.75], [0.5, 1.0], 0.25)
+    assert score.value == 0.5
+    assert score.low == 0.0 and score.high == pytest.approx(2 / 3)
+    assert normalised_interval([0.8] * 10, [0.8] * 10, 0.3) == Interval(1, 1, 1)
+    with pytest.raises(ValueError, match="alike"):
+        normalised_interval([0.8] * 10, [0.8] * 9, 0.3)
+
+
+def test_normalised_interval_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for repetition in range(200):
+        optimal = rng.choice([0.6, 1.0], size=200)
+        returns = np.where(rng.random(200) < 0.7, optimal, 0.0)  # the truth: (0.56 - 0.2) / (0.8 - 0.2) = 0.6
+        score = normalised_interval(returns, optimal, 0.2, samples=400, seed=repetition)
+        covered += score.low <= 0.6 <= score.high
+    assert 180 <= covered <= 199
+
+
+def test_scores_that_are_none():
+    with pytest.raises(ValueError, match="at least one run"):
+        iqm([])
+    with pytest.raises(ValueError, match="NaN"):
+        iqm([0.5, float("nan")])
+    assert str(Interval(0.5, 0.25, 0.75)) == "0.500 [0.250, 0.750]"
