@@ -232,6 +232,7 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self._truncated = np.zeros(self.num_envs, np.bool_)
         self._active = np.ones(self.num_envs, np.bool_)
         self._all_active = True
+        self._lengths = np.zeros(self.num_envs, np.int64)
         self.last_reward = np.zeros(self.num_envs, np.float32)
         self.last_obs = self._begin()
         return self.last_obs.copy(), {"problem_id": ids.copy(), "instruction": goal.copy()}
@@ -240,10 +241,11 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """One step of every unfinished member; see the class. Raises ValueError for actions (B,) that do not fit."""
-        actions = self._checked_actions(actions)
+        actions = self._last_actions = self._checked_actions(actions)
         active = self._active
         if self._all_active or active.any():
             self.elapsed += 1
+            self._lengths += active
             obs, reward, terminated = self._advance(actions)
             if self.end_action is not None:
                 terminated = terminated | (actions == self.end_action)
@@ -334,6 +336,83 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
         """
         raise NotImplementedError(f"family {self.family!r} has no exact no-exploration return")
 
+    def draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str = "",
+        trail: Sequence[NDArray[Any]] = (),
+    ) -> NDArray[np.uint8]:
+        """A picture for a person of one moment of an episode, drawn from what was recorded of it, without stepping.
+
+        Args:
+            problem_id: the problem, whose hidden truth is shown.
+            phase: "explore" or "execute".
+            obs: the observation, (D,) ints or (H, W, 3).
+            instruction: (I,) ints; ignored while exploring.
+            caption: a line at the foot.
+            trail: observations before this one, oldest first, to draw the way so far.
+
+        Returns:
+            (400, 352, 3) uint8, red, green, blue.
+
+        Raises:
+            ValueError: a problem, phase, or shape that does not exist.
+        """
+        (ids, obs, instruction) = self._checked_problems([problem_id]), np.asarray(obs), np.asarray(instruction)
+        if phase not in PHASES:
+            raise ValueError(f"phase is {phase!r}: choose 'explore' or 'execute'")
+        for name, given, shape in (
+            ("obs", obs, self.single_observation_space.shape),
+            ("instruction", instruction, self.instruction_space.shape),
+            *(
+                ("an observation of the trail", np.asarray(earlier), self.single_observation_space.shape)
+                for earlier in trail
+            ),
+        ):
+            if given.shape != shape:
+                raise ValueError(f"{name} has shape {given.shape}: give that of one member, {shape}")
+        way = np.array([*trail]).reshape(len(trail), *obs.shape)
+        return self._draw(int(ids[0]), phase, obs, instruction, caption, way)
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        """What a family implements of `draw`, its arguments checked, `trail` (T, ...); by default image or numbers."""
+        from dream.envs.render import picture_of_numbers  # here, so that who draws nothing does not load opencv
+
+        return picture_of_numbers(self.family, problem_id, phase, obs, instruction, caption)
+
     def render_members(self, members: Sequence[int] | None = None) -> list[NDArray[np.uint8]]:
-        """One (H, W, 3) uint8 picture for a person per member (all by default)."""
-        raise NotImplementedError(f"family {self.family!r} has no pictures")
+        """One (H, W, 3) uint8 picture for a person per member (all by default), with step count and last reward.
+
+        Raises RuntimeError before the first reset.
+        """
+        if self.elapsed < 0:
+            raise RuntimeError("render was called before reset: call reset first")
+        pictures = []
+        for member in range(self.num_envs) if members is None else members:
+            length, reward = self._lengths[member], self.last_reward[member]
+            caption = f"step {length}/{self.horizon}"
+            if length == self.elapsed > 0:
+                caption += f"   {self.action_names[self._last_actions[member]]}   reward {reward:+.2f}"
+            if not self._active[member]:
+                caption += "   the end" if self._terminated[member] else "   out of time"
+            pictures.append(
+                self.draw(
+                    int(self.problem_id[member]), self.phase, self.last_obs[member], self.instruction[member], caption
+                )
+            )
+        return pictures
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """The pictures of all members with render_mode="rgb_array", else None."""
+        return tuple(self.render_members()) if self.render_mode else None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, ProblemSet, integer_space
+from dream.envs.base import MetaEnv, Phase, ProblemSet, integer_space
 from dream.envs.bus_planning import BusPlanner
 from dream.envs.grid import Cell
 
@@ -28,6 +28,7 @@ class BusNetwork(MetaEnv):
     corner pays 1 (instead) and ends the episode; ending early costs 0.1 more for every step not used.
     """
 
+    useful_stops: tuple[Cell, ...]
     stops: tuple[Cell, ...]
     """Inner ends of the lines, the useful ones first."""
     destinations: NDArray[np.int64]
@@ -108,6 +109,7 @@ class BusNetwork(MetaEnv):
                 table[rows, there] = inner_cells[line]
             stops += inner
             ends.append(np.array(outer)[order])
+        self.useful_stops = tuple(self._lines()[0][0])
         self.stops, self.destinations = tuple(stops), np.concatenate(ends, axis=1)
         return table
 
@@ -166,6 +168,19 @@ class BusNetwork(MetaEnv):
         reward = grid.price_of_step(actions, self.horizon - self.elapsed)
         reward[arrived] = 1.0
         return self._observe(), reward, arrived
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.bus_picture import draw  # here, so that who draws nothing does not load opencv
+
+        return draw(self, problem_id, phase, obs, instruction, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         return self._static_obs.take(self._cell, axis=0)

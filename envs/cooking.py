@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, ProblemSet, integer_space, shuffled_ids
+from dream.envs.base import MetaEnv, Phase, ProblemSet, integer_space, shuffled_ids
 from dream.envs.cooking_planning import no_exploration_return, optimal_returns
 from dream.envs.grid import Cell
 
@@ -198,6 +198,19 @@ class Cooking(MetaEnv):
         self._progress += good
         self._progress -= bad & (carrying == 1)
         return good * np.float32(PROGRESS_REWARD + grid.STEP_COST) - bad * np.float32(PROGRESS_REWARD)
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.cooking_picture import draw  # here, so that who draws nothing does not load opencv
+
+        return draw(self, problem_id, phase, obs, instruction, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         return np.concatenate([self._static_obs.take(self._cell, axis=0), self._hand[:, None], self._bowl], axis=1)

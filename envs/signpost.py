@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, ProblemSet, integer_space
+from dream.envs.base import MetaEnv, Phase, ProblemSet, integer_space
 
 LEFT, RIGHT, PRESS_A, PRESS_B, END = range(5)
 
@@ -67,6 +67,19 @@ class Signpost(MetaEnv):
         right = actions - PRESS_A == self.problem_id
         reward = np.where(pressed, np.where(right, np.float32(1), np.float32(-1)), np.float32(0))
         return self._observe(), reward, pressed & (self.phase == "execute")
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.signpost_picture import draw  # here, so that who draws nothing does not load opencv
+
+        return draw(self.length, problem_id, phase, obs, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         readable = (self._x == self.length - 1) & (self.phase == "explore")
