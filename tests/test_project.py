@@ -19,7 +19,7 @@ FLOORS = (
     {"core", "envs"},
     {"config", "checkpoints", "run", "progress"},
     {"exploration", "execution"},
-    {"methods"},
+    {"methods", "pair"},
     {"training", "eval"},
     {"bench", "demo", "doctor"},
     {"cli"},
