@@ -1,0 +1,139 @@
+"""Live progress of a training run: a bar in a terminal, a line now and then in a log file, or nothing at all."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_WINDOW = 30.0  # seconds over which the speed is measured: it jumps less than the updates do
+
+
+class Progress(Protocol):
+    """What the training loop tells whoever watches."""
+
+    def start(self, total_steps: int, label: str, step: int = 0) -> None:
+        """Begin, at `step` where a run is resumed."""
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+        """`step` environment steps are done. Metrics stay shown until they come again, in the order they first came."""
+
+    def note(self, text: str) -> None:
+        """Say something that stays readable, such as where a run was resumed."""
+
+    def close(self) -> None:
+        """End, whether finished or not. Does nothing a second time."""
+
+
+class SilentProgress:
+    """Says nothing: for tests, and for training from Python."""
+
+    def start(self, total_steps: int, label: str, step: int = 0) -> None:
+        """Nothing."""
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class ConsoleProgress:
+    """A live bar where the console is a terminal, a plain line every `every` seconds where it is not.
+
+    Args:
+        console: where to; standard error by default, so that standard output holds results only.
+        every: seconds between plain lines.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, console: Console | None = None, every: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.console = console or Console(stderr=True)
+        self._every, self._clock = every, clock
+        self._live: Live | None = None
+        self._running = False
+
+    def start(self, total_steps: int, label: str, step: int = 0) -> None:
+        """Show the bar, or the first line."""
+        self._total, self._label, self._step = total_steps, label, step
+        self._metrics: dict[str, float] = {}
+        self._history = deque([(self._clock(), step)])
+        self._next_line = self._clock() + self._every
+        self._running = True
+        if self.console.is_terminal:
+            self._live = Live(get_renderable=self._bar, console=self.console, refresh_per_second=2)
+            self._live.start()
+        else:
+            self.console.print(Text(f"{label}: {step:,} of {total_steps:,} steps"), soft_wrap=True)
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take note; the display follows by itself."""
+        now = self._clock()
+        self._step = step
+        self._metrics.update(metrics)
+        self._history.append((now, step))
+        while len(self._history) > 2 and self._history[1][0] < now - _WINDOW:
+            self._history.popleft()
+        if self._live is None and now >= self._next_line:
+            self._print_line()
+
+    def note(self, text: str) -> None:
+        """Print above the bar."""
+        self.console.print(Text(text), soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if not self._running:
+            return
+        self._running = False
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        else:
+            self._print_line()
+
+    def _speed(self) -> float | None:
+        """Steps per second over the window, None before there is one."""
+        (first, step), (last, _) = self._history[0], self._history[-1]
+        return (self._step - step) / (last - first) if last > first and self._step > step else None
+
+    def _facts(self) -> list[str]:
+        speed = self._speed()
+        eta = "?" if speed is None else str(timedelta(seconds=round((self._total - self._step) / speed)))
+        share = self._step / self._total if self._total else 1.0
+        return [
+            f"{self._step:,}/{self._total:,} steps",
+            f"{share:.0%}",
+            "? steps/s" if speed is None else f"{speed:,.0f} steps/s",
+            f"ETA {eta}",
+        ]
+
+    def _scores(self) -> str:
+        return "  ".join(f"{name} {value:.3g}" for name, value in self._metrics.items())
+
+    def _print_line(self) -> None:
+        self._next_line = self._clock() + self._every
+        line = "  ".join([f"{self._label}:", *self._facts(), self._scores()]).rstrip()
+        self.console.print(Text(line), soft_wrap=True)
+
+    def _bar(self) -> RenderableType:
+        row = Table.grid(padding=(0, 2))
+        row.add_row(
+            Text(self._label, style="bold"),
+            ProgressBar(total=max(self._total, 1), completed=self._step, width=30),
+            *map(Text, self._facts()),
+        )
+        return Group(row, Text(self._scores(), style="cyan"))
