@@ -12,10 +12,23 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-from dream.envs.base import PHASES, SPLITS, MetaEnv, Phase, ProblemSet
+from dream.envs.adapter import GymnasiumAdapter
+from dream.envs.base import PHASES, MetaEnv, Phase, integer_space
+from dream.envs.problems import SPLITS, ProblemSet, split_problems
 from dream.envs.registry import families, make
 
-__all__ = ["PHASES", "SPLITS", "MetaEnv", "Phase", "ProblemSet", "families", "make"]
+__all__ = [
+    "PHASES",
+    "SPLITS",
+    "GymnasiumAdapter",
+    "MetaEnv",
+    "Phase",
+    "ProblemSet",
+    "families",
+    "integer_space",
+    "make",
+    "split_problems",
+]
 
 for _family in families():
     _id = f"dream/{_family.capitalize()}-v0"

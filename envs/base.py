@@ -1,4 +1,4 @@
-"""The one interface of every problem family: `MetaEnv`, B problems side by side, and `ProblemSet`, its fixed splits.
+"""The one interface of every problem family: `MetaEnv`, B problems side by side.
 
 No torch here: numpy batches and gymnasium spaces only. What every family has in common (checking what it is given,
 freezing finished members, the time limit, the two phases) is written once, in `MetaEnv.reset` and `MetaEnv.step`; a
@@ -7,11 +7,8 @@ family adds `_begin` and `_advance`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -20,78 +17,15 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from dream.envs.problems import ProblemSet
+
 Phase = Literal["explore", "execute"]
 PHASES: tuple[Phase, ...] = ("explore", "execute")
-SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class ProblemSet:
-    """The problems of a family and their fixed splits.
-
-    Attributes:
-        family: name of the family, e.g. "bus".
-        parameters: what the family was built with (grid size, split name, ...); part of the hash.
-        num_problems: ids run from 0 to num_problems - 1.
-        splits: "train", "validation" and "test", each a sorted (n,) int64 array of ids.
-        factors: number of values of each factor a problem is made of, length F (a kitchen: what is in each drawer).
-        factor_table: (num_problems, F) int64, the factors of every problem.
-    """
-
-    family: str
-    parameters: Mapping[str, Any]
-    num_problems: int
-    splits: Mapping[str, NDArray[np.int64]]
-    factors: tuple[int, ...]
-    factor_table: NDArray[np.int64] = field(repr=False)
-
-    def ids(self, split: str) -> NDArray[np.int64]:
-        """Ids of a split, or of "all" problems, (n,) int64. Raises ValueError for a split that does not exist."""
-        if split == "all":
-            return np.arange(self.num_problems)
-        if split not in self.splits:
-            raise ValueError(f"unknown split {split!r}: choose one of {', '.join(self.splits)} or all")
-        return self.splits[split]
-
-    def sample(self, split: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """n ids of a split, balanced: every id floor(n / size) times and the rest without replacement, shuffled."""
-        ids = self.ids(split)
-        whole = np.repeat(ids, n // len(ids))
-        rest = rng.choice(ids, size=n - len(whole), replace=False)
-        return rng.permutation(np.concatenate([whole, rest]))
-
-    def features(self, problem_id: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Factors of the given problems, (N,) -> (N, F) int64."""
-        return self.factor_table[np.asarray(problem_id, dtype=np.int64)]
-
-    @property
-    def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 of family, parameters, splits and factors: same hash, same problems."""
-        digest = hashlib.sha256()
-        digest.update(
-            json.dumps(
-                [self.family, dict(self.parameters), self.num_problems, list(self.factors)], sort_keys=True, default=str
-            ).encode()
-        )
-        for name in SPLITS:
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.splits[name], dtype="<i8").tobytes())
-        digest.update(np.ascontiguousarray(self.factor_table, dtype="<i8").tobytes())
-        return digest.hexdigest()[:16]
 
 
 def integer_space(sizes: Sequence[int]) -> gym.spaces.MultiDiscrete:
     """Space of integer observations (D,) int16, component d from 0 up to sizes[d] - 1."""
     return gym.spaces.MultiDiscrete(np.array(sizes), dtype=np.int16)  # type: ignore[arg-type]
-
-
-def shuffled_ids(n: int, salt: int = 0) -> NDArray[np.int64]:
-    """0 .. n - 1 in a fixed order that depends on `salt` alone (a SplitMix64 hash, the same on every machine), (n,)."""
-    with np.errstate(over="ignore"):
-        z = (np.arange(n, dtype=np.uint64) + np.uint64(salt) * np.uint64(1 << 32)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
 
 
 class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, Phase, ProblemSet, integer_space
+from dream.envs.base import MetaEnv, Phase, integer_space
 from dream.envs.bus_planning import BusPlanner
 from dream.envs.grid import Cell
+from dream.envs.problems import ProblemSet
 
 
 def _permutations(n: int) -> NDArray[np.int64]:

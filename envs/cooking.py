@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, Phase, ProblemSet, integer_space, shuffled_ids
+from dream.envs.base import MetaEnv, Phase, integer_space
 from dream.envs.cooking_planning import no_exploration_return, optimal_returns
 from dream.envs.grid import Cell
+from dream.envs.problems import ProblemSet, hashed_splits
 
 PROGRESS_REWARD = 0.25
 MAX_PROBLEMS = 1_000_000
@@ -233,10 +234,8 @@ def _splits(split: str, contents: NDArray[np.int64], ingredients: int) -> dict[s
         return {"train": train, "validation": train, "test": ids[10:11]}
     if split != "held-out":
         raise ValueError(f"unknown split {split!r}: choose 'held-out' or 'paper'")
-    test, validation = len(ids) // 4, len(ids) // 8
-    for salt in range(100):
-        order = shuffled_ids(len(ids), salt)
-        parts = np.split(order, [test, test + validation])
-        if all(len(np.unique(drawer)) == ingredients for drawer in contents[parts[2]].T):
-            return {name: np.sort(part) for name, part in zip(("test", "validation", "train"), parts, strict=True)}
+    for salt in range(100 if len(ids) > 2 else 0):
+        splits = hashed_splits(len(ids), salt=salt)
+        if all(len(np.unique(drawer)) == ingredients for drawer in contents[splits["train"]].T):
+            return splits
     raise ValueError(f"{len(ids)} kitchens are too few to hold some out: take more drawers or ingredients")

@@ -8,7 +8,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, Phase, ProblemSet, integer_space
+from dream.envs.base import MetaEnv, Phase, integer_space
+from dream.envs.problems import ProblemSet
 
 LEFT, RIGHT, PRESS_A, PRESS_B, END = range(5)
 

@@ -1,0 +1,120 @@
+"""`ProblemSet`: the problems of a family and their fixed train, validation and test splits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """The problems of a family and their fixed splits.
+
+    Attributes:
+        family: name of the family, e.g. "bus".
+        parameters: what the family was built with (grid size, split name, ...); part of the hash.
+        num_problems: ids run from 0 to num_problems - 1.
+        splits: "train", "validation" and "test", each a sorted (n,) int64 array of ids.
+        factors: number of values of each factor a problem is made of, length F (a kitchen: what is in each drawer).
+        factor_table: (num_problems, F) int64, the factors of every problem.
+    """
+
+    family: str
+    parameters: Mapping[str, Any]
+    num_problems: int
+    splits: Mapping[str, NDArray[np.int64]]
+    factors: tuple[int, ...]
+    factor_table: NDArray[np.int64] = field(repr=False)
+
+    def ids(self, split: str) -> NDArray[np.int64]:
+        """Ids of a split, or of "all" problems, (n,) int64. Raises ValueError for a split that does not exist."""
+        if split == "all":
+            return np.arange(self.num_problems)
+        if split not in self.splits:
+            raise ValueError(f"unknown split {split!r}: choose one of {', '.join(self.splits)} or all")
+        return self.splits[split]
+
+    def sample(self, split: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """n ids of a split, balanced: every id floor(n / size) times and the rest without replacement, shuffled."""
+        ids = self.ids(split)
+        whole = np.repeat(ids, n // len(ids))
+        rest = rng.choice(ids, size=n - len(whole), replace=False)
+        return rng.permutation(np.concatenate([whole, rest]))
+
+    def features(self, problem_id: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Factors of the given problems, (N,) -> (N, F) int64."""
+        return self.factor_table[np.asarray(problem_id, dtype=np.int64)]
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of family, parameters, splits and factors: same hash, same problems."""
+        digest = hashlib.sha256()
+        digest.update(
+            json.dumps(
+                [self.family, dict(self.parameters), self.num_problems, list(self.factors)], sort_keys=True, default=str
+            ).encode()
+        )
+        for name in SPLITS:
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.splits[name], dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(self.factor_table, dtype="<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+
+def shuffled_ids(n: int, salt: int = 0) -> NDArray[np.int64]:
+    """0 .. n - 1 in a fixed order that depends on `salt` alone (a SplitMix64 hash, the same on every machine), (n,)."""
+    with np.errstate(over="ignore"):
+        z = (np.arange(n, dtype=np.uint64) + np.uint64(salt) * np.uint64(1 << 32)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.argsort(z ^ (z >> np.uint64(31)), kind="stable")
+
+
+def hashed_splits(n: int, test: float = 0.25, validation: float = 0.125, salt: int = 0) -> dict[str, NDArray[np.int64]]:
+    """Ids 0 .. n - 1 split by a hash: these shares (at least one id each) for test and validation, the rest for train.
+
+    Raises ValueError when nothing would be left to train on.
+    """
+    tests, validations = max(1, int(n * test)), max(1, int(n * validation))
+    if tests + validations >= n:
+        raise ValueError(f"{n} problems are too few to hold out {tests} for test and {validations} for validation")
+    parts = np.split(shuffled_ids(n, salt), [tests, tests + validations])
+    return {name: np.sort(part) for name, part in zip(("test", "validation", "train"), parts, strict=True)}
+
+
+def split_problems(
+    family: str,
+    num_problems: int,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    factor_table: NDArray[np.integer] | None = None,
+    test: float = 0.25,
+    validation: float = 0.125,
+) -> ProblemSet:
+    """A `ProblemSet` with splits by a hash: what a family that has no splits of its own wants.
+
+    Args:
+        family: name.
+        num_problems: how many problems there are.
+        parameters: what the family was built with.
+        factor_table: (num_problems, F) what each problem is made of; by default one factor, the id itself.
+        test: share held out for test.
+        validation: share held out for validation.
+
+    Raises:
+        ValueError: too few problems, or a factor table of another length.
+    """
+    table = np.arange(num_problems)[:, None] if factor_table is None else np.asarray(factor_table, np.int64)
+    if table.ndim != 2 or len(table) != num_problems:
+        raise ValueError(f"factor_table has shape {table.shape}: give ({num_problems}, factors)")
+    splits = hashed_splits(num_problems, test, validation)
+    factors = tuple(int(largest) + 1 for largest in table.max(axis=0))
+    return ProblemSet(family, dict(parameters or {}), num_problems, splits, factors, table)

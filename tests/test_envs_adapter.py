@@ -1,0 +1,168 @@
+"""Families from elsewhere: the examples of the documentation, and gymnasium envs behind the adapter."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from dream.envs import GymnasiumAdapter, MetaEnv, families, make, registry, split_problems
+
+PAGE = Path(__file__).parents[1] / "docs" / "add-a-problem-family.md"
+
+
+@pytest.fixture(scope="module")
+def page() -> dict[str, Any]:
+    """What the Python blocks of the page define, run in order."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2
+    assert blocks[0].count("\n") < 60
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), names)
+    return names
+
+
+def test_the_family_of_the_page_works(page: dict[str, Any]) -> None:
+    envs = page["Doors"](3)
+    ids = np.array([0, 1, 5])  # gold behind doors 0, 0, 1; silver behind 1, 2, 3
+    assert envs.hidden[ids].tolist() == [[0, 1], [0, 2], [1, 3]]
+    obs, _ = envs.reset(options={"problem_id": ids, "phase": "explore"})
+    obs, reward, terminated, *_ = envs.step(np.full(3, 2))
+    assert obs.tolist() == [[0, 1], [0, 1], [0, 0]]
+    assert not reward.any() and not terminated.any()
+    envs.reset(options={"problem_id": ids, "instruction": np.array([[0], [1], [1]])})
+    obs, reward, terminated, *_ = envs.step(np.full(3, 2))
+    assert reward.tolist() == [1, -1, -1] and terminated.all()
+    assert len(envs.problems.ids("test")) == 3 and len(envs.problems.ids("validation")) == 1
+    assert len(envs.problems.ids("train")) == 8
+    assert envs.render_members([0])[0].std() > 5
+
+
+def test_a_family_can_be_named_by_module_and_class(page: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "Doors", page["Doors"], raising=False)
+    assert make("dream.envs.registry:Doors", 2, doors=5).problems.num_problems == 20
+    with pytest.raises(ValueError, match=r"cannot load family 'no\.such:Thing'"):
+        make("no.such:Thing", 2)
+    with pytest.raises(ValueError, match="is not a family"):
+        make("dream.envs.base:ProblemSet", 2)
+
+
+def test_frozen_lake_through_the_adapter(page: dict[str, Any]) -> None:
+    envs: MetaEnv = page["Lakes"](4)
+    ids = np.array([3, 3, 11, 50])
+    obs, info = envs.reset(seed=1, options={"problem_id": ids})
+    assert obs.tolist() == [[0]] * 4 and obs in envs.observation_space and info["problem_id"].tolist() == ids.tolist()
+    lakes = [env.unwrapped.desc.tobytes() for env in envs.envs]  # type: ignore[attr-defined]
+    assert lakes[0] == lakes[1] != lakes[2]
+    ended = np.zeros(4, bool)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        before = obs
+        obs, reward, terminated, truncated, info = envs.step(rng.integers(4, size=4))
+        assert (info["active"] == ~ended).all()
+        assert (obs[ended] == before[ended]).all() and not reward[ended].any()
+        for member in np.flatnonzero(terminated & ~ended):
+            row, column = divmod(int(obs[member, 0]), 4)
+            tile = envs.envs[member].unwrapped.desc[row, column]  # type: ignore[attr-defined]
+            assert tile == (b"G" if reward[member] == 1 else b"H")
+        ended = terminated | truncated
+    assert ended.all()
+    assert envs.render_members([1])[0].shape == (400, 352, 3)
+    envs.close()
+
+
+class Recorder(gym.Env[Any, Any]):
+    """Remembers how it was reset; observations and actions as asked for; its own time limit."""
+
+    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], limit: int = 99) -> None:
+        self.observation_space, self.action_space, self.limit = observation_space, action_space, limit
+        self.seen: list[Any] = []
+        self.render_mode = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.seen = [(seed, options)]
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.seen.append(action)
+        return self.observation_space.sample(), 2.0, False, len(self.seen) > self.limit, {}
+
+
+def adapted(observation_space: gym.Space[Any], action_space: gym.Space[Any], limit: int = 99, **more: Any) -> MetaEnv:
+    return GymnasiumAdapter(
+        lambda: Recorder(observation_space, action_space, limit), 2, problems=split_problems("x", 8), horizon=5, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("space", "shape", "dtype"),
+    [
+        (gym.spaces.Discrete(7, start=-3), (2, 1), np.int16),
+        (gym.spaces.MultiDiscrete([3, 9]), (2, 2), np.int16),
+        (gym.spaces.MultiDiscrete([3, 9], start=[5, -5]), (2, 2), np.int16),
+        (gym.spaces.Box(0, 255, (6, 8, 3), np.uint8), (2, 6, 8, 3), np.uint8),
+    ],
+)
+def test_observations_are_adapted(space: gym.Space[Any], shape: tuple[int, ...], dtype: type) -> None:
+    envs = adapted(space, gym.spaces.Discrete(3, start=1))
+    obs, _ = envs.reset(seed=2)
+    assert obs.shape == shape and obs.dtype == dtype and obs in envs.observation_space
+    obs, reward, *_ = envs.step(np.array([0, 2]))
+    assert obs in envs.observation_space and reward.tolist() == [2, 2]
+    assert [env.seen[1] for env in envs.envs] == [1, 3]  # type: ignore[attr-defined]
+    picture = envs.render_members([0])[0]
+    assert picture.shape == (400, 352, 3) and picture.std() > 5
+
+
+def test_reset_hands_on_problem_phase_and_instruction() -> None:
+    envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(2), instruction_space=gym.spaces.MultiDiscrete([5, 2]))
+    _, info = envs.reset(seed=3, options={"problem_id": np.array([6, 1])})
+    for env, problem_id, instruction in zip(envs.envs, (6, 1), info["instruction"], strict=True):  # type: ignore[attr-defined]
+        options = env.seen[0][1]
+        assert options["problem_id"] == problem_id and options["phase"] == "execute"
+        assert options["instruction"].tolist() == instruction.tolist()
+    seeds = [env.seen[0][0] for env in envs.envs]  # type: ignore[attr-defined]
+    envs.reset(seed=3, options={"problem_id": np.array([6, 1])})
+    assert seeds == [env.seen[0][0] for env in envs.envs] and seeds[0] != seeds[1]  # type: ignore[attr-defined]
+    envs.reset(options={"phase": "explore"})
+    assert not envs.step(np.array([0, 1]))[1].any()
+
+
+def test_what_cannot_be_adapted_is_refused() -> None:
+    two = gym.spaces.Discrete(2)
+    with pytest.raises(ValueError, match="action space"):
+        adapted(two, gym.spaces.Box(-1, 1))
+    for space in (gym.spaces.Box(-1, 1, (3,)), gym.spaces.Discrete(40_000), gym.spaces.MultiDiscrete([[2, 2]])):
+        with pytest.raises(ValueError, match="cannot be adapted"):
+            adapted(space, two)
+    with pytest.raises(ValueError, match="3 action names for 2 actions"):
+        adapted(two, two, action_names=("a", "b", "c"))
+    with pytest.raises(ValueError, match="num_envs is 0"):
+        GymnasiumAdapter(lambda: Recorder(two, two), 0, problems=split_problems("x", 8), horizon=5)
+
+
+def test_a_shorter_time_limit_is_refused() -> None:
+    envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(2), limit=3)
+    envs.reset(seed=0)
+    for _ in range(2):
+        envs.step(np.zeros(2, int))
+    with pytest.raises(RuntimeError, match="time limit ended an episode at step 3, before the horizon of 5"):
+        envs.step(np.zeros(2, int))
+    envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(2), limit=5)
+    envs.reset(seed=0)
+    for _ in range(5):
+        *_, terminated, truncated, _ = envs.step(np.zeros(2, int))
+    assert truncated.all() and not terminated.any()
+
+
+def test_split_problems_refuses_nonsense() -> None:
+    with pytest.raises(ValueError, match="2 problems are too few"):
+        split_problems("x", 2)
+    with pytest.raises(ValueError, match="factor_table has shape"):
+        split_problems("x", 8, factor_table=np.zeros((3, 1), int))
+    assert sorted(families()) == ["bus", "cooking", "map", "signpost"]
