@@ -203,7 +203,7 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
             self.last_reward.copy(),
             self._terminated.copy(),
             self._truncated.copy(),
-            {"active": active},
+            {"active": active.copy()},
         )
 
     def _checked_problems(self, problem_id: Any, n: int | None = None) -> NDArray[np.int64]:

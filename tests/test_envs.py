@@ -1,26 +1,285 @@
 """Every family keeps the promises of `MetaEnv`."""
 
+import warnings
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dream.envs import families, make
+from dream.envs import PHASES, SPLITS, MetaEnv, Phase, families, make
 
 FAMILIES = list(families())
 
 
+def play(envs: MetaEnv, actions: np.ndarray, **options: Any) -> list[Any]:
+    """Everything `step` returns for actions (T, B), obs first."""
+    obs, info = envs.reset(seed=3, options=options)
+    return [(obs, info), *(envs.step(a) for a in actions)]
+
+
+def random_actions(envs: MetaEnv, seed: int = 0, steps: int | None = None) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(len(envs.action_names), size=(steps or envs.horizon, envs.num_envs))
+
+
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("phase", ["explore", "execute"])
-def test_random_play_stays_in_the_spaces(name: str, phase: str) -> None:
+@pytest.mark.parametrize("phase", PHASES)
+def test_random_play_stays_in_the_spaces(name: str, phase: Phase) -> None:
     envs = make(name, 64)
-    obs, info = envs.reset(seed=1, options={"phase": phase})
-    rng = np.random.default_rng(0)
+    (obs, info), *steps = play(envs, random_actions(envs), phase=phase)
     assert obs in envs.observation_space and obs.dtype == np.int16
     assert info["instruction"].shape == (64, *envs.instruction_space.shape)
-    for _ in range(envs.horizon):
-        obs, reward, terminated, truncated, info = envs.step(rng.integers(len(envs.action_names), size=64))
+    assert info["instruction"].dtype == info["problem_id"].dtype == np.int64
+    assert info["instruction"].any() == (phase == "execute" and name != "signpost")
+    for obs, reward, terminated, truncated, info in steps:
         assert obs in envs.observation_space
         assert reward.dtype == np.float32 and terminated.dtype == truncated.dtype == info["active"].dtype == np.bool_
         assert not (terminated & truncated).any()
         if phase == "explore":
             assert not reward.any()
     assert (terminated | truncated).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("phase", PHASES)
+def test_finished_members_freeze(name: str, phase: Phase) -> None:
+    envs = make(name, 64)
+    actions = random_actions(envs, steps=envs.horizon + 3)
+    (obs, _), *steps = play(envs, actions, phase=phase)
+    ended = np.zeros(64, bool)
+    flags = np.zeros((2, 64), bool)
+    for number, (now, reward, terminated, truncated, info) in enumerate(steps, start=1):
+        assert (info["active"] == ~ended).all()
+        assert (now[ended] == obs[ended]).all() and not reward[ended].any()
+        assert (np.stack([terminated, truncated])[:, ended] == flags[:, ended]).all()
+        assert (truncated & ~ended).any() <= (number == envs.horizon)
+        obs, ended, flags = now, terminated | truncated, np.stack([terminated, truncated])
+    assert ended.all() and terminated.any() and (truncated.any() or name == "signpost")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_end_action_ends_and_the_time_limit_truncates(name: str) -> None:
+    for phase in PHASES:
+        envs = make(name, 3)
+        envs.reset(seed=0, options={"phase": phase})
+        for step in range(1, envs.horizon + 1):
+            actions = np.array([0, 0, envs.end_action if step in (2, envs.horizon) else 0])
+            _, _, terminated, truncated, _ = envs.step(actions)
+            assert terminated.tolist() == [False, False, step >= 2]
+            assert truncated.tolist() == [step == envs.horizon] * 2 + [False]
+        envs.reset(options={"phase": phase})  # ending with the very last step is an end, no time-out
+        for step in range(1, envs.horizon + 1):
+            _, _, terminated, truncated, _ = envs.step(np.full(3, envs.end_action if step == envs.horizon else 0))
+        assert terminated.all() and not truncated.any()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_reset_never_changes_a_named_problem(name: str) -> None:
+    envs = make(name, 50)
+    ids = np.random.default_rng(0).integers(envs.problems.num_problems, size=50)
+    given = ids.copy()
+    for phase in PHASES:
+        _, info = envs.reset(options={"problem_id": ids, "phase": phase})
+        assert (info["problem_id"] == given).all() and (ids == given).all()
+        envs.step(np.zeros(50, int))
+        assert (envs.problem_id == given).all()
+    _, info = envs.reset(seed=1)
+    assert np.isin(info["problem_id"], envs.problems.ids("train")).all() and len(set(info["problem_id"].tolist())) > 1
+    assert envs.phase == "execute"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_seeds(name: str) -> None:
+    def start(envs: MetaEnv, **seed: int) -> bytes:
+        obs, info = envs.reset(**seed)
+        return obs.tobytes() + info["problem_id"].tobytes() + info["instruction"].tobytes()
+
+    one, two = make(name, 40), make(name, 40)
+    assert start(one, seed=5) == start(two, seed=5) != start(two, seed=6)
+    assert start(one, seed=5) == start(two, seed=5)
+    assert start(one) == start(two)  # goes on with the same stream
+    state = one.np_random.bit_generator.state
+    one.step(np.zeros(40, int))
+    assert one.np_random.bit_generator.state == state
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_returned_is_the_callers(name: str) -> None:
+    """Writing into returned arrays, or into given ones, changes nothing inside."""
+    clean, spoiled = make(name, 8), make(name, 8)
+    ids = np.arange(8) % clean.problems.num_problems
+    actions = random_actions(clean)
+    expected = play(clean, actions, problem_id=ids)
+    given = {"problem_id": ids.copy(), "instruction": expected[0][1]["instruction"].copy()}
+    obs, info = spoiled.reset(seed=3, options=given)
+    for array in (obs, *info.values(), *given.values()):
+        array[:] = 0
+    for step, (obs, reward, terminated, truncated, _) in zip(actions, expected[1:], strict=True):
+        got = spoiled.step(step)
+        for mine, theirs in zip((obs, reward, terminated, truncated), got[:4], strict=True):
+            assert (mine == theirs).all()
+        for array in (*got[:4], got[4]["active"]):
+            array[:] = 1
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_neighbours_never_matter(data: st.DataObject) -> None:
+    """A member of a batch sees exactly what it would see alone, whatever the others do."""
+    name = data.draw(st.sampled_from(FAMILIES))
+    phase = data.draw(st.sampled_from(PHASES))
+    envs, alone = make(name, 5), make(name, 1)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    ids = rng.integers(envs.problems.num_problems, size=5)
+    instruction = envs.sample_instruction(ids, rng) * (phase == "execute")
+    actions = random_actions(envs, seed=data.draw(st.integers(0, 999)))
+    member = data.draw(st.integers(0, 4))
+    together = play(envs, actions, problem_id=ids, phase=phase, instruction=instruction)
+    one = slice(member, member + 1)
+    single = play(alone, actions[:, one], problem_id=ids[one], phase=phase, instruction=instruction[one])
+    assert (together[0][0][one] == single[0][0]).all()
+    for many, few in zip(together[1:], single[1:], strict=True):
+        for a, b in zip(many[:4], few[:4], strict=True):
+            assert (a[one] == b).all()
+        assert many[4]["active"][member] == few[4]["active"][0]
+
+
+def test_splits_are_what_they_were() -> None:
+    """A change of these hashes makes old results incomparable: do not change them lightly."""
+    pinned = {
+        "bus": ((53, 53, 523), "f22a5d8b8e01d08c"),
+        "map": ((24, 24, 24), "13f052a208e4d0f6"),
+        "cooking": ((40, 8, 16), "c81d2472fe12094b"),
+        "signpost": ((2, 2, 2), "cc95ca8de1e485b5"),
+    }
+    for name, (sizes, digest) in pinned.items():
+        problems = make(name, 1).problems
+        assert tuple(len(problems.ids(split)) for split in SPLITS) == sizes
+        assert problems.hash == digest
+        assert problems.ids("all").tolist() == list(range(problems.num_problems))
+        table = problems.features(problems.ids("all"))
+        assert table.shape == (problems.num_problems, len(problems.factors))
+        assert (table.max(axis=0) + 1 == problems.factors).all() and len(np.unique(table, axis=0)) == len(table)
+    bus = make("bus", 1).problems
+    assert bus.ids("train").tolist() == list(range(0, 576, 11))
+    assert sorted([*bus.ids("train"), *bus.ids("test")]) == list(range(576))
+    cooking = make("cooking", 1).problems
+    assert cooking.ids("test").tolist() == [0, 3, 5, 7, 19, 32, 33, 34, 38, 42, 43, 44, 50, 53, 54, 57]
+    assert sorted(id for split in SPLITS for id in cooking.ids(split)) == list(range(64))
+    assert all(len(np.unique(drawer)) == 4 for drawer in cooking.features(cooking.ids("train")).T)
+    paper = make("cooking", 1, split="paper").problems
+    assert paper.ids("test").tolist() == [10] and len(paper.ids("train")) == 63 and 10 not in paper.ids("train")
+    assert len({cooking.hash, paper.hash, make("cooking", 1, horizon=21).problems.hash}) == 3
+
+
+def test_sampling_problems_is_balanced() -> None:
+    problems = make("cooking", 1).problems
+    ids = problems.sample("test", 40, np.random.default_rng(0))
+    counts = np.bincount(ids, minlength=64)[problems.ids("test")]
+    assert len(ids) == 40 and set(counts.tolist()) == {2, 3}
+    with pytest.raises(ValueError, match="unknown split 'tests'"):
+        problems.ids("tests")
+
+
+GOOD = {"problem_id": np.array([1, 2]), "phase": "execute", "instruction": np.array([[0, 8], [8, 8]])}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"problem_id": np.array([1, 576])}, "problem_id 576 does not exist: bus has ids 0 to 575"),
+        ({"problem_id": np.array([-1, 3])}, "problem_id -1 does not exist"),
+        ({"problem_id": np.array([1, 2, 3])}, r"problem_id is int64 of shape \(3,\): give 2 integers"),
+        ({"problem_id": 4}, r"problem_id is int64 of shape \(\)"),
+        ({"problem_id": np.array([0.0, 1.0])}, "problem_id is float64"),
+        ({"phase": "exploit"}, "phase is 'exploit': choose 'explore' or 'execute'"),
+        ({"instruction": np.array([0, 8])}, r"instruction is int64 of shape \(2,\): give integers of shape \(2, 2\)"),
+        ({"instruction": np.array([[0, 8], [9, 8]])}, r"instruction \[9, 8\] does not exist"),
+        ({"instruction": np.array([[0, 8], [4, 8]])}, r"instruction \[4, 8\] is no corner"),
+        ({"phase": "explore"}, "an exploration episode has no instruction"),
+        ({"problem": 3}, "unknown reset option 'problem': bus takes problem_id, phase and instruction"),
+    ],
+)
+def test_reset_refuses_nonsense(change: dict[str, Any], message: str) -> None:
+    envs = make("bus", 2)
+    envs.reset(options=dict(GOOD))
+    with pytest.raises(ValueError, match=message):
+        envs.reset(options={**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (np.array([0, 9]), "action 9 does not exist: bus has actions 0 to 8"),
+        (np.array([0, -1]), "action -1 does not exist"),
+        (np.array([0]), r"actions are int64 of shape \(1,\): give 2 integers"),
+        (np.array([0.0, 1.0]), "actions are float64"),
+    ],
+)
+def test_step_refuses_nonsense(actions: np.ndarray, message: str) -> None:
+    envs = make("bus", 2)
+    with pytest.raises(RuntimeError, match="step was called before reset"):
+        envs.step(np.zeros(2, int))
+    envs.reset()
+    with pytest.raises(ValueError, match=message):
+        envs.step(actions)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("buss", {}, r"unknown family 'buss': choose one of bus, .* \(did you mean 'bus'\?\)"),
+        (
+            "bus",
+            {"gridsize": 7},
+            r"family 'bus' has no parameter 'gridsize': it takes .* \(did you mean 'grid_size'\?\)",
+        ),
+        ("bus", {"num_envs": 0}, "num_envs is 0"),
+        ("bus", {"grid_size": 8}, "grid_size is 8: bus takes an odd number"),
+        ("map", {"grid_size": 3}, "grid_size is 3: map takes an odd number"),
+        ("bus", {"horizon": 0}, "horizon is 0"),
+        ("bus", {"render_mode": "human"}, "render_mode is 'human'"),
+        ("cooking", {"grid_size": 2}, "grid_size is 2"),
+        ("cooking", {"drawers": 9}, "drawers is 9: a grid of 3 x 3 has room for 1 to 8"),
+        ("cooking", {"ingredients": 1}, "ingredients is 1"),
+        ("cooking", {"recipe": 0}, "recipe is 0"),
+        ("cooking", {"grid_size": 5, "drawers": 11}, "4194304 kitchens"),
+        ("cooking", {"split": "papers"}, "unknown split 'papers'"),
+        ("cooking", {"split": "paper", "drawers": 4}, "split 'paper' is for 4 ingredients in 3 drawers"),
+        ("cooking", {"drawers": 1, "ingredients": 2}, "2 kitchens are too few"),
+        ("cooking", {"drawers": 1, "ingredients": 5}, "5 kitchens are too few"),
+    ],
+)
+def test_make_refuses_nonsense(name: str, parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(name, parameters.pop("num_envs", 2), **parameters)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gymnasium_takes_them(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = gym.make(f"dream/{name.capitalize()}-v0")
+        check_env(env.unwrapped)
+        envs = gym.make_vec(f"dream/{name.capitalize()}-v0", num_envs=8)
+    assert isinstance(envs, MetaEnv) and envs.family == name and envs.num_envs == 8
+    assert envs.spec is not None and envs.spec.id == f"dream/{name.capitalize()}-v0"
+
+
+def test_one_problem_at_a_time() -> None:
+    env = gym.make("dream/Bus-v0", grid_size=5)
+    obs, info = env.reset(seed=0, options={"problem_id": 30, "phase": "explore"})
+    assert obs["observation"].tolist() == [2, 2, 0] and obs["phase"] == 0 and obs["instruction"].tolist() == [0, 0]
+    assert info == {"problem_id": 30}
+    obs, info = env.reset(options={"problem_id": 31, "instruction": np.array([4, 0])})
+    assert obs["phase"] == 1 and obs["instruction"].tolist() == [4, 0] and info == {"problem_id": 31}
+    rewards = [env.step(np.int64(action))[1] for action in (2, 2, 3)]
+    _, reward, terminated, truncated, _ = env.step(np.int64(3))
+    assert rewards == pytest.approx([-0.1] * 3)
+    assert (reward, terminated, truncated) == (1.0, True, False)
+    with pytest.raises(ValueError, match="problem_id 900 does not exist"):
+        env.reset(options={"problem_id": 900})
