@@ -21,7 +21,7 @@ import os
 import platform
 import subprocess
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -169,14 +169,6 @@ class RunDirectory:
             self._writer = SummaryWriter(str(self.path / "tensorboard"), purge_step=self._purge_step)
         return self._writer
 
-    # -- results -------------------------------------------------------------------------------------------------
-
-    def write_csv(self, rows: Iterable[Mapping[str, Any]], name: str = "eval.csv") -> Path:
-        """Write tidy rows (see CSV_COLUMNS) into a file of the run directory. Returns its path."""
-        path = self.path / name
-        write_tidy_csv(path, rows)
-        return path
-
     def close(self) -> None:
         """Finish the logs and give the directory free."""
         if self._writer is not None:
@@ -253,19 +245,49 @@ def write_atomic(path: Path, text: str) -> None:
             raise
 
 
-def write_tidy_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows with exactly the columns `env,method,seed,step,split,metric,value`, atomically.
+def merge_tidy_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows to a tidy CSV, atomically; they replace those of the same env, method, seed and split.
 
-    Raises ValueError for a row with other columns, UserError if the file cannot be written.
+    Args:
+        path: the file; made if there is none. Several processes may add to one at the same time.
+        rows: each with exactly the keys `env,method,seed,step,split,metric,value`.
+
+    Raises:
+        ValueError: a row has other keys.
+        UserError: the file holds something else, or cannot be written; it stays as it was.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
     for row in rows:
         if set(row) != set(CSV_COLUMNS):
             raise ValueError(f"a tidy row has the columns {', '.join(CSV_COLUMNS)}, not {', '.join(row)}")
-        writer.writerow(row)
-    write_atomic(path, text.getvalue())
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            replaced = {_group(row) for row in rows}
+            kept = [row for row in _read_tidy_csv(path) if _group(row) not in replaced]
+            text = io.StringIO()
+            writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows([*kept, *rows])
+            write_atomic(path, text.getvalue())
+        finally:
+            os.close(lock)
+
+
+def _group(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("env", "method", "seed", "split"))
+
+
+def _read_tidy_csv(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    if tuple(reader.fieldnames or ()) != CSV_COLUMNS:
+        raise UserError(f"{path} is no tidy CSV (its first line is not {','.join(CSV_COLUMNS)}): choose another file")
+    return rows
 
 
 def _refuse_strangers(path: Path) -> None:

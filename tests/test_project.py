@@ -17,7 +17,7 @@ FOLDERS = ("envs", "exploration", "execution", "eval")
 FLOORS = (
     {"errors"},
     {"core", "envs"},
-    {"config", "checkpoints", "run", "progress"},
+    {"config", "presets", "checkpoints", "run", "progress"},
     {"exploration", "execution"},
     {"methods", "pair"},
     {"training", "eval"},
@@ -28,7 +28,7 @@ FLOORS = (
 """Parts of the package from the ground up. An import goes down, or stays on its floor but for the next two rules."""
 ALONE = {"core", "envs", "exploration", "execution"}
 """Parts that import nothing else of their own floor."""
-WITHOUT_TORCH = {"errors", "envs", "config"}
+WITHOUT_TORCH = {"errors", "envs", "config", "presets"}
 """Parts that never import torch: the environments by design, the others so that a bad argument fails at once."""
 
 

@@ -18,7 +18,7 @@ import yaml
 from dream import checkpoints
 from dream.checkpoints import CheckpointStore, check_plain, pack_rng, restore_rng
 from dream.errors import UserError
-from dream.run import RunDirectory, describe_environment, write_tidy_csv
+from dream.run import RunDirectory, describe_environment, merge_tidy_csv
 
 CONFIG = {"env": "map", "seed": 0, "device": "cpu", "explorer": {"cost": 0.1, "sizes": (8, 8)}}
 ENVIRONMENT = {"problems": "abc", "versions": {"torch": "2.13.0"}}
@@ -88,7 +88,7 @@ def test_overwrite_deletes_only_what_runs_write(tmp_path: Path):
     with open_run(tmp_path) as run:
         run.log(5, {"loss": 1.0})
         run.save_checkpoint(5, weights(1.0), STATE, best=True)
-        run.write_csv([])
+    merge_tidy_csv(tmp_path / "eval.csv", [])
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "checkpoints" / "mine.txt").write_text("mine")
     with open_run(tmp_path, {**CONFIG, "seed": 1}, overwrite=True) as run:
@@ -382,15 +382,31 @@ def test_tensorboard_shows_each_step_once_after_resuming(tmp_path: Path):
     assert [(event.step, event.value) for event in events.Scalars("loss/f")] == [(10, 1.0), (20, 3.0)]
 
 
-def test_tidy_csv(tmp_path: Path):
+def test_tidy_csv_rows_replace_those_of_the_same_run_and_split(tmp_path: Path):
+    path = tmp_path / "results" / "a.csv"
     row = {"env": "map", "method": "dream", "seed": 0, "step": 10, "split": "test", "metric": "return", "value": 0.5}
-    write_tidy_csv(tmp_path / "a.csv", [row])
-    assert (tmp_path / "a.csv").read_text() == (
-        "env,method,seed,step,split,metric,value\nmap,dream,0,10,test,return,0.5\n"
-    )
+    merge_tidy_csv(path, [row])
+    merge_tidy_csv(path, [{**row, "seed": 1, "value": 0.25}])
+    merge_tidy_csv(path, [{**row, "split": "train"}])
+    merge_tidy_csv(path, [{**row, "step": 20, "value": 0.75}, {**row, "step": 20, "metric": "regret", "value": 0.1}])
+    assert path.read_text().splitlines() == [
+        "env,method,seed,step,split,metric,value",
+        "map,dream,1,10,test,return,0.25",
+        "map,dream,0,10,train,return,0.5",
+        "map,dream,0,20,test,return,0.75",
+        "map,dream,0,20,test,regret,0.1",
+    ]
+    before = files_below(tmp_path)
     with pytest.raises(ValueError, match="columns"):
-        write_tidy_csv(tmp_path / "a.csv", [{**row, "note": "x"}])
-    assert (tmp_path / "a.csv").read_text().count("\n") == 2
+        merge_tidy_csv(path, [row, {**row, "note": "x"}])
+    assert files_below(tmp_path) == before
+
+
+def test_a_csv_of_something_else_is_left_alone(tmp_path: Path):
+    (tmp_path / "grades.csv").write_text("name,grade\nAda,1\n")
+    with pytest.raises(UserError, match="no tidy CSV"):
+        merge_tidy_csv(tmp_path / "grades.csv", [])
+    assert (tmp_path / "grades.csv").read_text() == "name,grade\nAda,1\n"
 
 
 def test_the_environment_names_what_numbers_depend_on():

@@ -1,0 +1,563 @@
+"""The `dream` command: reads the arguments, calls the toolkit, prints what came out.
+
+Everything heavy is imported by the command that needs it, after its arguments were checked: help and refusals come
+at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import inspect
+import io
+import json
+import math
+import re
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from dream.config import TrainConfig
+from dream.errors import UserError
+from dream.presets import PRESETS, override
+
+T = TypeVar("T")
+
+WELCOME = """\
+dream: meta-reinforcement learning that explores on purpose
+
+What you can do next
+  dream demo                           see exploring pay off, in five minutes
+  dream envs                           the problem families there are
+  dream methods                        the ways to explore there are
+  dream train dream --env map          train a pair; the same command resumes it
+  dream eval runs/map/dream/s0         how good it is on held-out problems
+  dream bench                          how fast this machine trains
+  dream doctor                         what works here, and what to install
+
+Each has --help, with an example. Scripts: add --json to envs, methods, eval, bench and doctor."""
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Returns the exit code: 0 done, 2 the user has something to put right, 130 interrupted."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(WELCOME)
+        return 0
+    if arguments[0] == "--version":
+        from dream import __version__
+
+        print(__version__)
+        return 0
+    try:
+        with _plain_warnings():
+            if arguments[0] not in COMMANDS:
+                raise UserError(f"unknown command {arguments[0]!r}: {_choose(arguments[0], COMMANDS)}")
+            return COMMANDS[arguments[0]](list(arguments[1:])) or 0
+    except UserError as error:
+        print(f"dream: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dream: interrupted", file=sys.stderr)
+        return 130
+
+
+# -- train -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """What `dream train` takes besides the settings of the run."""
+
+    config: Annotated[TrainConfig, arg(name="")]
+    preset: Literal["default", "debug"] = "default"
+    """settings to start from: debug does all that a run does, in seconds"""
+    run_dir: Path | None = None
+    """where the run is written (default: runs/ENV/METHOD/sSEED)"""
+    overwrite: bool = False
+    """delete the run that is there and start again"""
+
+
+def train(arguments: list[str]) -> int:
+    """Train a method on a problem family. The same command resumes a run that was stopped.
+
+    Example: dream train dream --env bus --seed 1 --steps 2000000
+    """
+    asks_for_help = bool({"-h", "--help"} & set(arguments))
+    method = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    if method is None and not asks_for_help and not _value_of("--method", arguments):
+        raise UserError("which method? Write for example: dream train dream --env map (see dream methods)")
+    preset = _value_of("--preset", arguments) or "default"
+    base = override(TrainConfig(method=method or "dream"), PRESETS.get(preset, {}))
+    given = _parse(TrainArguments, arguments, "train", train, TrainArguments(base), usage="train METHOD")
+    config = given.config
+    check_config(config)
+
+    from dream.methods import METHODS
+
+    if config.method not in METHODS:
+        raise UserError(f"unknown method {config.method!r}: {_choose(config.method, METHODS)}")
+    check_device(config.device)
+
+    from dream.progress import ConsoleProgress
+    from dream.training import train as train_run
+
+    run_dir = given.run_dir or Path("runs", config.env.replace(":", "-"), config.method, f"s{config.seed}")
+    progress = ConsoleProgress()
+    try:
+        train_run(config, run_dir, overwrite=given.overwrite, progress=progress)
+    except KeyboardInterrupt:
+        progress.close()
+        again = ["dream", "train", config.method, *(word for word in arguments if word != "--overwrite")]
+        print(f"Stopped; what was learned is saved in {run_dir}. To go on: {shlex.join(again)}", file=sys.stderr)
+        return 130
+    finally:
+        progress.close()
+    print(f"{run_dir} is trained. Next: dream eval {shlex.quote(str(run_dir))}")
+    return 0
+
+
+def check_config(config: TrainConfig) -> None:
+    """Raise UserError for what can be seen to be wrong without torch: family, its parameters, numbers."""
+    from dream.envs import make
+
+    for name, value in (("steps", config.steps), ("threads", config.threads)):
+        if value < 1:
+            raise UserError(f"--{name} is {value}: it must be at least 1")
+    if config.seed < 0:
+        raise UserError(f"--seed is {config.seed}: it must be at least 0")
+    try:
+        make(config.env, 1, **config.env_parameters).close()
+    except ValueError as error:
+        raise UserError(f"{error} (see dream envs)") from error
+    except TypeError as error:
+        raise UserError(f"--env-parameters {dict(config.env_parameters)} do not suit {config.env!r}: {error}") from error
+
+
+def check_device(device: str) -> None:
+    """Raise UserError unless torch can use the device."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
+        raise UserError(f"device {device!r} cannot be used: this machine has {found} (see dream doctor)") from error
+
+
+# -- eval --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EvalArguments:
+    """What `dream eval` takes."""
+
+    run: Positional[Path]
+    """run directory that dream train wrote"""
+    split: Literal["train", "validation", "test"] = "test"
+    """problems to evaluate on"""
+    trials: int = 1000
+    """trials, spread evenly over the problems"""
+    seed: int = 0
+    """seed of the trials"""
+    device: str = "cpu"
+    """torch device"""
+    csv: Path | None = None
+    """also add the rows to this tidy CSV, which may hold those of other runs"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Evaluate a trained pair with greedy policies and no problem ids; adds the rows to eval.csv in the run directory.
+
+    Example: dream eval runs/bus/dream/s1 --trials 2000
+    """
+    given = _parse(EvalArguments, arguments, "eval", evaluate)
+    if given.trials < 1:
+        raise UserError(f"--trials is {given.trials}: it must be at least 1")
+    if not given.run.is_dir():
+        raise UserError(f"{given.run} is not a directory: give the run directory that dream train wrote")
+    from dream.eval.evaluate import evaluate_run
+    from dream.run import merge_tidy_csv
+
+    check_device(given.device)
+    result = dataclasses.asdict(
+        evaluate_run(given.run, split=given.split, trials=given.trials, seed=given.seed, device=given.device)
+    )
+    identity = {name: result[name] for name in ("env", "method", "seed", "step", "split")}
+    rows = [
+        {**identity, "metric": metric, "value": result[name]}
+        for metric, name in EVAL_METRICS.items()
+        if result[name] is not None
+    ]
+    for path in (given.run / "eval.csv", given.csv):
+        if path is not None:
+            merge_tidy_csv(path, rows)
+    if given.json:
+        _print_json(result)
+        return 0
+    table = Table(title=f"{result['method']} on {result['env']}, {result['split']} problems")
+    table.add_column("")
+    table.add_column(f"{result['trials']:,} trials at step {result['step']:,}", justify="right")
+    for label, text in (
+        ("return", _text(result["return_mean"])),
+        ("optimal return", _text(result["optimal_mean"])),
+        ("regret", _text(result["regret"])),
+        ("best return without exploring", _text(result["no_exploration"])),
+        ("normalised score", _text(result["normalised"])),
+        ("its 95% interval", f"{_text(result['normalised_low'])} to {_text(result['normalised_high'])}"),
+        ("exploration steps", _text(result["explore_length"])),
+    ):
+        table.add_row(label, text)
+    Console().print(table)
+    return 0
+
+
+EVAL_METRICS = {
+    "trials": "trials",
+    "return": "return_mean",
+    "optimal_return": "optimal_mean",
+    "no_exploration_return": "no_exploration",
+    "regret": "regret",
+    "normalised": "normalised",
+    "normalised_low": "normalised_low",
+    "normalised_high": "normalised_high",
+    "explore_length": "explore_length",
+}
+"""metric in the CSV -> field of the result."""
+
+
+# -- what there is -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ListArguments:
+    """What the commands that list something take."""
+
+    json: bool = False
+    """print one JSON object"""
+
+
+def envs(arguments: list[str]) -> int:
+    """List the problem families: what they are, their splits, returns, spaces and parameters.
+
+    Example: dream envs --json
+    """
+    given = _parse(ListArguments, arguments, "envs", envs)
+    found = [describe_family(name) for name in _families()]
+    if given.json:
+        _print_json({"envs": found})
+        return 0
+    for family in found:
+        print(f"{family['env']}: {family['summary']}")
+        splits = ", ".join(f"{size} {split}" for split, size in family["splits"].items())
+        for label, text in (
+            ("problems", f"{splits} (split {family['problems']})"),
+            ("return", f"{_text(family['optimal_return'])} at best, "
+                       f"{_text(family['no_exploration_return'])} without exploring (test problems)"),
+            ("observes", f"{family['observation_space']}, for {family['horizon']} steps"),
+            ("actions", ", ".join(family["actions"])),
+            ("parameters", " ".join(f"{name}={value}" for name, value in family["parameters"].items()) or "none"),
+        ):
+            print(f"  {label:12}{text}")
+    print("Set parameters so: dream train dream --env cooking --env-parameters grid_size=4 drawers=4")
+    return 0
+
+
+def describe_family(name: str) -> dict[str, Any]:
+    """What there is to know about a family with its default parameters; returns are those of the test split."""
+    import numpy as np
+
+    from dream.envs import SPLITS, families, make
+
+    env = make(name, 1)
+    parameters = inspect.signature(families()[name]).parameters.values()
+    ids = np.repeat(env.problems.ids("test"), 20)
+    optimal = no_exploration = None  # a family that is too large has neither
+    with contextlib.suppress(NotImplementedError):
+        optimal = float(env.optimal_return(ids, env.sample_instruction(ids, np.random.default_rng(0))).mean())
+        no_exploration = env.no_exploration_return("test")
+    return {
+        "env": name,
+        "summary": env.summary,
+        "observation_space": str(env.single_observation_space),
+        "instruction_space": str(env.instruction_space),
+        "actions": list(env.action_names),
+        "horizon": env.horizon,
+        "splits": {split: len(env.problems.ids(split)) for split in SPLITS},
+        "problems": env.problems.hash,
+        "optimal_return": optimal,
+        "no_exploration_return": no_exploration,
+        "parameters": {p.name: p.default for p in parameters if p.name not in ("num_envs", "render_mode")},
+    }
+
+
+def methods(arguments: list[str]) -> int:
+    """List the methods: what they are, how they explore, where they come from.
+
+    Example: dream methods --json
+    """
+    given = _parse(ListArguments, arguments, "methods", methods)
+    from dream.methods import METHODS
+
+    found = [
+        {"method": name, "summary": spec.summary, "explores": spec.explores, "paper": spec.paper}
+        for name, spec in METHODS.items()
+    ]
+    if given.json:
+        _print_json({"methods": found})
+        return 0
+    table = Table("method", "what it is", "explores", "from", title="Methods", show_lines=True)
+    for method in found:
+        table.add_row(*method.values())
+    Console().print(table)
+    return 0
+
+
+def doctor(arguments: list[str]) -> int:
+    """Check this machine: versions, devices, video, what works and what to install. Exit code 0 if all needed works.
+
+    Example: dream doctor --json
+    """
+    given = _parse(ListArguments, arguments, "doctor", doctor)
+    from dream.doctor import examine
+
+    checks = examine()
+    healthy = all(check.status != "failed" for check in checks)
+    if given.json:
+        _print_json({"ok": healthy, "checks": [dataclasses.asdict(check) for check in checks]})
+        return 0 if healthy else 1
+    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
+    table = Table("", "what", "found", "what to do", title="dream doctor")
+    for check in checks:
+        table.add_row(f"[{colours[check.status]}]{check.status}", check.name, check.found, check.advice)
+    Console().print(table)
+    print("Everything needed works." if healthy else "Something needed does not work: see the lines marked failed.")
+    return 0 if healthy else 1
+
+
+# -- bench and demo ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BenchArguments:
+    """What `dream bench` takes."""
+
+    env: tuple[str, ...] = ("bus", "map", "cooking")
+    """families to measure"""
+    device: str = "cpu"
+    """torch device"""
+    seconds: float = 10.0
+    """seconds of training measured for each family"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure training steps per second with the split env / act / learn, and the speed of the environment alone.
+
+    Example: dream bench --env bus --seconds 20
+    """
+    given = _parse(BenchArguments, arguments, "bench", bench)
+    if not given.env or given.seconds <= 0:
+        raise UserError("--env takes at least one family and --seconds more than 0: see dream bench --help")
+    for name in given.env:
+        check_config(TrainConfig(env=name))
+    from dream.bench import run as measure
+
+    check_device(given.device)
+    found = measure(list(given.env), given.device, given.seconds)
+    if given.json:
+        # With one family its numbers stand at the top level too, where a script looks first.
+        _print_json({**(found[0] if len(found) == 1 else {}), "families": found})
+        return 0
+    table = Table(*(name.replace("_", " ") for name in found[0]), title=f"Speed on {given.device}")
+    for family in found:
+        table.add_row(*map(_text, family.values()))
+    Console().print(table)
+    return 0
+
+
+def demo(arguments: list[str]) -> int:
+    """Train a pair on the smallest family where exploring pays, and show that it does. Takes about five minutes.
+
+    Example: dream demo
+    """
+    from dream.demo import main as show
+
+    _parse(show, arguments, "demo", demo)
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
+    "demo": demo,
+    "train": train,
+    "eval": evaluate,
+    "envs": envs,
+    "methods": methods,
+    "bench": bench,
+    "doctor": doctor,
+}
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------
+
+
+def _parse(
+    what: Callable[..., T],
+    arguments: list[str],
+    command: str,
+    documented: Callable[..., int],
+    default: Any = None,
+    usage: str | None = None,
+) -> T:
+    """Let tyro fill in a dataclass (or call a function). Raises UserError, one sentence, for what it does not take."""
+    complaint = io.StringIO()
+    extra: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(complaint) if _asks_nothing(arguments) else contextlib.nullcontext():
+            return tyro.cli(
+                what,
+                args=arguments,
+                prog=f"dream {usage or command}",
+                description=inspect.cleandoc(documented.__doc__ or ""),
+                config=(FlagCreatePairsOff,),
+                registry=_REGISTRY,
+                **extra,
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise UserError(_one_sentence(complaint.getvalue(), command)) from None
+
+
+def _asks_nothing(arguments: list[str]) -> bool:
+    return not {"-h", "--help"} & set(arguments)
+
+
+def _one_sentence(box: str, command: str) -> str:
+    """Tyro's box of an error as one sentence: what was wrong, what is allowed, where to read more."""
+    sections: list[list[str]] = [[]]
+    for line in box.splitlines():
+        text = line.strip(" │|")
+        if line.startswith(("╭", "╰")) or not text:
+            continue
+        if set(text) <= {"─", "-"}:
+            sections.append([])
+        else:
+            sections[-1].append(text)
+    if not box.startswith("╭"):
+        sections.pop(0)  # where there is no Unicode the title is a line of its own, not a part of the frame
+    what = " ".join(sections[0]).rstrip(".")
+    options = [text for section in sections[1:] for text in section if text.startswith("--")]
+    value = re.match(r"Error parsing (\S+): .*: '?(.*?)'?$", what)
+    if value and options:
+        kinds = {"INT": "an integer", "FLOAT": "a number"}
+        metavar = options[0].partition(" ")[2]
+        what = f"{value[1]} takes {kinds.get(metavar, metavar)}, not {value[2]!r}"
+        options = []
+    suggestion = f" (did you mean {options[0].partition(' ')[0]}?)" if options else ""
+    return f"{what}{suggestion}: see dream {command} --help"
+
+
+_REGISTRY = ConstructorRegistry()
+
+
+@_REGISTRY.primitive_rule
+def _name_value_pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Mapping[str, Any]] | None:
+    """`--env-parameters grid_size=4 split=paper` for settings that are a Mapping[str, Any]."""
+    if info.type != Mapping[str, Any]:
+        return None
+
+    def read(words: list[str]) -> Mapping[str, Any]:
+        pairs: dict[str, Any] = {}
+        for word in words:
+            name, equals, text = word.partition("=")
+            if not name.isidentifier() or not equals:
+                raise ValueError(f"expected NAME=VALUE: {word!r}")
+            try:
+                pairs[name] = ast.literal_eval(text)
+            except (ValueError, SyntaxError):
+                pairs[name] = text
+        return pairs
+
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="NAME=VALUE",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, Mapping),
+        str_from_instance=lambda pairs: [f"{name}={value}" for name, value in pairs.items()],
+    )
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
+    """Value of an option before the arguments are parsed, as others' defaults depend on it."""
+    for position, word in enumerate(arguments):
+        if word == option and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _choose(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"choose one of {', '.join(known)}" + (f" (did you mean {close[0]!r}?)" if close else "")
+
+
+def _families() -> list[str]:
+    from dream.envs import families
+
+    return list(families())
+
+
+# -- printing ----------------------------------------------------------------------------------------------------
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    """One line, and valid JSON: a number that is not finite becomes null."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: finite(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [finite(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    print(json.dumps(finite(content)))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings as one line each, without the source line that raised them."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"dream: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,346 @@
+"""The command line: help at once, one sentence for what is wrong, one JSON object for scripts."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dream import cli
+from dream.config import TrainConfig
+from dream.errors import UserError
+from dream.presets import PRESETS, override
+
+
+def files_below(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """Run a command line that must be refused: code 2, one line on stderr, nothing on stdout, no file written."""
+    before = files_below(Path())
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("dream: ") and err.count("\n") == 1, err
+    assert files_below(Path()) == before
+    return err.removeprefix("dream: ").strip()
+
+
+class Trainer:
+    """Stands in for dream.training: remembers what it was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, raises: BaseException | None = None):
+        self.calls: list[tuple[TrainConfig, Path, bool]] = []
+        self.raises = raises
+        monkeypatch.setitem(sys.modules, "dream.training", types.SimpleNamespace(train=self.train))
+
+    def train(self, config: TrainConfig, run_dir: Path, *, overwrite: bool, progress: object) -> None:
+        self.calls.append((config, run_dir, overwrite))
+        if self.raises:
+            raise self.raises
+
+
+# -- help --------------------------------------------------------------------------------------------------------
+
+
+def test_without_arguments_it_says_what_one_can_do(capsys):
+    assert cli.run([]) == 0
+    page = capsys.readouterr().out
+    assert all(f"dream {command}" in page for command in cli.COMMANDS)
+    assert len(page.splitlines()) < 24
+
+
+@pytest.mark.parametrize("command", [command for command in cli.COMMANDS if command != "demo"])
+def test_every_command_has_help_with_an_example(command: str, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.run([command, "--help"])
+    assert stop.value.code == 0
+    assert f"Example: dream {command}" in capsys.readouterr().out
+
+
+def test_help_of_train_lists_every_setting(capsys):
+    with pytest.raises(SystemExit):
+        cli.run(["train", "--help"])
+    text = capsys.readouterr().out
+    for option in ("--learning.batch INT", "--bottleneck.weight FLOAT", "--env-parameters NAME=VALUE", "--run-dir"):
+        assert option in text
+
+
+def test_help_and_refusals_do_not_load_torch():
+    code = """
+import sys
+from dream import cli
+for arguments in ([], ["train", "dream", "--env", "buss"], ["train", "dream", "--seed", "x"], ["eval", "nowhere"]):
+    cli.run(arguments)
+try:
+    cli.run(["train", "--help"])
+except SystemExit:
+    pass
+assert "torch" not in sys.modules, "torch was loaded"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_dash_m_dream():
+    done = subprocess.run([sys.executable, "-m", "dream", "train", "x"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "unknown method 'x'" in done.stderr and "Traceback" not in done.stderr
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------
+
+
+def test_unknown_names_are_refused_with_what_there_is(capsys, monkeypatch):
+    trainer = Trainer(monkeypatch)
+    assert "unknown command 'trian': choose one of demo, train" in refused(capsys, "trian")
+    assert "did you mean 'train'?" in refused(capsys, "trian")
+    assert "which method?" in refused(capsys, "train", "--env", "map")
+    assert "choose one of bus, map, cooking" in refused(capsys, "train", "dream", "--env", "buss")
+    assert "did you mean 'bus'?" in refused(capsys, "train", "dream", "--env", "buss")
+    sentence = refused(capsys, "train", "dreem", "--env", "bus")
+    assert sentence.startswith("unknown method 'dreem': choose one of ") and "did you mean 'dream'?" in sentence
+    assert not trainer.calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--seed", "one"], "--seed takes an integer, not 'one': see dream train --help"),
+        (["--learning.learning-rate", "fast"], "--learning.learning-rate takes a number, not 'fast': see dream"),
+        (["--steps"], "Missing value for argument '--steps'"),
+        (["--sede", "1"], "Unrecognized options: --sede, 1 (did you mean --seed?): see dream train --help"),
+        (["--preset", "fast"], "Expected one of ('default', 'debug')"),
+        (["--steps", "0"], "--steps is 0: it must be at least 1"),
+        (["--seed", "-1"], "--seed is -1: it must be at least 0"),
+        (["--device", "tpu9"], "device 'tpu9' cannot be used: this machine has cpu"),
+        (["--device", "cuda:99"], "device 'cuda:99' cannot be used: this machine has cpu"),
+        (["--env-parameters", "grid_sise=9"], "did you mean 'grid_size'?"),
+        (["--env-parameters", "grid_size=4"], "grid_size"),
+        (["--env-parameters", "grid_size"], "NAME=VALUE"),
+        (["--env-parameters", "grid_size=big"], "grid_size"),
+    ],
+)
+def test_bad_values_are_refused_with_what_is_allowed(arguments, sentence, capsys, monkeypatch):
+    trainer = Trainer(monkeypatch)
+    assert sentence in refused(capsys, "train", "dream", "--env", "bus", *arguments)
+    assert not trainer.calls
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_sentence_is_the_same_with_and_without_unicode(encoding: str):
+    done = subprocess.run(
+        [sys.executable, "-m", "dream", "train", "dream", "--steps", "1e6"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert done.stderr == "dream: --steps takes an integer, not '1e6': see dream train --help\n"
+
+
+def test_errors_of_training_are_one_sentence_and_bugs_are_not_hidden(capsys, monkeypatch):
+    Trainer(monkeypatch, UserError("No space left"))
+    assert refused(capsys, "train", "dream") == "No space left"
+    Trainer(monkeypatch, ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        cli.run(["train", "dream"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere"], "nowhere is not a directory"),
+        (["."], "is not a run directory"),
+        ([".", "--split", "tset"], "test"),
+        ([".", "--trials", "0"], "--trials is 0"),
+        ([".", "--trials", "many"], "--trials takes an integer, not 'many'"),
+        ([], "Missing from dream eval: PATH run directory that dream train wrote"),
+    ],
+)
+def test_bad_evaluations_are_refused(arguments, sentence, capsys):
+    assert sentence.lower() in refused(capsys, "eval", *arguments).lower()
+
+
+# -- train -------------------------------------------------------------------------------------------------------
+
+
+def test_train_passes_on_what_was_given(capsys, monkeypatch):
+    trainer = Trainer(monkeypatch)
+    words = "train none --env cooking --seed 3 --learning.batch 8 --env-parameters grid_size=4 split=paper"
+    assert cli.run(words.split()) == 0
+    assert cli.run([*words.split(), "--run-dir", "here", "--overwrite", "--explorer.cost=0.5"]) == 0
+    (config, run_dir, overwrite), (other, elsewhere, replace) = trainer.calls
+    assert (config.method, config.env, config.seed, config.learning.batch) == ("none", "cooking", 3, 8)
+    assert config.env_parameters == {"grid_size": 4, "split": "paper"}
+    assert (run_dir, overwrite) == (Path("runs/cooking/none/s3"), False)
+    assert (elsewhere, replace, other.explorer.cost) == (Path("here"), True, 0.5)
+    assert "Next: dream eval runs/cooking/none/s3" in capsys.readouterr().out
+
+
+def test_a_preset_changes_the_defaults_and_arguments_change_the_preset(monkeypatch):
+    trainer = Trainer(monkeypatch)
+    for words in ("train dream", "train dream --preset debug", "train dream --learning.batch 7 --preset=debug"):
+        assert cli.run(words.split()) == 0
+    default, debug, changed = (config for config, _, _ in trainer.calls)
+    assert default == TrainConfig()
+    assert debug.steps == PRESETS["debug"]["steps"] and debug.learning.batch == PRESETS["debug"]["learning.batch"]
+    assert debug.learning.clip == default.learning.clip
+    assert changed == override(debug, {"learning.batch": 7})
+
+
+def test_interrupted_it_says_how_to_go_on(capsys, monkeypatch):
+    Trainer(monkeypatch, KeyboardInterrupt())
+    assert cli.run(["train", "dream", "--env", "map", "--overwrite", "--run-dir", "my runs"]) == 130
+    assert "To go on: dream train dream --env map --run-dir 'my runs'\n" in capsys.readouterr().err
+
+
+def test_override_refuses_a_setting_that_is_not_there():
+    with pytest.raises(ValueError, match=r"unknown setting 'bach': choose from members, .*batch"):
+        override(TrainConfig(), {"learning.bach": 3})
+
+
+# -- eval --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Result:
+    env: str = "map"
+    method: str = "dream"
+    seed: int = 3
+    step: int = 1000
+    split: str = "test"
+    trials: int = 500
+    return_mean: float = 0.75
+    optimal_mean: float | None = 0.8
+    no_exploration: float | None = 0.3
+    normalised: float | None = 0.9
+    normalised_low: float | None = 0.85
+    normalised_high: float | None = 0.95
+    regret: float | None = 0.05
+    explore_length: float = float("nan")
+
+
+def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
+    asked = []
+
+    def evaluate_run(run, **options):
+        asked.append((run, options))
+        return Result()
+
+    monkeypatch.setitem(sys.modules, "dream.eval.evaluate", types.SimpleNamespace(evaluate_run=evaluate_run))
+    Path("run").mkdir()
+    assert cli.run(["eval", "run", "--trials", "500", "--csv", "results/all.csv"]) == 0
+    table = capsys.readouterr().out
+    assert "0.900" in table and "0.850 to 0.950" in table and "500 trials at step 1,000" in table
+    assert asked == [(Path("run"), {"split": "test", "trials": 500, "seed": 0, "device": "cpu"})]
+    lines = Path("run/eval.csv").read_text().splitlines()
+    assert "map,dream,3,1000,test,return,0.75" in lines and "map,dream,3,1000,test,normalised,0.9" in lines
+    assert Path("results/all.csv").read_text() == Path("run/eval.csv").read_text()
+
+    assert cli.run(["eval", "run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["normalised_low"] == 0.85 and told["return_mean"] == 0.75 and told["step"] == 1000
+    assert told["explore_length"] is None  # JSON knows no NaN
+
+
+def test_eval_of_a_family_without_exact_optimum(capsys, monkeypatch):
+    unknown = Result(optimal_mean=None, normalised=None, normalised_low=None, normalised_high=None, regret=None)
+    stand_in = types.SimpleNamespace(evaluate_run=lambda run, **options: unknown)
+    monkeypatch.setitem(sys.modules, "dream.eval.evaluate", stand_in)
+    Path("run").mkdir()
+    assert cli.run(["eval", "run"]) == 0
+    assert "normalised" not in Path("run/eval.csv").read_text()
+
+
+# -- lists -------------------------------------------------------------------------------------------------------
+
+
+def last_object(capsys: pytest.CaptureFixture) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_envs(capsys):
+    assert cli.run(["envs", "--json"]) == 0
+    found = {family["env"]: family for family in last_object(capsys)["envs"]}
+    assert {"bus", "map", "cooking"} <= found.keys()
+    assert found["bus"]["splits"] == {"train": 53, "validation": 53, "test": 523}
+    assert found["map"]["optimal_return"] == pytest.approx(0.8)
+    assert found["map"]["no_exploration_return"] == pytest.approx(0.3)
+    assert cli.run(["envs"]) == 0
+    text = capsys.readouterr().out
+    assert "53 train, 53 validation, 523 test" in text and found["bus"]["problems"] in text
+
+
+def test_methods(capsys):
+    assert cli.run(["methods", "--json"]) == 0
+    found = {method["method"]: method for method in last_object(capsys)["methods"]}
+    assert {"dream", "random", "none", "oracle"} <= found.keys() and found["dream"]["summary"]
+    assert cli.run(["methods"]) == 0
+    assert "oracle" in capsys.readouterr().out
+
+
+def test_bench(capsys, monkeypatch):
+    def measure(envs, device, seconds):
+        return [{"env": env, "train_steps_per_s": 5000.0, "env_steps_per_s": 1e6, "act": 0.25} for env in envs]
+
+    monkeypatch.setitem(sys.modules, "dream.bench", types.SimpleNamespace(run=measure))
+    assert cli.run(["bench", "--env", "bus", "map", "--json"]) == 0
+    assert [family["env"] for family in last_object(capsys)["families"]] == ["bus", "map"]
+    assert cli.run(["bench", "--env", "bus", "--json"]) == 0
+    assert last_object(capsys)["train_steps_per_s"] == 5000
+    assert cli.run(["bench"]) == 0
+    assert "1,000,000" in capsys.readouterr().out
+    assert "unknown family 'taxi'" in refused(capsys, "bench", "--env", "taxi")
+    assert "at least one family" in refused(capsys, "bench", "--env")
+
+
+# -- doctor ------------------------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_this_installation_well(capsys):
+    assert cli.run(["doctor", "--json"]) == 0
+    told = last_object(capsys)
+    checks = {check["name"]: check for check in told["checks"]}
+    assert told["ok"] and checks["torch"]["status"] != "failed"
+    assert {"CUDA", "video", "dream", "this directory"} <= checks.keys()
+    assert cli.run(["doctor"]) == 0
+    assert "Everything needed works." in capsys.readouterr().out
+
+
+def test_doctor_names_what_is_missing_and_what_to_install(capsys, monkeypatch):
+    from dream import doctor
+
+    monkeypatch.setattr(doctor, "MODULES", {"no-such-package": "no_such_package", "pyyaml": "yaml", "rich": "no_rich"})
+    monkeypatch.setattr(doctor, "tested_versions", lambda: {"no-such-package": "1.2", "pyyaml": "0.1"})
+    monkeypatch.setattr(doctor, "LOOKS", {"video": lambda: 1 / 0})
+    assert cli.run(["doctor", "--json"]) == 1
+    checks = {check["name"]: check for check in last_object(capsys)["checks"]}
+    assert checks["no-such-package"]["status"] == "failed"
+    assert checks["no-such-package"]["advice"] == "pip install 'no-such-package==1.2'"
+    assert checks["pyyaml"]["status"] == "warning" and "tested with 0.1" in checks["pyyaml"]["advice"]
+    assert checks["rich"]["status"] == "failed" and "cannot be imported" in checks["rich"]["found"]
+    assert checks["video"]["status"] == "failed" and "ZeroDivisionError" in checks["video"]["found"]
+    assert cli.run(["doctor"]) == 1
+    assert "Something needed does not work" in capsys.readouterr().out
+
+
+def test_doctor_compares_with_the_constraints():
+    from dream.doctor import MODULES, tested_versions
+
+    assert MODULES.keys() <= tested_versions().keys()
+
+
+def test_warnings_are_one_line(capsys, monkeypatch):
+    import warnings
+
+    class Warned(Trainer):
+        def train(self, *arguments, **options):
+            warnings.warn("going back to step 10", stacklevel=2)
+
+    Warned(monkeypatch)
+    assert cli.run(["train", "dream"]) == 0
+    assert "dream: warning: going back to step 10\n" in capsys.readouterr().err
