@@ -7,7 +7,7 @@ family adds `_begin` and `_advance`.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +28,7 @@ def integer_space(sizes: Sequence[int]) -> gym.spaces.MultiDiscrete:
     return gym.spaces.MultiDiscrete(np.array(sizes), dtype=np.int16)  # type: ignore[arg-type]
 
 
-class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]]):
+class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
     """B problems of one family, stepped in lockstep. Autoreset is disabled: a finished member freezes until `reset`.
 
     `reset(seed=None, options={"problem_id": (B,) ints, "phase": "explore" | "execute", "instruction": (B, I) ints})`

@@ -62,11 +62,11 @@ class Signpost(MetaEnv):
         return self._observe()
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
-        step = (actions == RIGHT).astype(np.int64) - (actions == LEFT)
-        self._x = np.clip(self._x + step, 0, self.length - 1)
+        moved = self._x + (actions == RIGHT) - (actions == LEFT)
+        self._x = np.minimum(np.maximum(moved, 0), self.length - 1)
         pressed = (actions == PRESS_A) | (actions == PRESS_B)
         right = actions - PRESS_A == self.problem_id
-        reward = np.where(pressed, np.where(right, np.float32(1), np.float32(-1)), np.float32(0))
+        reward = pressed * (2 * right - 1).astype(np.float32)
         return self._observe(), reward, pressed & (self.phase == "execute")
 
     def _draw(
@@ -83,5 +83,8 @@ class Signpost(MetaEnv):
         return draw(self.length, problem_id, phase, obs, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
+        obs = np.empty((self.num_envs, 2), np.int16)
+        obs[:, 0] = self._x
         readable = (self._x == self.length - 1) & (self.phase == "explore")
-        return np.stack([self._x, readable * (self.problem_id + 1)], axis=1).astype(np.int16)
+        obs[:, 1] = readable * (self.problem_id + 1)
+        return obs

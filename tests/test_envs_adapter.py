@@ -50,6 +50,15 @@ def test_a_family_can_be_named_by_module_and_class(page: dict[str, Any], monkeyp
         make("dream.envs.base:ProblemSet", 2)
 
 
+def test_an_unfinished_family_is_refused() -> None:
+    class Half(MetaEnv):
+        def _begin(self) -> np.ndarray:
+            return np.zeros((1, 1), np.int16)
+
+    with pytest.raises(TypeError, match=r"abstract methods? '?_advance"):
+        Half(1)  # type: ignore[abstract, call-arg]
+
+
 def test_frozen_lake_through_the_adapter(page: dict[str, Any]) -> None:
     envs: MetaEnv = page["Lakes"](4)
     ids = np.array([3, 3, 11, 50])
