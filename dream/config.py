@@ -1,0 +1,144 @@
+"""Every setting of a training run, typed. No torch here, so that a bad argument fails at once.
+
+The defaults are one set for every family; what a family needs differently is in `FAMILY_DEFAULTS`, with its reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """What a trial is."""
+
+    explore_episodes: int = 1
+    """k, exploration episodes of a trial"""
+    execute_episodes: int = 1
+    """n, execution episodes of a trial"""
+
+
+@dataclass(frozen=True)
+class BottleneckConfig:
+    """z, and how much of the problem it may keep."""
+
+    z_dim: int = 32
+    """dimensions of z"""
+    noise: float = 0.1
+    """rho, standard deviation of F(z | mu) and q(z | tau)"""
+    initial_scale: float = 0.5
+    """scale of f's last layer at the start"""
+    weight: float = 1e-3
+    """lambda, weight of the rate |f|^2 / 2 (nats) against the executor's loss"""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes, the same for f, g, explorer and executor."""
+
+    width: int = 64
+    """units of the feed-forward layers"""
+    memory: int = 64
+    """units of the LSTMs"""
+
+
+@dataclass(frozen=True)
+class ExplorerConfig:
+    """The exploration policy."""
+
+    cost: float = 0.1
+    """c, nats that a step of exploration costs"""
+    gamma: float = 0.95
+    """discount of the exploration reward"""
+    trace: float = 0.9
+    """lambda of Watkins's Q(lambda)"""
+    epsilon_low: float = 0.01
+    """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
+    random_fraction: float = 0.25
+    """share of training trials explored at random from beginning to end"""
+    gate: float = 0.02
+    """explore at random until g explains this share of f's spread: before, stopping at once looks best"""
+
+
+@dataclass(frozen=True)
+class ExecutorConfig:
+    """The execution policy."""
+
+    gamma: float = 0.95
+    """discount of the execution reward"""
+    trace: float = 0.9
+    """lambda of Watkins's Q(lambda)"""
+    epsilon_low: float = 0.01
+    """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
+    id_fraction: float = 0.5
+    """share of training trials executed on f(problem) instead of on g(exploration)"""
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """Optimisation and replay."""
+
+    members: int = 128
+    """trials run side by side in a round"""
+    updates: int = 16
+    """updates after each round"""
+    batch: int = 64
+    """trials in an update"""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start"""
+    final_learning_rate: float = 2e-4
+    """Adam's step size at the end (linear in between)"""
+    clip: float = 1.0
+    """largest gradient norm of each network"""
+    average: float = 0.01
+    """rate of the averaged networks, which give the targets and are what is evaluated"""
+    replay: int = 10_000
+    """trials kept for replay"""
+    warmup: int = 512
+    """trials before the first update"""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Validation while training."""
+
+    every: int = 100_000
+    """environment steps between validations"""
+    trials: int = 500
+    """validation trials"""
+    checkpoint_every: int = 100_000
+    """environment steps between checkpoints"""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run: a method on a family with a seed."""
+
+    method: str = "dream"
+    """method to train: see `dream methods`"""
+    env: str = "map"
+    """problem family: see `dream envs`"""
+    seed: int = 0
+    """seed of everything random"""
+    steps: int = 1_000_000
+    """environment steps, exploration counted"""
+    device: str = "cpu"
+    """torch device"""
+    threads: int = 1
+    """CPU threads; part of what must be the same for the same numbers"""
+    env_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """parameters of the family, such as a grid size"""
+    trial: TrialConfig = field(default_factory=TrialConfig)
+    bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    explorer: ExplorerConfig = field(default_factory=ExplorerConfig)
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain data, as written to config.yaml."""
+        return dataclasses.asdict(self)

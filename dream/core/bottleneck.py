@@ -1,0 +1,115 @@
+"""f, g and the information bottleneck: the heart of DREAM.
+
+Liu, Raghunathan, Liang, Finn, "Decoupling Exploration and Exploitation for Meta-RL without Sacrifices" (ICML 2021,
+arXiv 2008.02790). In the paper's words and ours:
+
+    problem encoder      F(z | mu)  = N(f(mu), rho^2 I)      what the executor is given while training      (section 4.1)
+    trajectory encoder   q(z | tau) = N(g(tau), rho^2 I)     what it is given at test time                  (section 4.2)
+    execution            max E[V(z; mu)] - lambda I(z; mu)   the bottleneck keeps only what the task needs  (eq. 2)
+    exploration          max I(tau; z) >= H(z) + E[log q(z | tau_:0)] + E[sum_t log q(z | tau_:t+1) - log q(z | tau_:t)]
+                                                                                                            (eq. 4, 5)
+    with fixed rho:      log q(z | tau) = -|z - g(tau)|^2 / (2 rho^2) + const
+
+I(z; mu) is bounded by the rate E[KL(F(z | mu) || N(0, I))] = E|f(mu)|^2 / 2 + const, the variational information
+bottleneck (Alemi et al., 2017, arXiv 1612.00410), so lambda weighs |f(mu)|^2 / 2 against the executor's loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dream.core.networks import DiscreteEncoder, Recurrent, normed_relu, observation_encoder
+from dream.core.trial import Episodes
+
+
+class ProblemEncoder(nn.Module):
+    """f: the mean of F(z | mu) from the factors of a problem (one factor, the id itself, is a one-hot id).
+
+    Its last layer starts small, so all problems start with nearly the same code and are pulled apart only where
+    the executor gains by telling them apart. Large random codes would be arbitrary ones, which g cannot predict.
+    """
+
+    def __init__(self, factors: Sequence[int], *, width: int, z_dim: int, initial_scale: float = 0.1):
+        super().__init__()
+        self.embed = DiscreteEncoder(factors, width)
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, z_dim)
+        with torch.no_grad():
+            self.out.weight.mul_(initial_scale)
+            self.out.bias.zero_()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, F) ints -> (N, Z)."""
+        return self.out(F.relu(self.hidden(F.relu(self.embed(features)))))
+
+
+class TrajectoryEncoder(nn.Module):
+    """g: the mean of q(z | tau_:t) for every prefix of an exploration, the empty one included.
+
+    Each transition (o, a, o') goes through a small network of its own before the memory, which has to remember
+    transitions, not to find them. Its last layers start small and cannot die: f's codes start near zero, and a head of
+    ReLUs that is first asked for nothing switches itself off for good.
+    """
+
+    def __init__(self, space: gym.Space, actions: int, *, width: int, hidden: int, z_dim: int):
+        super().__init__()
+        self.actions = actions
+        self.before = observation_encoder(space, width)
+        self.after = observation_encoder(space, width)
+        self.action = DiscreteEncoder([actions + 1], width)
+        self.hidden = nn.Linear(width, width)
+        self.core = Recurrent(width, hidden, forget_bias=2.0)
+        self.head = nn.Linear(self.core.out_features, width)
+        self.out = nn.Linear(width, z_dim)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)
+            self.out.bias.zero_()
+
+    def forward(self, explore: Episodes) -> Tensor:
+        """N streams of T steps -> (N, T + 1, Z): entry t is g(tau_:t), after t transitions.
+
+        Entries after the end of a stream mean nothing; `last_prefix` picks the valid one.
+        """
+        obs = explore.obs
+        previous = torch.cat([obs[:, :1], obs[:, :-1]], dim=1)
+        action = explore.previous_action(none=self.actions)[..., None]
+        h = normed_relu(self.before(previous) + self.action(action) + self.after(obs))
+        h = normed_relu(self.hidden(h))
+        return self.out(F.elu(self.head(self.core(h))))
+
+
+def last_prefix(prefixes: Tensor, explore: Episodes) -> Tensor:
+    """g(tau) of the whole exploration: (N, T + 1, Z) -> (N, Z)."""
+    last = explore.length[:, None, None].expand(-1, 1, prefixes.shape[-1])
+    return prefixes.gather(1, last).squeeze(1)
+
+
+def nats(distance_squared: Tensor, noise: float) -> Tensor:
+    """-log q(z | tau) up to a constant: squared distance / (2 rho^2), in nats."""
+    return distance_squared / (2.0 * noise**2)
+
+
+def prefix_error(code: Tensor, prefixes: Tensor, noise: float) -> Tensor:
+    """-log q(f(mu) | tau_:t) up to a constant, in nats: (N, Z), (N, T + 1, Z) -> (N, T + 1)."""
+    return nats((code[:, None] - prefixes).square().sum(-1), noise)
+
+
+def prefix_mask(explore: Episodes) -> Tensor:
+    """(N, T + 1) bool: prefixes that exist (the empty one always does)."""
+    return torch.cat([torch.ones_like(explore.mask[:, :1]), explore.mask], dim=1)
+
+
+def encoder_loss(error: Tensor, explore: Episodes) -> Tensor:
+    """g's loss: the mean of `prefix_error` over all prefixes that exist (eq. 5, maximised over q)."""
+    weight = prefix_mask(explore).to(error.dtype)
+    return (error * weight).sum() / weight.sum()
+
+
+def rate(code: Tensor) -> Tensor:
+    """KL(N(f, rho^2 I) || N(0, I)) of each code but for its constant: |f|^2 / 2 nats, (N, Z) -> (N,)."""
+    return 0.5 * code.square().sum(-1)

@@ -1,0 +1,154 @@
+"""Networks: step encoders, recurrent cores and dueling heads. Batch first; integers or uint8 images in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+RecurrentMemory = tuple[Tensor, Tensor, Tensor]
+"""LSTM state h (B, hidden), c (B, hidden) and the running maximum (B, width)."""
+
+
+class DiscreteEncoder(nn.Module):
+    """Sum of one embedding per integer component: a linear layer on the concatenated one-hots, without building them."""
+
+    offset: Tensor
+
+    def __init__(self, sizes: Sequence[int], width: int):
+        super().__init__()
+        self.sizes = tuple(int(size) for size in sizes)
+        self.table = nn.Parameter(torch.randn(sum(self.sizes), width) / len(self.sizes) ** 0.5)
+        offset = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
+        self.register_buffer("offset", torch.from_numpy(offset), persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., D) ints -> (..., width)."""
+        return F.embedding(values.long() + self.offset, self.table).sum(-2)
+
+
+def observation_encoder(space: gym.Space, width: int) -> nn.Module:
+    """Encoder of one observation, (..., *space.shape) -> (..., width), without a final nonlinearity.
+
+    Raises TypeError for a space it does not know.
+    """
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return DiscreteEncoder(space.nvec, width)
+    raise TypeError(f"no observation encoder for {space}: use a MultiDiscrete observation space")
+
+
+def normed_relu(h: Tensor) -> Tensor:
+    """ReLU of the normalised units of each step: whatever the training target is doing, they cannot all die."""
+    return F.relu(F.layer_norm(h, h.shape[-1:]))
+
+
+class StepEncoder(nn.Module):
+    """What a policy knows at one step -> features: observation, integers beside it (previous action, instruction), a vector (z).
+
+    All of them enter one hidden layer as a sum, which is the linear layer on their concatenation.
+    """
+
+    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), vector: int = 0):
+        super().__init__()
+        self.obs = observation_encoder(space, width)
+        self.integers = DiscreteEncoder(integers, width) if integers else None
+        self.vector = nn.Linear(vector, width) if vector else None
+        self.hidden = nn.Linear(width, width)
+
+    def forward(self, obs: Tensor, integers: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
+        """obs (..., *obs shape), integers (..., K), vector (..., V) -> (..., width). Leading dimensions broadcast."""
+        h = self.obs(obs)
+        if self.integers is not None and integers is not None:
+            h = h + self.integers(integers)
+        if self.vector is not None and vector is not None:
+            h = h + self.vector(vector)
+        return normed_relu(self.hidden(normed_relu(h)))
+
+
+class Recurrent(nn.Module):
+    """Memory over a stream: an LSTM, and beside it the running maximum of a linear map of the features.
+
+    The maximum answers "was this ever seen?" and carries the gradient of a rare event straight to the step it
+    happened in, where an LSTM alone needs thousands of updates to start (docs/learning.md). The step's own features are
+    passed on too, so that memoryless tasks need no memory.
+    """
+
+    def __init__(self, width: int, hidden: int, forget_bias: float = 1.0):
+        super().__init__()
+        self.lstm = nn.LSTM(width, hidden, batch_first=True)
+        with torch.no_grad():  # remember by default (Jozefowicz et al., 2015)
+            self.lstm.bias_ih_l0[hidden : 2 * hidden] = forget_bias
+        self.seen = nn.Linear(width, width)
+        self.out_features = 2 * width + hidden
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Whole streams from their beginning: (N, T, width) -> (N, T, out_features)."""
+        seen = self.seen(features).cummax(dim=1).values
+        return torch.cat([features, self.lstm(features)[0], seen], dim=-1)
+
+    def step(self, features: Tensor, memory: RecurrentMemory | None) -> tuple[Tensor, RecurrentMemory]:
+        """One step: (B, width), memory or None at the beginning -> (B, out_features), memory."""
+        seen = self.seen(features)
+        state = None
+        if memory is not None:
+            state = (memory[0][None], memory[1][None])
+            seen = torch.maximum(seen, memory[2])
+        out, (h, c) = self.lstm(features[:, None], state)
+        return torch.cat([features, out[:, 0], seen], dim=-1), (h[0], c[0], seen)
+
+
+class DuelingHead(nn.Module):
+    """Q = V + A - mean_a A, the mean taken per state (Wang et al., 2016, arXiv 1511.06581, eq. 9)."""
+
+    def __init__(self, features: int, width: int, actions: int):
+        super().__init__()
+        self.hidden = nn.Linear(features, width)
+        self.value = nn.Linear(width, 1)
+        self.advantage = nn.Linear(width, actions)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., features) -> (..., actions)."""
+        h = F.relu(self.hidden(features))
+        advantage = self.advantage(h)
+        return self.value(h) + advantage - advantage.mean(-1, keepdim=True)
+
+
+class RecurrentQ(nn.Module):
+    """Action values with memory: step encoder -> LSTM -> dueling head."""
+
+    def __init__(
+        self,
+        space: gym.Space,
+        actions: int,
+        *,
+        width: int,
+        hidden: int,
+        integers: Sequence[int] = (),
+        vector: int = 0,
+    ):
+        super().__init__()
+        self.encoder = StepEncoder(space, width, integers=integers, vector=vector)
+        self.core = Recurrent(width, hidden)
+        self.head = DuelingHead(self.core.out_features, width, actions)
+
+    def forward(self, obs: Tensor, integers: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
+        """Whole streams: obs (N, T, ...), integers (N, T or 1, K), vector (N, T or 1, V) -> (N, T, A)."""
+        return self.head(self.core(self.encoder(obs, integers, vector)))
+
+    def step(
+        self, obs: Tensor, integers: Tensor | None, vector: Tensor | None, memory: RecurrentMemory | None
+    ) -> tuple[Tensor, RecurrentMemory]:
+        """One step of B members: obs (B, ...), integers (B, K), vector (B, V) -> (B, A), new memory."""
+        features, memory = self.core.step(self.encoder(obs, integers, vector), memory)
+        return self.head(features), memory
+
+
+def update_average(average: nn.Module, online: nn.Module, rate: float) -> None:
+    """Polyak averaging, average <- average + rate (online - average), buffers included. One fused call."""
+    with torch.no_grad():
+        torch._foreach_lerp_(list(average.parameters()), list(online.parameters()), rate)

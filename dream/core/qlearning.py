@@ -1,0 +1,101 @@
+"""Masked recurrent double Q-learning on whole streams: pure functions.
+
+Sources: double Q-learning (van Hasselt et al., 2016, arXiv 1509.06461); Watkins's Q(lambda) (Watkins 1989; Sutton &
+Barto 2018, section 12.10): the multi-step return is cut where the action taken was not the greedy one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def double_q_value(online: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Value of each observation: the target network's value of the online network's best action.
+
+    Args:
+        online, target: (..., A) action values.
+    Returns:
+        value (...), best action (...) int64.
+    """
+    best = online.argmax(-1)
+    return target.gather(-1, best[..., None]).squeeze(-1), best
+
+
+def lambda_returns(
+    reward: Tensor, terminated: Tensor, mask: Tensor, value: Tensor, greedy: Tensor, *, gamma: float, trace: float
+) -> Tensor:
+    """Targets G_t = r_t + gamma (1 - done_t) [(1 - c_{t+1}) V(o_{t+1}) + c_{t+1} G_{t+1}], c = trace where action is greedy.
+
+    A stream that stops without `terminated` (a time limit) bootstraps from its last observation.
+
+    Args:
+        reward: (N, T).
+        terminated: (N, T) bool: nothing can be earned after this transition.
+        mask: (N, T) bool: the stream has a step here.
+        value: (N, T + 1): V of every observation, from `double_q_value`.
+        greedy: (N, T) bool: the action taken is the greedy one.
+        gamma: discount.
+        trace: lambda; 0 gives one-step targets.
+    Returns:
+        (N, T) targets; outside the mask they mean nothing.
+    """
+    discount = gamma * (~terminated).to(reward.dtype)
+    steps = reward.shape[1]
+    cut = trace * (greedy & mask).to(reward.dtype)
+    fixed = reward + discount * value[:, 1:]  # the target with no trace beyond the next observation
+    carried = torch.zeros_like(cut)
+    carried[:, :-1] = discount[:, :-1] * cut[:, 1:]
+    fixed_columns, carried_columns, value_columns = fixed.unbind(1), carried.unbind(1), value.unbind(1)
+    returns = [fixed_columns[-1]]
+    for t in range(steps - 2, -1, -1):
+        returns.append(fixed_columns[t] + carried_columns[t] * (returns[-1] - value_columns[t + 1]))
+    return torch.stack(returns[::-1], dim=1)
+
+
+def skip_reset_steps(value: Tensor, reset_step: Tensor) -> Tensor:
+    """Give the observation before a reset step the value of the one after it: the stream goes on there.
+
+    Args:
+        value: (N, T + 1).
+        reset_step: (N, T) bool.
+    Returns:
+        (N, T + 1).
+    """
+    out = value.clone()
+    out[:, :-1] = torch.where(reset_step, value[:, 1:], value[:, :-1])
+    return out
+
+
+def q_loss(q: Tensor, action: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the weighted steps of (Q(o_t, a_t) - target_t)^2 / 2.
+
+    Args:
+        q: (N, T, A); action: (N, T) int64; target: (N, T), detached here; weight: (N, T), 0 outside the loss.
+    """
+    chosen = q.gather(-1, action[..., None]).squeeze(-1)
+    error = (chosen - target.detach()) * weight
+    return 0.5 * (error * (chosen - target.detach())).sum() / weight.sum().clamp(min=1)
+
+
+def epsilon_greedy(
+    q: Tensor, epsilon: Tensor, generator: torch.Generator | None, action_weight: Tensor | None = None
+) -> Tensor:
+    """The best action, or with probability epsilon a random one.
+
+    Args:
+        q: (B, A).
+        epsilon: (B,) probabilities; all zero draws no random number.
+        generator: on the CPU, so that the same seed acts alike on every device.
+        action_weight: (A,) probabilities of the random actions; uniform if None.
+    Returns:
+        (B,) int64.
+    """
+    best = q.argmax(-1)
+    if not bool((epsilon > 0).any()):
+        return best
+    members, actions = q.shape
+    weight = torch.full((actions,), 1.0 / actions) if action_weight is None else action_weight
+    random = torch.multinomial(weight, members, replacement=True, generator=generator).to(q.device)
+    explore = torch.rand(members, generator=generator).to(q.device) < epsilon.to(q.device)
+    return torch.where(explore, random, best)

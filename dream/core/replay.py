@@ -1,0 +1,87 @@
+"""Replay of whole trials: a preallocated ring, every frame stored once in the environment's own dtype."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream.core.trial import Episodes, Trials
+
+
+class TrialReplay:
+    """The last `capacity` trials.
+
+    Memory is taken at the first `add`, when the shapes are known. Sampling uses its own generator,
+    which is part of the state, so that a resumed run draws what the uninterrupted one would have drawn.
+    """
+
+    def __init__(self, capacity: int, seed: int, device: torch.device | str = "cpu"):
+        if capacity < 1:
+            raise ValueError(f"replay capacity must be at least 1 trial, got {capacity}")
+        self.capacity = capacity
+        self.added = 0
+        self._device = torch.device(device)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._store: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return min(self.added, self.capacity)
+
+    def add(self, trials: Trials) -> None:
+        """Store B trials (B <= capacity); the oldest make room."""
+        count = trials.problem_id.shape[0]
+        if count > self.capacity:
+            raise ValueError(f"cannot add {count} trials to a replay of {self.capacity}: raise replay.capacity")
+        rows = (torch.arange(count, device=self._device) + self.added) % self.capacity
+        for name, value in _flatten(trials).items():
+            if name not in self._store:
+                self._store[name] = torch.zeros(
+                    (self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device
+                )
+            self._store[name].index_copy_(0, rows, value.to(self._device))
+        self.added += count
+
+    def sample(self, count: int) -> Trials:
+        """`count` trials drawn uniformly with replacement, streams trimmed to the longest drawn."""
+        if not self.added:
+            raise ValueError("cannot sample from an empty replay: add trials first")
+        rows = torch.randint(len(self), (count,), generator=self._generator).to(self._device)
+        return _unflatten({name: value.index_select(0, rows) for name, value in self._store.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data: tensors, numbers."""
+        size = len(self)
+        return {
+            "added": self.added,
+            "generator": self._generator.get_state(),
+            "store": {name: value[:size].clone() for name, value in self._store.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.added = int(state["added"])
+        self._generator.set_state(state["generator"])
+        self._store = {}
+        for name, value in state["store"].items():
+            self._store[name] = torch.zeros((self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device)
+            self._store[name][: len(value)] = value.to(self._device)
+
+
+def _flatten(trials: Trials) -> dict[str, Tensor]:
+    """One tensor a field with the trial as first dimension: the n execution episodes of a trial become dimension 1."""
+    count = trials.problem_id.shape[0]
+    flat = {"problem_id": trials.problem_id, "used_id": trials.used_id}
+    for item in fields(Episodes):
+        flat[f"explore.{item.name}"] = getattr(trials.explore, item.name)
+        execute = getattr(trials.execute, item.name)
+        flat[f"execute.{item.name}"] = execute.reshape(count, -1, *execute.shape[1:])
+    return flat
+
+
+def _unflatten(flat: dict[str, Tensor]) -> Trials:
+    explore = Episodes(**{item.name: flat[f"explore.{item.name}"] for item in fields(Episodes)})
+    execute = Episodes(**{item.name: flat[f"execute.{item.name}"].flatten(0, 1) for item in fields(Episodes)})
+    return Trials(flat["problem_id"], explore.trimmed(), execute.trimmed(), flat["used_id"])

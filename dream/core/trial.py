@@ -1,0 +1,115 @@
+"""The data of meta-RL: `Episodes` (a batch of streams of transitions) and `Trials` (explore, then execute).
+
+Shapes: N streams of at most T transitions each. A stream is stored from slot 0 on, so padding is only ever at its end.
+A stream of k > 1 exploration episodes holds, between two episodes, one *reset step*: it carries the last
+observation of the one to the first of the next, is taken by nobody and pays nothing. It is the step before a `start`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+class _Tensors:
+    """What both dataclasses can do: apply a function to every tensor they hold."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """A copy with `function` applied to every tensor, nested ones included."""
+        values = {}
+        for item in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            values[item.name] = value.map(function) if isinstance(value, _Tensors) else function(value)
+        return type(self)(**values)
+
+    def to(self, device: torch.device | str) -> Self:
+        """A copy on another device."""
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class Episodes(_Tensors):
+    """N streams of transitions.
+
+    Attributes:
+        obs: (N, T + 1, ...) observations, slot t is what was seen before action t.
+        action: (N, T) int64. On a reset step: the number of actions (an index of its own).
+        reward: (N, T) float32.
+        terminated: (N, T) bool, the environment ended the episode with this transition (a time limit does not).
+        mask: (N, T) bool, the stream has a step here.
+        start: (N, T) bool, first step of an episode.
+        instruction: (N, I) int64.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    terminated: Tensor
+    mask: Tensor
+    start: Tensor
+    instruction: Tensor
+
+    @property
+    def length(self) -> Tensor:
+        """(N,) int64 steps of each stream, reset steps included."""
+        return self.mask.sum(1)
+
+    @property
+    def reset_step(self) -> Tensor:
+        """(N, T) bool: the steps between two episodes."""
+        following = torch.zeros_like(self.start)
+        following[:, :-1] = self.start[:, 1:]
+        return following & self.mask
+
+    @property
+    def transition(self) -> Tensor:
+        """(N, T) bool: the real environment transitions."""
+        return self.mask & ~self.reset_step
+
+    def previous_action(self, none: int) -> Tensor:
+        """(N, T + 1) int64: the action that led to each observation, `none` where there was none."""
+        first = torch.full_like(self.action[:, :1], none)
+        return torch.cat([first, self.action], dim=1)
+
+    def trimmed(self) -> Episodes:
+        """The same streams without the slots after the longest one (at least one slot is kept)."""
+        steps = max(1, int(self.mask.any(0).sum()))
+        return Episodes(
+            obs=self.obs[:, : steps + 1],
+            action=self.action[:, :steps],
+            reward=self.reward[:, :steps],
+            terminated=self.terminated[:, :steps],
+            mask=self.mask[:, :steps],
+            start=self.start[:, :steps],
+            instruction=self.instruction,
+        )
+
+
+@dataclass(frozen=True)
+class Trials(_Tensors):
+    """B trials: k exploration episodes, then n execution episodes, all in one problem.
+
+    Attributes:
+        problem_id: (B,) int64.
+        explore: B streams, each holding the k exploration episodes one after the other.
+        execute: B * n streams of one episode each; stream b * n + j is the j-th execution episode of trial b.
+        used_id: (B,) bool, the executor acted on f(problem) rather than on g(exploration).
+    """
+
+    problem_id: Tensor
+    explore: Episodes
+    execute: Episodes
+    used_id: Tensor
+
+    @property
+    def execute_episodes(self) -> int:
+        """n, execution episodes of a trial."""
+        return self.execute.mask.shape[0] // self.problem_id.shape[0]
+
+    def environment_steps(self) -> int:
+        """Environment steps these trials took, exploration counted."""
+        return int(self.explore.transition.sum()) + int(self.execute.transition.sum())

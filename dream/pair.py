@@ -1,0 +1,289 @@
+"""A decoupled pair: an explorer and an executor that meet only in z.
+
+One class for every explorer: what differs between methods is how the explorer acts (learned, at random, not at all)
+and what it is paid for. Nothing here knows a family; problem ids are read in training only.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dream.config import TrainConfig
+from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, encoder_loss, last_prefix, nats, prefix_error, rate
+from dream.core.networks import update_average
+from dream.core.qlearning import epsilon_greedy
+from dream.core.rollout import Memory, no_steps, rollout
+from dream.core.trial import Episodes, Trials
+from dream.execution.executor import Executor, executor_loss
+from dream.exploration.base import Belief, ExplorationReward
+from dream.exploration.learned import LearnedExplorer, explorer_loss
+
+ExploreRule = Literal["learned", "random", "none"]
+RANDOM_END_PROBABILITY = 0.02
+"""Random actions seldom end the episode: with the uniform 1 in 9 a random exploration of 20 steps would last 9."""
+
+
+class Networks(nn.Module):
+    """f, g, the executor and, where it is learned, the explorer."""
+
+    def __init__(self, env: Any, config: TrainConfig, *, learned_explorer: bool):
+        super().__init__()
+        size = config.network
+        space, actions = env.single_observation_space, int(env.single_action_space.n)
+        z_dim = config.bottleneck.z_dim
+        self.f = ProblemEncoder(
+            env.problems.factors, width=size.width, z_dim=z_dim, initial_scale=config.bottleneck.initial_scale
+        )
+        self.g = TrajectoryEncoder(space, actions, width=size.width, hidden=size.memory, z_dim=z_dim)
+        self.executor = Executor(
+            space, env.instruction_space, actions, width=size.width, hidden=size.memory, z_dim=z_dim
+        )
+        self.explorer = (
+            LearnedExplorer(space, actions, width=size.width, hidden=size.memory) if learned_explorer else None
+        )
+
+
+@dataclass(frozen=True)
+class PairRules:
+    """What makes one decoupled method differ from another."""
+
+    explore: ExploreRule = "learned"
+    reward: ExplorationReward | None = None
+    knows_id: bool = False
+    """Act on f(problem) at test time too: an upper bound, not a meta-RL method."""
+
+
+class DecoupledPair:
+    """An explorer, an executor and the two encoders between them (arXiv 2008.02790, algorithm 1)."""
+
+    def __init__(self, env: Any, config: TrainConfig, rules: PairRules):
+        self.config, self.rules = config, rules
+        self.device = torch.device(config.device)
+        self.networks = Networks(env, config, learned_explorer=rules.explore == "learned").to(self.device)
+        self.averaged = copy.deepcopy(self.networks).requires_grad_(False)
+        self.information_scale = torch.zeros((), device=self.device)
+        self.explained = torch.zeros((), device=self.device)
+        self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
+        actions = int(env.single_action_space.n)
+        self._random_action = torch.full((actions,), 1.0 / actions)
+        if env.end_action is not None:
+            self._random_action[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
+            self._random_action[env.end_action] = RANDOM_END_PROBABILITY
+        self._groups = [
+            [*self.networks.f.parameters(), *self.networks.executor.parameters()],
+            list(self.networks.g.parameters()),
+        ]
+        if self.networks.explorer is not None:
+            self._groups.append(list(self.networks.explorer.parameters()))
+        self.optimizer = torch.optim.Adam(
+            [p for group in self._groups for p in group], lr=config.learning.learning_rate, eps=1e-5, fused=True
+        )
+
+    # ---- acting -------------------------------------------------------------------------------------------------
+
+    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
+        """Training trials of B problems: every member has its own share of random actions, some execute on f(problem)."""
+        members, cfg = len(problem_id), self.config
+        explorer_open = bool(self.explained > cfg.explorer.gate)
+        order = torch.randperm(members, generator=generator)
+        explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
+        explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
+        execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
+        used_id = torch.rand(members, generator=generator) < (1.0 if self.rules.knows_id else cfg.executor.id_fraction)
+        return self._trials(
+            env, problem_id, self.networks, explore_epsilon, execute_epsilon, used_id.to(self.device), generator
+        )
+
+    def play(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:
+        """Greedy test trials with the averaged networks. z = g(exploration): the ids choose the problems, nothing else.
+
+        Args:
+            generator: draws the actions of a random explorer; unused otherwise.
+        """
+        zero = torch.zeros(len(problem_id))
+        used_id = torch.full((len(problem_id),), self.rules.knows_id, device=self.device)
+        return self._trials(env, problem_id, self.averaged, zero, zero, used_id, generator)
+
+    @torch.no_grad()
+    def _trials(
+        self,
+        env: Any,
+        problem_id: np.ndarray,
+        networks: Networks,
+        explore_epsilon: Tensor,
+        execute_epsilon: Tensor,
+        used_id: Tensor,
+        generator: torch.Generator | None,
+    ) -> Trials:
+        explore = self._explore(env, problem_id, networks, explore_epsilon, generator)
+        z = last_prefix(networks.g(explore.trimmed()), explore)
+        if bool(used_id.any()):
+            code = networks.f(self._factors(torch.from_numpy(problem_id).to(self.device)))
+            z = torch.where(used_id[:, None], code, z)
+
+        def policy_of(instruction: Tensor) -> Any:
+            def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+                q, memory = networks.executor.step(obs, instruction, z, memory)
+                return epsilon_greedy(q, execute_epsilon, generator, self._random_action), memory
+
+            return policy
+
+        episodes = []
+        for _ in range(self.config.trial.execute_episodes):
+            instruction = env.sample_instruction(problem_id, env.np_random)
+            policy = policy_of(torch.from_numpy(instruction).to(self.device))
+            episodes.append(
+                rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self.device)
+            )
+        return Trials(torch.from_numpy(problem_id).to(self.device), explore, _interleave(episodes), used_id)
+
+    def _explore(
+        self, env: Any, problem_id: np.ndarray, networks: Networks, epsilon: Tensor, generator: torch.Generator | None
+    ) -> Episodes:
+        if self.rules.explore == "none":
+            return no_steps(env, problem_id, phase="explore", device=self.device)
+
+        def learned(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+            assert networks.explorer is not None
+            q, memory = networks.explorer.step(obs, previous_action, memory)
+            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
+
+        def random(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+            weight = self._random_action
+            return torch.multinomial(weight, len(obs), replacement=True, generator=generator).to(self.device), None
+
+        policy = learned if self.rules.explore == "learned" else random
+        episodes = self.config.trial.explore_episodes
+        return rollout(env, policy, problem_id, phase="explore", episodes=episodes, device=self.device)
+
+    # ---- learning -----------------------------------------------------------------------------------------------
+
+    def update(self, trials: Trials, learning_rate: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """One gradient step of every network on a batch of replayed trials; metrics stay on the device."""
+        cfg, net, average = self.config, self.networks, self.averaged
+        noise = cfg.bottleneck.noise
+        factors = self._factors(trials.problem_id)
+        code = net.f(factors)
+        prefixes = net.g(trials.explore)
+        error = prefix_error(code.detach(), prefixes, noise)
+        g_loss = encoder_loss(error, trials.explore) * noise**2  # nats make large gradients; Adam needs only a direction
+        belief = Belief(code.detach(), prefixes.detach(), error.detach())
+
+        # The executor. What was executed on f(problem) is learned on f(problem), what was executed on g(exploration) on
+        # g(exploration): the actions of an informed executor tell which problem it is in, and an uninformed
+        # z trained on them would believe that whatever bus it takes is the right one.
+        jitter = noise * torch.randn(code.shape, generator=generator).to(self.device)
+        decoded = last_prefix(belief.prefixes, trials.explore)
+        with torch.no_grad():
+            target_z = torch.where(trials.used_id[:, None], average.f(factors) + jitter, decoded)
+        z = torch.where(trials.used_id[:, None], code + jitter, decoded)
+        n = trials.execute_episodes
+        execute_loss, execute_value = executor_loss(
+            net.executor,
+            average.executor,
+            trials.execute,
+            z.repeat_interleave(n, 0),
+            target_z.repeat_interleave(n, 0),
+            gamma=cfg.executor.gamma,
+            trace=cfg.executor.trace,
+        )
+        rates = rate(code)
+        loss = execute_loss + cfg.bottleneck.weight * rates.mean() + g_loss
+        first, final = belief.error[:, 0], last_prefix(belief.error[..., None], trials.explore)[:, 0]
+        metrics = {
+            "loss/executor": execute_loss.detach(),
+            "loss/encoder": g_loss.detach(),
+            "execute/value": execute_value,
+            "bottleneck/rate": rates.detach().mean(),
+            "bottleneck/spread": (belief.code - belief.code.mean(0)).square().sum(-1).mean().sqrt(),
+            "explore/error_first": first.mean(),
+            "explore/error_final": final.mean(),
+            "explore/information": (first - final).mean(),
+            "explore/length": trials.explore.length.float().mean(),
+        }
+        metrics["explore/explained"] = self._explained(belief.code, final)
+        if net.explorer is not None:
+            assert average.explorer is not None and self.rules.reward is not None
+            reward = self.rules.reward(trials, belief)
+            explore_loss, explore_value = explorer_loss(
+                net.explorer,
+                average.explorer,
+                trials.explore,
+                reward / self._scale(first),
+                gamma=cfg.explorer.gamma,
+                trace=cfg.explorer.trace,
+            )
+            loss = loss + explore_loss
+            metrics |= {
+                "loss/explorer": explore_loss.detach(),
+                "explore/value": explore_value * self.information_scale,
+                "explore/return": reward.sum(1).mean(),
+            }
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        loss.backward()
+        for parameters in self._groups:
+            nn.utils.clip_grad_norm_(parameters, cfg.learning.clip, foreach=True)
+        self.optimizer.step()
+        update_average(average, net, cfg.learning.average)
+        return metrics
+
+    def _scale(self, first: Tensor) -> Tensor:
+        """Running mean of the information there is to find, so that the explorer's values are of order one."""
+        now = first.mean().clamp(min=1e-3)
+        started = self.information_scale > 0
+        self.information_scale = torch.where(started, self.information_scale.lerp(now, 0.01), now)
+        return self.information_scale
+
+    def _explained(self, code: Tensor, final: Tensor) -> Tensor:
+        """Running share of the spread of f's codes that g explains after whole explorations (an R^2)."""
+        spread = nats(code.var(0).sum(), self.config.bottleneck.noise)
+        self.explained = self.explained.lerp(1.0 - final.mean() / spread.clamp(min=1e-6), 0.02)
+        return self.explained
+
+    def _factors(self, problem_id: Tensor) -> Tensor:
+        return self._factor_table.index_select(0, problem_id)
+
+    # ---- state --------------------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Tensor]:
+        """Weights of the networks and of their averages, flat, named `online.*` and `averaged.*`."""
+        named = {f"online.{k}": v for k, v in self.networks.state_dict().items()}
+        return named | {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Restore what `weights` gave. Raises RuntimeError where shapes or names differ."""
+        for prefix, module in (("online.", self.networks), ("averaged.", self.averaged)):
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+
+    def state_dict(self) -> dict[str, Any]:
+        """What training needs besides the weights."""
+        return {"optimizer": self.optimizer.state_dict(), "information_scale": self.information_scale}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.information_scale = state["information_scale"].to(self.device)
+
+
+def member_epsilons(members: int, low: float) -> Tensor:
+    """(B,) shares of random actions, geometric from 1 down to `low` (in the manner of Ape-X, Horgan et al., 2018).
+
+    There is no schedule to tune: someone always explores at random, and someone is always nearly greedy.
+    """
+    return torch.logspace(0.0, float(np.log10(low)), members)
+
+
+def _interleave(episodes: list[Episodes]) -> Episodes:
+    """n batches of B episodes -> B * n streams, trial by trial."""
+    if len(episodes) == 1:
+        return episodes[0]
+    names = Episodes.__dataclass_fields__
+    return Episodes(**{k: torch.stack([getattr(e, k) for e in episodes], 1).flatten(0, 1) for k in names})

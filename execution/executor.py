@@ -1,0 +1,51 @@
+"""The executor: recurrent double Q-learning conditioned on z and the instruction."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from dream.core.networks import RecurrentQ
+from dream.core.qlearning import double_q_value, lambda_returns, q_loss
+from dream.core.rollout import Memory
+from dream.core.trial import Episodes
+
+
+class Executor(nn.Module):
+    """pi_exec: action values given z and an instruction."""
+
+    def __init__(
+        self, space: gym.Space, instruction: gym.spaces.MultiDiscrete, actions: int, *, width: int, hidden: int, z_dim: int
+    ):
+        super().__init__()
+        sizes = [int(n) for n in instruction.nvec]
+        self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=sizes, vector=z_dim)
+
+    def forward(self, execute: Episodes, z: Tensor) -> Tensor:
+        """Whole episodes with z (N, Z) -> action values (N, T + 1, A)."""
+        return self.q(execute.obs, execute.instruction[:, None], z[:, None])
+
+    def step(self, obs: Tensor, instruction: Tensor, z: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """(B, ...), (B, I), (B, Z) -> action values (B, A), memory."""
+        return self.q.step(obs, instruction, z, memory)
+
+
+def executor_loss(
+    online: Executor, target: Executor, execute: Episodes, z: Tensor, target_z: Tensor, *, gamma: float, trace: float
+) -> tuple[Tensor, Tensor]:
+    """Q(lambda) loss of an executor on a batch of execution episodes; its gradient reaches z.
+
+    Args:
+        z, target_z: (N, Z), for the online and for the target network.
+    Returns:
+        loss (), mean value of the first observation () (detached).
+    """
+    q = online(execute, z)
+    with torch.no_grad():
+        value, best = double_q_value(q, target(execute, target_z))
+        greedy = best[:, :-1] == execute.action
+        returns = lambda_returns(
+            execute.reward, execute.terminated, execute.mask, value, greedy, gamma=gamma, trace=trace
+        )
+    return q_loss(q[:, :-1], execute.action, returns, execute.mask.to(q.dtype)), value[:, 0].mean()

@@ -1,0 +1,1 @@
+"""Explorers and exploration rewards, one file each."""
