@@ -142,3 +142,34 @@ class TrainConfig:
     def as_dict(self) -> dict[str, Any]:
         """Nested plain data, as written to config.yaml."""
         return dataclasses.asdict(self)
+
+
+def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that `as_dict` wrote. Raises ValueError for a setting that does not exist or has another type."""
+    return _build(TrainConfig, values, "")
+
+
+def _build(kind: Any, values: Mapping[str, Any], where: str) -> Any:
+    given: dict[str, Any] = {}
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"unknown setting {where + name!r}: this version knows {', '.join(known)}")
+        default = _default(known[name])
+        if dataclasses.is_dataclass(default):
+            given[name] = _build(type(default), value, f"{where}{name}.")
+        elif isinstance(value, (bool, int, float, str)) and not _same_kind(value, default):
+            raise ValueError(f"setting {where + name!r} must be of type {type(default).__name__}, got {value!r}")
+        else:
+            given[name] = value
+    return kind(**given)
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    return item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
+
+
+def _same_kind(value: object, default: object) -> bool:
+    if isinstance(default, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is type(default)

@@ -1,0 +1,116 @@
+"""How fast a machine trains: `dream bench`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from dream.config import TrainConfig
+from dream.core.replay import TrialReplay
+from dream.envs import MetaEnv, make
+from dream.eval.evaluate import build
+
+ENV_MEMBERS = 4096
+"""Members when the environment is measured alone."""
+
+
+class _TimedEnv:
+    """An environment that adds up the seconds spent in its `reset` and `step`."""
+
+    def __init__(self, env: MetaEnv):
+        self._env = env
+        self.seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, **arguments: Any) -> Any:
+        begin = time.perf_counter()
+        result = self._env.reset(**arguments)
+        self.seconds += time.perf_counter() - begin
+        return result
+
+    def step(self, actions: Any) -> Any:
+        begin = time.perf_counter()
+        result = self._env.step(actions)
+        self.seconds += time.perf_counter() - begin
+        return result
+
+
+def run(envs: list[str], device: str = "cpu", seconds: float = 10.0, threads: int = 1) -> list[dict[str, Any]]:
+    """Measure `dream` with default settings on each family, and the family's environment alone.
+
+    Returns one dict a family: env, train_steps_per_s, env_steps_per_s (alone), sequences_per_s (replayed exploration and
+    execution streams per second of learning), updates_per_s, replay_ratio (replayed transitions per environment step),
+    env_share, act_share, learn_share (of the training time), device, threads.
+    """
+    torch.set_num_threads(threads)
+    return [measure_training(name, device, seconds) | {"device": device, "threads": threads} for name in envs]
+
+
+def measure_training(name: str, device: str, seconds: float) -> dict[str, Any]:
+    """One family: see `run`. The first fifth of the time warms up and is not counted."""
+    config = TrainConfig(env=name, device=device)
+    learning = config.learning
+    torch.manual_seed(0)
+    method, env = build(config, learning.members)
+    timed = _TimedEnv(env)
+    replay = TrialReplay(learning.replay, 0, device)
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    env.reset(seed=0)
+    steps = updates = replayed = 0
+    act = learn = 0.0
+    begin, counting = time.perf_counter(), False
+    while time.perf_counter() - begin < seconds * 1.2 or not counting:
+        if not counting and time.perf_counter() - begin > seconds * 0.2 and replay.added >= learning.warmup:
+            counting, timed.seconds, steps, updates, replayed, act, learn = True, 0.0, 0, 0, 0, 0.0, 0.0
+            begin = time.perf_counter() - seconds * 0.2
+        start = time.perf_counter()
+        trials = method.collect(timed, env.problems.sample("train", learning.members, rng), generator)
+        replay.add(trials)
+        steps += trials.environment_steps()
+        act += time.perf_counter() - start
+        start = time.perf_counter()
+        if replay.added >= learning.warmup:
+            for _ in range(learning.updates):
+                batch = replay.sample(learning.batch)
+                replayed += batch.environment_steps()
+                method.update(batch, learning.learning_rate, generator)
+                updates += 1
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()
+        learn += time.perf_counter() - start
+    total = act + learn
+    return {
+        "env": name,
+        "train_steps_per_s": steps / total,
+        "env_steps_per_s": measure_env(name),
+        "sequences_per_s": 2 * learning.batch * updates / learn,
+        "updates_per_s": updates / learn,
+        "replay_ratio": replayed / steps,
+        "env_share": timed.seconds / total,
+        "act_share": (act - timed.seconds) / total,
+        "learn_share": learn / total,
+    }
+
+
+def measure_env(name: str, seconds: float = 1.0) -> float:
+    """Steps per second of the environment alone: random actions, whole episodes, resets included."""
+    env = make(name, ENV_MEMBERS)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(env.single_action_space.n, size=(env.horizon, ENV_MEMBERS))
+    if env.end_action is not None:
+        actions[actions == env.end_action] = 0  # a frozen member would be counted as a step for nothing
+    env.reset()
+    for action in actions:
+        env.step(action)  # warm up
+    steps, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        env.reset()
+        for action in actions:
+            steps += int(env.step(action)[4]["active"].sum())
+    return steps / (time.perf_counter() - begin)

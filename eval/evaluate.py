@@ -1,0 +1,172 @@
+"""Evaluation on held-out problems: greedy, averaged networks, no problem ids; returns beside the exact bounds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dream.config import TrainConfig, config_from_dict
+from dream.core.trial import Trials
+from dream.envs import MetaEnv, make
+from dream.errors import UserError
+from dream.eval.statistics import normalised_interval
+from dream.methods import METHODS
+from dream.pair import DecoupledPair
+from dream.run import RunDirectory
+
+MEMBERS = 512
+"""Trials evaluated side by side."""
+
+
+@dataclass(frozen=True)
+class TrialResults:
+    """What came out of each trial of an evaluation, all (trials,)."""
+
+    problem_id: NDArray[np.int64]
+    returns: NDArray[np.float64]
+    """Mean return of the trial's execution episodes, undiscounted."""
+    optimal: NDArray[np.float64] | None
+    """The best return possible for the same problem and instructions; None where the family cannot tell."""
+    explore_length: NDArray[np.float64]
+    """Environment steps of exploration."""
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """One run on one split, as `dream eval --json` prints it."""
+
+    env: str
+    method: str
+    seed: int
+    step: int
+    split: str
+    trials: int
+    return_mean: float
+    optimal_mean: float | None
+    regret: float | None
+    no_exploration: float | None
+    normalised: float | None
+    normalised_low: float | None
+    normalised_high: float | None
+    explore_length: float
+
+
+Play = Callable[[MetaEnv, NDArray[np.int64], torch.Generator], Trials]
+"""Plays greedy trials of the given problems; the ids choose the problems and must not influence anything else."""
+
+
+def run_trials(play: Play, env: MetaEnv, problem_id: NDArray[np.int64], seed: int) -> TrialResults:
+    """Play one trial in each of the given problems, in batches of the environment's members.
+
+    The same seed gives the same instructions whatever the method does.
+
+    Args:
+        play: such as `DecoupledPair.play`.
+        env: any number of members.
+        problem_id: (trials,) ints.
+        seed: of instructions and of a random explorer's actions.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    env.reset(seed=seed)
+    returns, optimal, lengths = [], [], []
+    for first in range(0, len(problem_id), env.num_envs):
+        batch = problem_id[first : first + env.num_envs]
+        whole = np.resize(batch, env.num_envs)  # the last batch is filled up, and what fills it dropped again
+        trials = play(env, whole, generator)
+        n = trials.execute_episodes
+        got = trials.execute.reward.double().sum(1).view(-1, n).mean(1)
+        returns.append(got.cpu().numpy()[: len(batch)])
+        lengths.append(trials.explore.transition.sum(1).double().cpu().numpy()[: len(batch)])
+        with contextlib.suppress(NotImplementedError):
+            instruction = trials.execute.instruction.cpu().numpy()
+            best = env.optimal_return(np.repeat(whole, n), instruction).reshape(-1, n).mean(1)
+            optimal.append(best[: len(batch)])
+    return TrialResults(
+        problem_id,
+        np.concatenate(returns),
+        np.concatenate(optimal) if optimal else None,
+        np.concatenate(lengths),
+    )
+
+
+def spread_over_problems(env: MetaEnv, split: str, trials: int, seed: int) -> NDArray[np.int64]:
+    """(trials,) problem ids of a split, every problem as often as every other (to within one)."""
+    return env.problems.sample(split, trials, np.random.default_rng(seed))
+
+
+def score(method: DecoupledPair, env: MetaEnv, split: str, trials: int, seed: int) -> dict[str, float]:
+    """Mean return, normalised score (where the family knows its bounds) and exploration length on a split."""
+    results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
+    scores = {"return": float(results.returns.mean()), "explore_length": float(results.explore_length.mean())}
+    with contextlib.suppress(NotImplementedError):
+        floor = env.no_exploration_return(split)
+        if results.optimal is not None:
+            scores["normalised"] = float((results.returns.mean() - floor) / (results.optimal.mean() - floor))
+    return scores
+
+
+def load_method(run_dir: Path | str, device: str = "cpu", members: int = MEMBERS) -> tuple[DecoupledPair, MetaEnv, int]:
+    """The trained method of a run (its best checkpoint on validation, else the newest), an environment, and the step.
+
+    Raises UserError if the directory is no run, has no checkpoint yet, or its checkpoint is damaged.
+    """
+    run = RunDirectory.read(run_dir)
+    config = config_from_dict({**run.config, "device": device})
+    loaded = run.checkpoints.load(best=True, device=device) or run.checkpoints.load(device=device)
+    if loaded is None:
+        raise UserError(f"{run_dir} has no checkpoint yet: train it first, or wait for its first checkpoint")
+    step, weights, _ = loaded
+    method, env = build(config, members)
+    try:
+        method.load_weights(weights)
+    except RuntimeError as error:
+        raise UserError(f"the checkpoint in {run_dir} does not fit its config.yaml: {str(error).splitlines()[0]}") from error
+    return method, env, step
+
+
+def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
+    """An untrained method and `members` members of its family. Raises UserError for an unknown method."""
+    if config.method not in METHODS:
+        raise UserError(f"unknown method {config.method!r}: choose one of {', '.join(METHODS)}")
+    env = make(config.env, members, **config.env_parameters)
+    return METHODS[config.method].build(env, config), env
+
+
+def evaluate_run(
+    run_dir: Path | str, *, split: str = "test", trials: int = 1000, seed: int = 0, device: str = "cpu"
+) -> EvalResult:
+    """Evaluate a trained run on a split. Raises UserError as `load_method`."""
+    method, env, step = load_method(run_dir, device, min(trials, MEMBERS))
+    results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
+    config = method.config
+    got = float(results.returns.mean())
+    floor: float | None = None
+    with contextlib.suppress(NotImplementedError):
+        floor = env.no_exploration_return(split)
+    interval: Any = (None, None, None)
+    best = None if results.optimal is None else float(results.optimal.mean())
+    if results.optimal is not None and floor is not None:
+        interval = normalised_interval(results.returns, results.optimal, floor)
+    return EvalResult(
+        env=config.env,
+        method=config.method,
+        seed=config.seed,
+        step=step,
+        split=split,
+        trials=trials,
+        return_mean=got,
+        optimal_mean=best,
+        regret=None if best is None else best - got,
+        no_exploration=floor,
+        normalised=interval[0],
+        normalised_low=interval[1],
+        normalised_high=interval[2],
+        explore_length=float(results.explore_length.mean()),
+    )
