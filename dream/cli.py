@@ -147,7 +147,7 @@ def check_config(config: TrainConfig) -> None:
     except ValueError as error:
         raise UserError(f"{error} (see dream envs)") from error
     except TypeError as error:
-        raise UserError(f"--env-parameters {dict(config.env_parameters)} do not suit {config.env!r}: {error}") from error
+        raise UserError(f"{config.env!r} cannot be made with {dict(config.env_parameters)}: {error}") from error
 
 
 def check_device(device: str) -> None:
@@ -388,10 +388,14 @@ def bench(arguments: list[str]) -> int:
         # With one family its numbers stand at the top level too, where a script looks first.
         _print_json({**(found[0] if len(found) == 1 else {}), "families": found})
         return 0
-    table = Table(*(name.replace("_", " ") for name in found[0]), title=f"Speed on {given.device}")
-    for family in found:
-        table.add_row(*map(_text, family.values()))
-    Console().print(table)
+    print(f"On {given.device}, {found[0]['threads']} thread(s):")
+    for speed in found:
+        print(
+            f"{speed['env']}: trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay ratio of "
+            f"{speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
+            f"learn {speed['learn_share']:.1%}; {speed['sequences_per_s']:,.0f} replayed sequences/s); "
+            f"the env alone {speed['env_steps_per_s']:,.0f} steps/s"
+        )
     return 0
 
 

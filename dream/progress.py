@@ -112,8 +112,9 @@ class ConsoleProgress:
 
     def _facts(self) -> list[str]:
         speed = self._speed()
-        eta = "?" if speed is None else str(timedelta(seconds=round((self._total - self._step) / speed)))
-        share = self._step / self._total if self._total else 1.0
+        left = max(self._total - self._step, 0)  # the last round of trials may run past the total
+        eta = "0:00:00" if not left else "?" if speed is None else str(timedelta(seconds=round(left / speed)))
+        share = 1.0 - left / self._total if self._total else 1.0
         return [
             f"{self._step:,}/{self._total:,} steps",
             f"{share:.0%}",
@@ -133,7 +134,7 @@ class ConsoleProgress:
         row = Table.grid(padding=(0, 2))
         row.add_row(
             Text(self._label, style="bold"),
-            ProgressBar(total=max(self._total, 1), completed=self._step, width=30),
+            ProgressBar(total=max(self._total, 1), completed=min(self._step, self._total), width=30),
             *map(Text, self._facts()),
         )
         return Group(row, Text(self._scores(), style="cyan"))

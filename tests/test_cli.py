@@ -285,7 +285,9 @@ def test_methods(capsys):
 
 def test_bench(capsys, monkeypatch):
     def measure(envs, device, seconds):
-        return [{"env": env, "train_steps_per_s": 5000.0, "env_steps_per_s": 1e6, "act": 0.25} for env in envs]
+        speeds = {"train_steps_per_s": 5000.0, "env_steps_per_s": 1e6, "sequences_per_s": 4000.0, "replay_ratio": 2.5}
+        shares = {"env_share": 0.01, "act_share": 0.15, "learn_share": 0.84}
+        return [{"env": env, **speeds, **shares, "threads": 1} for env in envs]
 
     monkeypatch.setitem(sys.modules, "dream.bench", types.SimpleNamespace(run=measure))
     assert cli.run(["bench", "--env", "bus", "map", "--json"]) == 0
@@ -293,7 +295,9 @@ def test_bench(capsys, monkeypatch):
     assert cli.run(["bench", "--env", "bus", "--json"]) == 0
     assert last_object(capsys)["train_steps_per_s"] == 5000
     assert cli.run(["bench"]) == 0
-    assert "1,000,000" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split(":")[0] for line in lines] == ["bus", "map", "cooking"]
+    assert "5,000 env steps/s with a replay ratio of 2.5 (env 1.0%, act 15.0%, learn 84.0%; 4,000" in lines[0]
     assert "unknown family 'taxi'" in refused(capsys, "bench", "--env", "taxi")
     assert "at least one family" in refused(capsys, "bench", "--env")
 

@@ -52,6 +52,14 @@ def test_before_the_first_update_nothing_is_invented():
     assert out.getvalue().splitlines()[-1] == "run:  0/100 steps  0%  ? steps/s  ETA ?"
 
 
+def test_past_the_end_there_is_nothing_left():
+    out = io.StringIO()
+    progress = ConsoleProgress(Console(file=out, width=200), clock=Clock())
+    progress.start(100, "run", step=107)
+    progress.close()
+    assert out.getvalue().splitlines()[-1] == "run:  107/100 steps  100%  ? steps/s  ETA 0:00:00"
+
+
 def test_in_a_terminal_a_bar_that_is_taken_down():
     out, clock = io.StringIO(), Clock()
     console = Console(file=out, force_terminal=True, width=120, color_system=None)
