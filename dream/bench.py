@@ -43,9 +43,9 @@ class _TimedEnv:
 def run(envs: list[str], device: str = "cpu", seconds: float = 10.0, threads: int = 1) -> list[dict[str, Any]]:
     """Measure `dream` with default settings on each family, and the family's environment alone.
 
-    Returns one dict a family: env, train_steps_per_s, env_steps_per_s (alone), sequences_per_s (replayed exploration and
-    execution streams per second of learning), updates_per_s, replay_ratio (replayed transitions per environment step),
-    env_share, act_share, learn_share (of the training time), device, threads.
+    Returns one dict a family: env, train_steps_per_s, env_steps_per_s (alone), sequences_per_s (replayed exploration
+    and execution streams per second of learning), updates_per_s, replay_ratio (replayed transitions per environment
+    step), env_share, act_share, learn_share (of the training time), device, threads.
     """
     torch.set_num_threads(threads)
     return [measure_training(name, device, seconds) | {"device": device, "threads": threads} for name in envs]

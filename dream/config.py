@@ -31,7 +31,7 @@ class BottleneckConfig:
     """rho, standard deviation of F(z | mu) and q(z | tau)"""
     initial_scale: float = 0.5
     """scale of f's last layer at the start"""
-    weight: float = 1e-3
+    weight: float = 3e-4
     """lambda, weight of the rate |f|^2 / 2 (nats) against the executor's loss"""
 
 
@@ -41,7 +41,7 @@ class NetworkConfig:
 
     width: int = 64
     """units of the feed-forward layers"""
-    memory: int = 64
+    memory: int = 32
     """units of the LSTMs"""
 
 
@@ -87,13 +87,13 @@ class LearningConfig:
     """updates after each round"""
     batch: int = 64
     """trials in an update"""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Adam's step size at the start"""
     final_learning_rate: float = 2e-4
     """Adam's step size at the end (linear in between)"""
     clip: float = 1.0
     """largest gradient norm of each network"""
-    average: float = 0.01
+    average: float = 0.05
     """rate of the averaged networks, which give the targets and are what is evaluated"""
     replay: int = 10_000
     """trials kept for replay"""
@@ -145,7 +145,7 @@ class TrainConfig:
 
 
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """The configuration that `as_dict` wrote. Raises ValueError for a setting that does not exist or has another type."""
+    """The configuration that `as_dict` wrote. Raises ValueError for an unknown setting or one of another type."""
     return _build(TrainConfig, values, "")
 
 

@@ -88,7 +88,7 @@ class DecoupledPair:
     # ---- acting -------------------------------------------------------------------------------------------------
 
     def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
-        """Training trials of B problems: every member has its own share of random actions, some execute on f(problem)."""
+        """Training trials of B problems: each member has its share of random actions, some execute on f(problem)."""
         members, cfg = len(problem_id), self.config
         explorer_open = bool(self.explained > cfg.explorer.gate)
         order = torch.randperm(members, generator=generator)
@@ -172,7 +172,7 @@ class DecoupledPair:
         code = net.f(factors)
         prefixes = net.g(trials.explore)
         error = prefix_error(code.detach(), prefixes, noise)
-        g_loss = encoder_loss(error, trials.explore) * noise**2  # nats make large gradients; Adam needs only a direction
+        g_loss = encoder_loss(error, trials.explore) * noise**2  # nats are large; Adam needs only a direction
         belief = Belief(code.detach(), prefixes.detach(), error.detach())
 
         # The executor. What was executed on f(problem) is learned on f(problem), what was executed on g(exploration) on

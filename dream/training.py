@@ -1,4 +1,7 @@
-"""The training loop, readable from top to bottom: collect trials, replay them, validate, save; the same command resumes."""
+"""The training loop, readable from top to bottom: collect trials, replay them, validate, save.
+
+The same command resumes.
+"""
 
 from __future__ import annotations
 

@@ -127,7 +127,8 @@ def load_method(run_dir: Path | str, device: str = "cpu", members: int = MEMBERS
     try:
         method.load_weights(weights)
     except RuntimeError as error:
-        raise UserError(f"the checkpoint in {run_dir} does not fit its config.yaml: {str(error).splitlines()[0]}") from error
+        what = str(error).splitlines()[0]
+        raise UserError(f"the checkpoint in {run_dir} does not fit its config.yaml: {what}") from error
     return method, env, step
 
 

@@ -16,11 +16,18 @@ class Executor(nn.Module):
     """pi_exec: action values given z and an instruction."""
 
     def __init__(
-        self, space: gym.Space, instruction: gym.spaces.MultiDiscrete, actions: int, *, width: int, hidden: int, z_dim: int
+        self,
+        space: gym.Space,
+        instruction: gym.spaces.MultiDiscrete,
+        actions: int,
+        *,
+        width: int,
+        hidden: int,
+        z_dim: int,
     ):
         super().__init__()
         sizes = [int(n) for n in instruction.nvec]
-        self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=sizes, vector=z_dim)
+        self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=sizes, z_dim=z_dim)
 
     def forward(self, execute: Episodes, z: Tensor) -> Tensor:
         """Whole episodes with z (N, Z) -> action values (N, T + 1, A)."""
@@ -38,6 +45,7 @@ def executor_loss(
 
     Args:
         z, target_z: (N, Z), for the online and for the target network.
+
     Returns:
         loss (), mean value of the first observation () (detached).
     """

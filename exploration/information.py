@@ -19,6 +19,7 @@ def information_reward(error: Tensor, explore: Episodes, cost: float) -> Tensor:
         error: (N, T + 1) -log q(f(mu) | tau_:t) up to a constant (`dream.core.bottleneck.prefix_error`).
         explore: the N streams; a reset step between two episodes reveals what it reveals, but costs nothing.
         cost: c, nats a step.
+
     Returns:
         (N, T), zero outside the mask.
     """

@@ -42,6 +42,7 @@ def explorer_loss(
 
     Args:
         reward: (N, T) exploration reward.
+
     Returns:
         loss (), mean action value taken () (detached).
     """

@@ -1,1 +1,1 @@
-"""Ground floor: trials, rollouts, replay, networks, recurrent Q-learning and the bottleneck. Imports nothing of ours."""
+"""Ground floor: trials, rollouts, replay, networks, Q-learning and the bottleneck. Imports nothing of ours."""

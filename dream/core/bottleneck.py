@@ -3,12 +3,12 @@
 Liu, Raghunathan, Liang, Finn, "Decoupling Exploration and Exploitation for Meta-RL without Sacrifices" (ICML 2021,
 arXiv 2008.02790). In the paper's words and ours:
 
-    problem encoder      F(z | mu)  = N(f(mu), rho^2 I)      what the executor is given while training      (section 4.1)
-    trajectory encoder   q(z | tau) = N(g(tau), rho^2 I)     what it is given at test time                  (section 4.2)
-    execution            max E[V(z; mu)] - lambda I(z; mu)   the bottleneck keeps only what the task needs  (eq. 2)
-    exploration          max I(tau; z) >= H(z) + E[log q(z | tau_:0)] + E[sum_t log q(z | tau_:t+1) - log q(z | tau_:t)]
-                                                                                                            (eq. 4, 5)
-    with fixed rho:      log q(z | tau) = -|z - g(tau)|^2 / (2 rho^2) + const
+    problem encoder     F(z | mu)  = N(f(mu), rho^2 I)     what the executor is given while training
+    trajectory encoder  q(z | tau) = N(g(tau), rho^2 I)    what it is given at test time
+    execution           max E[V(z; mu)] - lambda I(z; mu)  the bottleneck keeps only what the task needs
+    exploration         max I(tau; z) >= H(z) + E[log q(z | tau_:0)]
+                                         + E[sum_t log q(z | tau_:t+1) - log q(z | tau_:t)]
+    with fixed rho      log q(z | tau) = -|z - g(tau)|^2 / (2 rho^2) + const
 
 I(z; mu) is bounded by the rate E[KL(F(z | mu) || N(0, I))] = E|f(mu)|^2 / 2 + const, the variational information
 bottleneck (Alemi et al., 2017, arXiv 1612.00410), so lambda weighs |f(mu)|^2 / 2 against the executor's loss.

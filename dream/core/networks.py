@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 RecurrentMemory = tuple[Tensor, Tensor, Tensor]
 """LSTM state h (B, hidden), c (B, hidden) and the running maximum (B, width)."""
 
 
 class DiscreteEncoder(nn.Module):
-    """Sum of one embedding per integer component: a linear layer on the concatenated one-hots, without building them."""
+    """Sum of one embedding per integer component: a linear layer on their one-hots, without building them."""
 
     offset: Tensor
 
@@ -38,7 +37,7 @@ def observation_encoder(space: gym.Space, width: int) -> nn.Module:
     Raises TypeError for a space it does not know.
     """
     if isinstance(space, gym.spaces.MultiDiscrete):
-        return DiscreteEncoder(space.nvec, width)
+        return DiscreteEncoder(space.nvec.tolist(), width)
     raise TypeError(f"no observation encoder for {space}: use a MultiDiscrete observation space")
 
 
@@ -48,25 +47,28 @@ def normed_relu(h: Tensor) -> Tensor:
 
 
 class StepEncoder(nn.Module):
-    """What a policy knows at one step -> features: observation, integers beside it (previous action, instruction), a vector (z).
+    """What a policy knows at one step -> features: observation, integers beside it (previous action, instruction), z.
 
-    All of them enter one hidden layer as a sum, which is the linear layer on their concatenation.
+    Observation and integers enter one hidden layer as a sum, which is the linear layer on their concatenation. z scales
+    and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871): which action is right depends on place, instruction
+    and problem together, and a sum would have to learn every such product (docs/learning.md).
     """
 
-    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), vector: int = 0):
+    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), z_dim: int = 0):
         super().__init__()
         self.obs = observation_encoder(space, width)
-        self.integers = DiscreteEncoder(integers, width) if integers else None
-        self.vector = nn.Linear(vector, width) if vector else None
+        self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None
+        self.scale_shift = nn.Linear(z_dim, 2 * width) if z_dim else None
         self.hidden = nn.Linear(width, width)
 
-    def forward(self, obs: Tensor, integers: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
-        """obs (..., *obs shape), integers (..., K), vector (..., V) -> (..., width). Leading dimensions broadcast."""
+    def forward(self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
+        """obs (..., *obs shape), integers (..., K), z (..., Z) -> (..., width). Leading dimensions broadcast."""
         h = self.obs(obs)
         if self.integers is not None and integers is not None:
             h = h + self.integers(integers)
-        if self.vector is not None and vector is not None:
-            h = h + self.vector(vector)
+        if self.scale_shift is not None and z is not None:
+            scale, shift = self.scale_shift(z).chunk(2, dim=-1)
+            h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
         return normed_relu(self.hidden(normed_relu(h)))
 
 
@@ -129,22 +131,22 @@ class RecurrentQ(nn.Module):
         width: int,
         hidden: int,
         integers: Sequence[int] = (),
-        vector: int = 0,
+        z_dim: int = 0,
     ):
         super().__init__()
-        self.encoder = StepEncoder(space, width, integers=integers, vector=vector)
+        self.encoder = StepEncoder(space, width, integers=integers, z_dim=z_dim)
         self.core = Recurrent(width, hidden)
         self.head = DuelingHead(self.core.out_features, width, actions)
 
-    def forward(self, obs: Tensor, integers: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
-        """Whole streams: obs (N, T, ...), integers (N, T or 1, K), vector (N, T or 1, V) -> (N, T, A)."""
-        return self.head(self.core(self.encoder(obs, integers, vector)))
+    def forward(self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
+        """Whole streams: obs (N, T, ...), integers (N, T or 1, K), z (N, T or 1, Z) -> (N, T, A)."""
+        return self.head(self.core(self.encoder(obs, integers, z)))
 
     def step(
-        self, obs: Tensor, integers: Tensor | None, vector: Tensor | None, memory: RecurrentMemory | None
+        self, obs: Tensor, integers: Tensor | None, z: Tensor | None, memory: RecurrentMemory | None
     ) -> tuple[Tensor, RecurrentMemory]:
-        """One step of B members: obs (B, ...), integers (B, K), vector (B, V) -> (B, A), new memory."""
-        features, memory = self.core.step(self.encoder(obs, integers, vector), memory)
+        """One step of B members: obs (B, ...), integers (B, K), z (B, Z) -> (B, A), new memory."""
+        features, memory = self.core.step(self.encoder(obs, integers, z), memory)
         return self.head(features), memory
 
 

@@ -15,6 +15,7 @@ def double_q_value(online: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         online, target: (..., A) action values.
+
     Returns:
         value (...), best action (...) int64.
     """
@@ -25,7 +26,7 @@ def double_q_value(online: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 def lambda_returns(
     reward: Tensor, terminated: Tensor, mask: Tensor, value: Tensor, greedy: Tensor, *, gamma: float, trace: float
 ) -> Tensor:
-    """Targets G_t = r_t + gamma (1 - done_t) [(1 - c_{t+1}) V(o_{t+1}) + c_{t+1} G_{t+1}], c = trace where action is greedy.
+    """Targets G_t = r_t + gamma (1 - done_t) [(1 - c_{t+1}) V(o_{t+1}) + c_{t+1} G_{t+1}], c = trace where greedy.
 
     A stream that stops without `terminated` (a time limit) bootstraps from its last observation.
 
@@ -37,6 +38,7 @@ def lambda_returns(
         greedy: (N, T) bool: the action taken is the greedy one.
         gamma: discount.
         trace: lambda; 0 gives one-step targets.
+
     Returns:
         (N, T) targets; outside the mask they mean nothing.
     """
@@ -59,6 +61,7 @@ def skip_reset_steps(value: Tensor, reset_step: Tensor) -> Tensor:
     Args:
         value: (N, T + 1).
         reset_step: (N, T) bool.
+
     Returns:
         (N, T + 1).
     """
@@ -88,6 +91,7 @@ def epsilon_greedy(
         epsilon: (B,) probabilities; all zero draws no random number.
         generator: on the CPU, so that the same seed acts alike on every device.
         action_weight: (A,) probabilities of the random actions; uniform if None.
+
     Returns:
         (B,) int64.
     """

@@ -43,6 +43,7 @@ def rollout(
         problem_id: (B,) ints.
         phase: "explore" or "execute".
         instruction: (B, I) ints, or None to have the environment draw them.
+
     Returns:
         `Episodes` with N = B and T = episodes * (horizon + 1) - 1, on `device`.
     """
