@@ -84,7 +84,7 @@ def test_frozen_lake_through_the_adapter(page: dict[str, Any]) -> None:
 
 
 class Recorder(gym.Env[Any, Any]):
-    """Remembers how it was reset; observations and actions as asked for; its own time limit."""
+    """Remembers reset and actions; spaces as asked for; action 3 ends, and so does its own time limit."""
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], limit: int = 99) -> None:
         self.observation_space, self.action_space, self.limit = observation_space, action_space, limit
@@ -99,7 +99,7 @@ class Recorder(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.seen.append(action)
-        return self.observation_space.sample(), 2.0, False, len(self.seen) > self.limit, {}
+        return self.observation_space.sample(), 2.0, action == 3, len(self.seen) > self.limit, {}
 
 
 def adapted(observation_space: gym.Space[Any], action_space: gym.Space[Any], limit: int = 99, **more: Any) -> MetaEnv:
@@ -140,6 +140,15 @@ def test_reset_hands_on_problem_phase_and_instruction() -> None:
     assert seeds == [env.seen[0][0] for env in envs.envs] and seeds[0] != seeds[1]  # type: ignore[attr-defined]
     envs.reset(options={"phase": "explore"})
     assert not envs.step(np.array([0, 1]))[1].any()
+
+
+def test_finished_envs_are_left_alone() -> None:
+    envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(5), action_names=tuple("abcde"), end_action=4)
+    envs.reset(seed=0)
+    for actions in ((0, 3), (1, 0), (4, 2), (0, 0)):
+        *_, terminated, truncated, _ = envs.step(np.array(actions))
+    assert terminated.all() and not truncated.any()
+    assert [env.seen[1:] for env in envs.envs] == [[0, 1, 4], [3]]  # type: ignore[attr-defined]
 
 
 def test_what_cannot_be_adapted_is_refused() -> None:
