@@ -12,18 +12,19 @@ import dream.envs as envs  # for its registrations
 if TYPE_CHECKING:
     from dream.config import TrainConfig
     from dream.errors import UserError
-    from dream.eval.evaluate import evaluate_run
+    from dream.eval.evaluate import evaluate_run, load_method
     from dream.training import train
 
 _WHERE = {
     "TrainConfig": "dream.config",
     "UserError": "dream.errors",
     "evaluate_run": "dream.eval.evaluate",
+    "load_method": "dream.eval.evaluate",
     "train": "dream.training",
 }
 
 __version__ = "0.1.0"
-__all__ = ["TrainConfig", "UserError", "__version__", "envs", "evaluate_run", "train"]
+__all__ = ["TrainConfig", "UserError", "__version__", "envs", "evaluate_run", "load_method", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -66,7 +66,7 @@ def test_help_of_train_lists_every_setting(capsys):
     with pytest.raises(SystemExit):
         cli.run(["train", "--help"])
     text = capsys.readouterr().out
-    for option in ("--learning.batch INT", "--bottleneck.weight FLOAT", "--env-parameters NAME=VALUE", "--run-dir"):
+    for option in ("--learning.updates INT", "--bottleneck.weight FLOAT", "--env-parameters NAME=VALUE", "--run-dir"):
         assert option in text
 
 
@@ -170,11 +170,11 @@ def test_bad_evaluations_are_refused(arguments, sentence, capsys):
 
 def test_train_passes_on_what_was_given(capsys, monkeypatch):
     trainer = Trainer(monkeypatch)
-    words = "train none --env cooking --seed 3 --learning.batch 8 --env-parameters grid_size=4 split=paper"
+    words = "train none --env cooking --seed 3 --learning.updates 8 --env-parameters grid_size=4 split=paper"
     assert cli.run(words.split()) == 0
     assert cli.run([*words.split(), "--run-dir", "here", "--overwrite", "--explorer.cost=0.5"]) == 0
     (config, run_dir, overwrite), (other, elsewhere, replace) = trainer.calls
-    assert (config.method, config.env, config.seed, config.learning.batch) == ("none", "cooking", 3, 8)
+    assert (config.method, config.env, config.seed, config.learning.updates) == ("none", "cooking", 3, 8)
     assert config.env_parameters == {"grid_size": 4, "split": "paper"}
     assert (run_dir, overwrite) == (Path("runs/cooking/none/s3"), False)
     assert (elsewhere, replace, other.explorer.cost) == (Path("here"), True, 0.5)
@@ -183,13 +183,13 @@ def test_train_passes_on_what_was_given(capsys, monkeypatch):
 
 def test_a_preset_changes_the_defaults_and_arguments_change_the_preset(monkeypatch):
     trainer = Trainer(monkeypatch)
-    for words in ("train dream", "train dream --preset debug", "train dream --learning.batch 7 --preset=debug"):
+    for words in ("train dream", "train dream --preset debug", "train dream --learning.updates 7 --preset=debug"):
         assert cli.run(words.split()) == 0
     default, debug, changed = (config for config, _, _ in trainer.calls)
     assert default == TrainConfig()
-    assert debug.steps == PRESETS["debug"]["steps"] and debug.learning.batch == PRESETS["debug"]["learning.batch"]
+    assert debug.steps == PRESETS["debug"]["steps"] and debug.learning.updates == PRESETS["debug"]["learning.updates"]
     assert debug.learning.clip == default.learning.clip
-    assert changed == override(debug, {"learning.batch": 7})
+    assert changed == override(debug, {"learning.updates": 7})
 
 
 def test_interrupted_it_says_how_to_go_on(capsys, monkeypatch):
@@ -199,8 +199,8 @@ def test_interrupted_it_says_how_to_go_on(capsys, monkeypatch):
 
 
 def test_override_refuses_a_setting_that_is_not_there():
-    with pytest.raises(ValueError, match=r"unknown setting 'bach': choose from members, .*batch"):
-        override(TrainConfig(), {"learning.bach": 3})
+    with pytest.raises(ValueError, match=r"unknown setting 'updats': choose from members, .*updates"):
+        override(TrainConfig(), {"learning.updats": 3})
 
 
 # -- eval --------------------------------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ def test_eval_of_a_real_run(run: Path, capsys):
 
 
 def test_a_run_of_other_settings_is_refused(run: Path, capsys):
-    sentence = refused(capsys, run, *TRAIN, "--learning.batch", "8", "--run-dir", str(run))
-    assert "learning.batch is 16 there and 8 here" in sentence and "--overwrite" in sentence
+    sentence = refused(capsys, run, *TRAIN, "--learning.updates", "8", "--run-dir", str(run))
+    assert "learning.updates is 2 there and 8 here" in sentence and "--overwrite" in sentence
     assert "env is 'map' there and 'bus' here" in refused(
         capsys, run, "train", "dream", "--env", "bus", "--preset", "debug", "--run-dir", str(run)
     )

@@ -219,6 +219,15 @@ def test_import_dream_registers_the_families_without_torch(tmp_path: Path):
     assert {"dream/Bus-v0", "dream/Cooking-v0", "dream/Map-v0"} <= set(run_python(code, tmp_path).split())
 
 
+def test_the_package_hands_out_its_names_and_no_others():
+    import dream
+
+    assert all(getattr(dream, name) is not None for name in dream.__all__)
+    assert set(dir(dream)) == set(dream.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = dream.trian
+
+
 def test_no_file_names_a_place_on_one_machine():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
