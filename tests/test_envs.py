@@ -117,7 +117,9 @@ def test_what_is_returned_is_the_callers(name: str) -> None:
     given = {"problem_id": ids.copy(), "instruction": expected[0][1]["instruction"].copy()}
     obs, info = spoiled.reset(seed=3, options=given)
     for array in (obs, *info.values(), *given.values()):
-        array[:] = 0
+        array[:] = 1
+    for own, was in zip((spoiled.problem_id, spoiled.instruction), expected[0][1].values(), strict=True):
+        assert (own == was).all()
     for step, (obs, reward, terminated, truncated, _) in zip(actions, expected[1:], strict=True):
         got = spoiled.step(step)
         for mine, theirs in zip((obs, reward, terminated, truncated), got[:4], strict=True):
