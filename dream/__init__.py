@@ -23,8 +23,7 @@ _WHERE = {
     "train": "dream.training",
 }
 
-__version__ = "0.1.0"
-__all__ = ["TrainConfig", "UserError", "__version__", "envs", "evaluate_run", "load_method", "train"]
+__all__ = ["TrainConfig", "UserError", "envs", "evaluate_run", "load_method", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -76,9 +76,7 @@ def measure_training(name: str, device: str, seconds: float) -> dict[str, Any]:
         start = time.perf_counter()
         if replay.added >= learning.warmup:
             for _ in range(learning.updates):
-                batch = replay.sample(learning.batch)
-                replayed += batch.environment_steps()
-                method.update(batch, learning.learning_rate, generator)
+                method.update(replay, learning.learning_rate, generator)
                 updates += 1
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize()

@@ -20,6 +20,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -61,9 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         print(WELCOME)
         return 0
     if arguments[0] == "--version":
-        from dream import __version__
-
-        print(__version__)
+        print(version("dream-metarl"))
         return 0
     try:
         with _plain_warnings():

@@ -29,7 +29,7 @@ class BottleneckConfig:
     """dimensions of z"""
     noise: float = 0.1
     """rho, standard deviation of F(z | mu) and q(z | tau)"""
-    initial_scale: float = 0.5
+    initial_scale: float = 1.5
     """scale of f's last layer at the start"""
     weight: float = 3e-4
     """lambda, weight of the rate |f|^2 / 2 (nats) against the executor's loss"""
@@ -67,11 +67,11 @@ class ExplorerConfig:
 class ExecutorConfig:
     """The execution policy."""
 
-    gamma: float = 0.95
+    gamma: float = 0.9
     """discount of the execution reward"""
     trace: float = 0.9
     """lambda of Watkins's Q(lambda)"""
-    epsilon_low: float = 0.01
+    epsilon_low: float = 0.2
     """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
     id_fraction: float = 0.5
     """share of training trials executed on f(problem) instead of on g(exploration)"""
@@ -83,10 +83,12 @@ class LearningConfig:
 
     members: int = 128
     """trials run side by side in a round"""
-    updates: int = 16
+    updates: int = 8
     """updates after each round"""
-    batch: int = 64
-    """trials in an update"""
+    explore_batch: int = 32
+    """explorations in an update of g and the explorer"""
+    execute_batch: int = 64
+    """trials in an update of the executor and f"""
     learning_rate: float = 2e-3
     """Adam's step size at the start"""
     final_learning_rate: float = 2e-4

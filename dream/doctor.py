@@ -83,7 +83,6 @@ def _dream() -> Check:
     """One copy of the package, with its four folders, and the families registered."""
     import gymnasium
 
-    import dream
     from dream.envs import families, make
 
     missing = [folder for folder in ("envs", "exploration", "execution", "eval") if not _importable(f"dream.{folder}")]
@@ -95,12 +94,12 @@ def _dream() -> Check:
         env.reset(seed=0)
         env.step(env.action_space.sample())
     registered = [name for name in gymnasium.registry if name.startswith("dream/")]
-    here = Path(dream.__file__).resolve().parent
+    here = Path(__file__).resolve().parent
     places = {Path(place or ".").resolve() / "dream" for place in sys.path}
     others = [place for place in places if (place / "__init__.py").is_file() and place != here]
     if others:
         return Check("dream", "warning", f"used: {here}; another: {others[0]}", "remove the one you do not mean")
-    return Check("dream", "ok", f"{dream.__version__}, {len(registered)} families")
+    return Check("dream", "ok", f"{version('dream-metarl')}, {len(registered)} families")
 
 
 def _importable(module: str) -> bool:

@@ -18,6 +18,7 @@ from dream.config import TrainConfig
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.networks import update_average
 from dream.core.qlearning import epsilon_greedy
+from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, no_steps, rollout
 from dream.core.trial import Episodes, Trials
 from dream.execution.executor import Executor, executor_loss
@@ -164,57 +165,47 @@ class DecoupledPair:
 
     # ---- learning -----------------------------------------------------------------------------------------------
 
-    def update(self, trials: Trials, learning_rate: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """One gradient step of every network on a batch of replayed trials; metrics stay on the device."""
-        cfg, net, average = self.config, self.networks, self.averaged
-        noise = cfg.bottleneck.noise
-        factors = self._factors(trials.problem_id)
-        code = net.f(factors)
-        prefixes = net.g(trials.explore)
-        error = prefix_error(code.detach(), prefixes, noise)
-        g_loss = encoder_loss(error, trials.explore) * noise**2  # nats are large; Adam needs only a direction
-        belief = Belief(code.detach(), prefixes.detach(), error.detach())
+    def update(self, replay: TrialReplay, learning_rate: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """One gradient step of every network on replayed trials; metrics stay on the device."""
+        learning = self.config.learning
+        loss, metrics = self._explore_loss(replay.sample(learning.explore_batch))
+        execute_loss, execute_metrics = self._execute_loss(replay.sample(learning.execute_batch), generator)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        (loss + execute_loss).backward()
+        for parameters in self._groups:
+            nn.utils.clip_grad_norm_(parameters, learning.clip, foreach=True)
+        self.optimizer.step()
+        update_average(self.averaged, self.networks, learning.average)
+        return metrics | execute_metrics
 
-        # The executor. What was executed on f(problem) is learned on f(problem), what was executed on g(exploration) on
-        # g(exploration): the actions of an informed executor tell which problem it is in, and an uninformed
-        # z trained on them would believe that whatever bus it takes is the right one.
-        jitter = noise * torch.randn(code.shape, generator=generator).to(self.device)
-        decoded = last_prefix(belief.prefixes, trials.explore)
+    def _explore_loss(self, trials: Trials) -> tuple[Tensor, dict[str, Tensor]]:
+        """What g and the explorer learn from: f's codes are given here, not learned."""
+        cfg, net, average = self.config, self.networks, self.averaged
+        noise, explore = cfg.bottleneck.noise, trials.explore
         with torch.no_grad():
-            target_z = torch.where(trials.used_id[:, None], average.f(factors) + jitter, decoded)
-        z = torch.where(trials.used_id[:, None], code + jitter, decoded)
-        n = trials.execute_episodes
-        execute_loss, execute_value = executor_loss(
-            net.executor,
-            average.executor,
-            trials.execute,
-            z.repeat_interleave(n, 0),
-            target_z.repeat_interleave(n, 0),
-            gamma=cfg.executor.gamma,
-            trace=cfg.executor.trace,
-        )
-        rates = rate(code)
-        loss = execute_loss + cfg.bottleneck.weight * rates.mean() + g_loss
-        first, final = belief.error[:, 0], last_prefix(belief.error[..., None], trials.explore)[:, 0]
+            code = net.f(self._factors(trials.problem_id))
+        prefixes = net.g(explore)
+        error = prefix_error(code, prefixes, noise)
+        loss = g_loss = encoder_loss(error, explore) * noise**2  # nats are large; Adam needs only a direction
+        belief = Belief(code, prefixes.detach(), error.detach())
+        first, final = belief.error[:, 0], last_prefix(belief.error[..., None], explore)[:, 0]
         metrics = {
-            "loss/executor": execute_loss.detach(),
             "loss/encoder": g_loss.detach(),
-            "execute/value": execute_value,
-            "bottleneck/rate": rates.detach().mean(),
-            "bottleneck/spread": (belief.code - belief.code.mean(0)).square().sum(-1).mean().sqrt(),
             "explore/error_first": first.mean(),
             "explore/error_final": final.mean(),
             "explore/information": (first - final).mean(),
-            "explore/length": trials.explore.length.float().mean(),
+            "explore/explained": self._explained(code, final),
+            "explore/length": explore.transition.sum(1).float().mean(),
         }
-        metrics["explore/explained"] = self._explained(belief.code, final)
         if net.explorer is not None:
             assert average.explorer is not None and self.rules.reward is not None
             reward = self.rules.reward(trials, belief)
-            explore_loss, explore_value = explorer_loss(
+            explore_loss, value = explorer_loss(
                 net.explorer,
                 average.explorer,
-                trials.explore,
+                explore,
                 reward / self._scale(first),
                 gamma=cfg.explorer.gamma,
                 trace=cfg.explorer.trace,
@@ -222,18 +213,49 @@ class DecoupledPair:
             loss = loss + explore_loss
             metrics |= {
                 "loss/explorer": explore_loss.detach(),
-                "explore/value": explore_value * self.information_scale,
+                "explore/value": value * self.information_scale,
                 "explore/return": reward.sum(1).mean(),
             }
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.optimizer.zero_grad()
-        loss.backward()
-        for parameters in self._groups:
-            nn.utils.clip_grad_norm_(parameters, cfg.learning.clip, foreach=True)
-        self.optimizer.step()
-        update_average(average, net, cfg.learning.average)
-        return metrics
+        return loss, metrics
+
+    def _execute_loss(self, trials: Trials, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the executor and f learn from.
+
+        f(problem) says all there is to know, so every episode can teach the executor what to do on it. g(exploration)
+        does not: an informed executor's actions tell which problem it is in, and trained on them an uninformed z
+        would believe that whatever bus it takes is the right one. So only what was executed on g(exploration) is
+        learned on g(exploration).
+        """
+        cfg, net, average = self.config, self.networks, self.averaged
+        n = trials.execute_episodes
+        factors = self._factors(trials.problem_id)
+        code = net.f(factors)
+        decoded_trials = torch.nonzero(~trials.used_id).squeeze(1)
+        with torch.no_grad():
+            explore = trials.explore.map(lambda tensor: tensor.index_select(0, decoded_trials))
+            decoded = last_prefix(net.g(explore), explore)
+            jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
+            target_z = torch.cat([average.f(factors) + jitter, decoded])
+        z = torch.cat([code + jitter, decoded])
+        streams = (decoded_trials[:, None] * n + torch.arange(n, device=self.device)).flatten()
+        execute = trials.execute.map(lambda tensor: torch.cat([tensor, tensor.index_select(0, streams)]))
+        loss, value = executor_loss(
+            net.executor,
+            average.executor,
+            execute,
+            z.repeat_interleave(n, 0),
+            target_z.repeat_interleave(n, 0),
+            gamma=cfg.executor.gamma,
+            trace=cfg.executor.trace,
+        )
+        rates = rate(code)
+        metrics = {
+            "loss/executor": loss.detach(),
+            "execute/value": value,
+            "bottleneck/rate": rates.detach().mean(),
+            "bottleneck/spread": code.detach().var(0).sum().sqrt(),
+        }
+        return loss + cfg.bottleneck.weight * rates.mean(), metrics
 
     def _scale(self, first: Tensor) -> Tensor:
         """Running mean of the information there is to find, so that the explorer's values are of order one."""

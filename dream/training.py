@@ -94,7 +94,7 @@ def train(
                     if replay.added >= learning.warmup:
                         rate = learning_rate(config, step)
                         for _ in range(learning.updates):
-                            pending.append(method.update(replay.sample(learning.batch), rate, generator))
+                            pending.append(method.update(replay, rate, generator))
                             updates += 1
                 progress.update(step, {"updates": updates})
 
@@ -108,7 +108,7 @@ def train(
                     metrics = mean_metrics(pending) | {f"eval/validation/{k}": v for k, v in scores.items()}
                     metrics |= {"updates": updates, "rounds": rounds}
                     pending = []
-                    run.log(step, metrics, clock.report(step, updates, learning.batch))
+                    run.log(step, metrics, clock.report(step, updates, learning.explore_batch + learning.execute_batch))
                     progress.update(step, {"validation": validated, "explained": metrics.get("explore/explained", 0.0)})
                 if finished or is_best or crossed(before, step, evaluation.checkpoint_every):
                     save(is_best)
@@ -153,10 +153,10 @@ class _Clock:
     def total(self) -> float:
         return sum(self.seconds.values())
 
-    def report(self, step: int, updates: int, batch: int) -> dict[str, Any]:
+    def report(self, step: int, updates: int, streams: int) -> dict[str, Any]:
         learn = self.seconds.get("learn", 0.0)
         report = {f"time/{what}_seconds": seconds for what, seconds in self.seconds.items()}
         report |= {"time/seconds": self.total(), "time/sps": step / max(self.total(), 1e-9)}
         if learn > 0 and "before" not in self.seconds:
-            report["time/sequences_per_s"] = 2 * batch * updates / learn  # exploration and execution streams
+            report["time/sequences_per_s"] = streams * updates / learn  # exploration and execution streams
         return report
