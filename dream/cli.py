@@ -292,7 +292,7 @@ def describe_family(name: str) -> dict[str, Any]:
     optimal = no_exploration = None  # a family that is too large has neither
     with contextlib.suppress(NotImplementedError):
         optimal = float(env.optimal_return(ids, env.sample_instruction(ids, np.random.default_rng(0))).mean())
-        no_exploration = env.no_exploration_return("test")
+        no_exploration = env.no_exploration_return()
     return {
         "env": name,
         "summary": env.summary,

@@ -106,7 +106,7 @@ def score(method: DecoupledPair, env: MetaEnv, split: str, trials: int, seed: in
     results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
     scores = {"return": float(results.returns.mean()), "explore_length": float(results.explore_length.mean())}
     with contextlib.suppress(NotImplementedError):
-        floor = env.no_exploration_return(split)
+        floor = env.no_exploration_return()
         if results.optimal is not None:
             scores["normalised"] = float((results.returns.mean() - floor) / (results.optimal.mean() - floor))
     return scores
@@ -150,7 +150,7 @@ def evaluate_run(
     got = float(results.returns.mean())
     floor: float | None = None
     with contextlib.suppress(NotImplementedError):
-        floor = env.no_exploration_return(split)
+        floor = env.no_exploration_return()
     interval: Any = (None, None, None)
     best = None if results.optimal is None else float(results.optimal.mean())
     if results.optimal is not None and floor is not None:
