@@ -398,14 +398,30 @@ def bench(arguments: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class DemoArguments:
+    """What `dream demo` takes."""
+
+    run_dir: Path = Path("runs/demo")
+    """where the run and the picture are written; a second call resumes the run, or shows it again"""
+    steps: int | None = None
+    """environment steps to train (default: enough to solve it)"""
+    overwrite: bool = False
+    """train again"""
+
+
 def demo(arguments: list[str]) -> int:
     """Train a pair on the smallest family where exploring pays, and show that it does. Takes about five minutes.
 
-    Example: dream demo
+    Example: dream demo --run-dir runs/demo
     """
+    given = _parse(DemoArguments, arguments, "demo", demo)
+    if given.steps is not None and given.steps < 1:
+        raise UserError(f"--steps is {given.steps}: it must be at least 1")
     from dream.demo import main as show
 
-    _parse(show, arguments, "demo", demo)
+    steps = {} if given.steps is None else {"steps": given.steps}
+    show(given.run_dir, overwrite=given.overwrite, **steps)
     return 0
 
 
@@ -424,14 +440,14 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
 
 
 def _parse(
-    what: Callable[..., T],
+    what: type[T],
     arguments: list[str],
     command: str,
     documented: Callable[..., int],
     default: Any = None,
     usage: str | None = None,
 ) -> T:
-    """Let tyro fill in a dataclass (or call a function). Raises UserError, one sentence, for what it does not take."""
+    """Let tyro fill in a dataclass. Raises UserError, one sentence, for what it does not take."""
     complaint = io.StringIO()
     extra: dict[str, Any] = {} if default is None else {"default": default}
     try:

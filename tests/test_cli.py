@@ -54,7 +54,7 @@ def test_without_arguments_it_says_what_one_can_do(capsys):
     assert len(page.splitlines()) < 24
 
 
-@pytest.mark.parametrize("command", [command for command in cli.COMMANDS if command != "demo"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_every_command_has_help_with_an_example(command: str, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.run([command, "--help"])
@@ -300,6 +300,20 @@ def test_bench(capsys, monkeypatch):
     assert "5,000 env steps/s with a replay ratio of 2.5 (env 1.0%, act 15.0%, learn 84.0%; 4,000" in lines[0]
     assert "unknown family 'taxi'" in refused(capsys, "bench", "--env", "taxi")
     assert "at least one family" in refused(capsys, "bench", "--env")
+
+
+def test_demo(capsys, monkeypatch):
+    calls = []
+
+    def show(*arguments, **options):
+        calls.append((*arguments, options))
+        print("progress", file=sys.stderr)
+
+    monkeypatch.setitem(sys.modules, "dream.demo", types.SimpleNamespace(main=show))
+    assert cli.run(["demo"]) == cli.run(["demo", "--steps", "9", "--overwrite", "--run-dir", "x"]) == 0
+    assert calls == [(Path("runs/demo"), {"overwrite": False}), (Path("x"), {"overwrite": True, "steps": 9})]
+    assert capsys.readouterr().err == "progress\n" * 2
+    assert "--steps is 0" in refused(capsys, "demo", "--steps", "0")
 
 
 # -- doctor ------------------------------------------------------------------------------------------------------
