@@ -126,7 +126,8 @@ class CheckpointStore:
             UserError: there are checkpoints, but every one is damaged. Nothing is deleted.
         """
         complaints: list[str] = []
-        for checkpoint in reversed(self.all(best=best)):
+        found = self.all(best=best)
+        for checkpoint in reversed(found):
             try:
                 loaded = _read(checkpoint, device)
             except _Damaged as damage:
@@ -136,6 +137,8 @@ class CheckpointStore:
             if complaints:
                 warnings.warn(f"{'; '.join(complaints)}; going back to step {checkpoint.step}", stacklevel=2)
             return checkpoint.step, *loaded
+        if complaints and self.all(best=best) != found:
+            return self.load(best=best, device=device)  # a run that is training replaced them while we were reading
         if complaints:
             raise UserError(
                 f"{'; '.join(complaints)}; no other checkpoint is left. Put an undamaged copy back, "
