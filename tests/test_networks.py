@@ -1,0 +1,167 @@
+"""Networks: a step at a time is the same as the whole stream, and nobody's numbers depend on anybody else's."""
+
+import copy
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dream.core.networks import (
+    DiscreteEncoder,
+    DuelingHead,
+    Recurrent,
+    RecurrentQ,
+    StepEncoder,
+    normed_relu,
+    observation_encoder,
+    update_average,
+)
+from dream.envs.base import integer_space
+
+SPACE = integer_space([4, 3])
+STREAMS, STEPS = 5, 7
+
+
+@pytest.fixture
+def stream() -> tuple[Tensor, Tensor, Tensor]:
+    """Observations (N, T, 2), integers beside them (N, T, 2), z (N, 1, 3)."""
+    rng = np.random.default_rng(0)
+    obs = torch.from_numpy(rng.integers([4, 3], size=(STREAMS, STEPS, 2)).astype(np.int16))
+    integers = torch.from_numpy(rng.integers([6, 2], size=(STREAMS, STEPS, 2)))
+    return obs, integers, torch.from_numpy(rng.normal(size=(STREAMS, 1, 3)).astype(np.float32))
+
+
+@pytest.fixture
+def network() -> RecurrentQ:
+    torch.manual_seed(0)
+    return RecurrentQ(SPACE, 6, width=12, hidden=8, integers=[6, 2], z_dim=3)
+
+
+def test_step_by_step_is_the_whole_stream(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+    obs, integers, z = stream
+    whole = network(obs, integers, z)
+    assert whole.shape == (STREAMS, STEPS, 6)
+    memory = None
+    for t in range(STEPS):
+        q, memory = network.step(obs[:, t], integers[:, t], z[:, 0], memory)
+        torch.testing.assert_close(q, whole[:, t])
+    assert memory is not None
+    _, _, seen = memory
+    features = network.encoder(obs, integers, z)
+    torch.testing.assert_close(seen, network.core.seen(features).amax(1))
+
+
+def test_every_part_of_the_memory_matters(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+    obs, integers, z = stream
+    _, memory = network.step(obs[:, 0], integers[:, 0], z[:, 0], None)
+    plain, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], memory)
+    for part in range(3):
+        other = list(memory)
+        other[part] = other[part] + 1.0
+        changed, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], tuple(other))  # type: ignore[arg-type]
+        assert (changed - plain).abs().amax(1).min() > 1e-4, part
+
+
+def test_neighbours_and_later_steps_change_nothing(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+    obs, integers, z = stream
+    whole = network(obs, integers, z)
+    for member in range(STREAMS):
+        alone = network(obs[[member]], integers[[member]], z[[member]])
+        torch.testing.assert_close(alone[0], whole[member])
+    other_obs, other_integers = obs.clone(), integers.clone()
+    other_obs[1:], other_integers[1:] = 0, 1
+    other_obs[0, 4:], other_integers[0, 4:] = 2, 0
+    torch.testing.assert_close(network(other_obs, other_integers, z)[0, :4], whole[0, :4])
+    assert not torch.allclose(network(other_obs, other_integers, z)[0, 4:], whole[0, 4:])
+
+
+def test_integers_and_z_may_be_the_same_for_a_whole_stream(
+    network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    obs, integers, z = stream
+    once = integers[:, :1]
+    torch.testing.assert_close(network(obs, once, z), network(obs, once.expand(-1, STEPS, -1), z.expand(-1, STEPS, -1)))
+
+
+def test_what_the_policy_is_told_matters(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+    obs, integers, z = stream
+    whole = network(obs, integers, z)
+    assert not torch.allclose(network(obs, integers, z + 1), whole)
+    assert not torch.allclose(network(obs, 1 - integers.clamp(max=1), z), whole)
+    assert not torch.allclose(network(obs * 0, integers, z), whole)
+
+
+def test_an_encoder_is_a_linear_layer_on_one_hots() -> None:
+    torch.manual_seed(0)
+    encoder = DiscreteEncoder([4, 3, 2], 5)
+    values = torch.tensor([[0, 2, 1], [3, 0, 0], [1, 1, 1]])
+    one_hot = torch.cat([F.one_hot(values[:, i], size) for i, size in enumerate((4, 3, 2))], -1).float()
+    torch.testing.assert_close(encoder(values), one_hot @ encoder.table)
+    torch.testing.assert_close(encoder(values.to(torch.int16)[None, None]), (one_hot @ encoder.table)[None, None])
+
+
+def test_the_sizes_of_an_observation_space_are_those_of_its_encoder() -> None:
+    encoder = observation_encoder(SPACE, 5)
+    assert isinstance(encoder, DiscreteEncoder) and encoder.sizes == (4, 3)
+
+
+@pytest.mark.parametrize("space", [gym.spaces.Discrete(3), gym.spaces.Box(0, 1, (2,))])
+def test_a_space_without_an_encoder_is_refused(space: gym.Space) -> None:
+    with pytest.raises(TypeError, match=r"no observation encoder for .*use a MultiDiscrete"):
+        observation_encoder(space, 5)
+    with pytest.raises(TypeError, match="no observation encoder"):
+        RecurrentQ(space, 2, width=4, hidden=4)
+
+
+def test_z_scales_and_shifts_the_features() -> None:
+    torch.manual_seed(0)
+    encoder = StepEncoder(SPACE, 6, z_dim=2)
+    assert encoder.scale_shift is not None
+    obs, z = torch.tensor([[1, 2]]), torch.tensor([[0.5, -2.0]])
+    scale, shift = encoder.scale_shift(z).split(6, -1)
+    h = encoder.obs(obs)
+    h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt() * (1 + scale) + shift
+    torch.testing.assert_close(encoder(obs, None, z), normed_relu(encoder.hidden(normed_relu(h))))
+
+
+def test_the_dueling_mean_is_per_state() -> None:
+    torch.manual_seed(0)
+    head = DuelingHead(4, 8, 3)
+    features = torch.randn(2, 5, 4)
+    q = head(features)
+    hidden = F.relu(head.hidden(features))
+    advantage = head.advantage(hidden)
+    for n in range(2):
+        for t in range(5):
+            by_hand = head.value(hidden[n, t]) + advantage[n, t] - sum(advantage[n, t]) / 3
+            torch.testing.assert_close(q[n, t], by_hand)
+    torch.testing.assert_close(q.mean(-1, keepdim=True), head.value(hidden))
+    torch.testing.assert_close(head(torch.cat([features, 100 * torch.randn(3, 5, 4)]))[:2], q)
+
+
+def test_a_memory_remembers_that_something_was_seen() -> None:
+    torch.manual_seed(0)
+    core = Recurrent(3, 4)
+    features = torch.rand(1, 6, 3)
+    out = core(features)
+    assert out.shape == (1, 6, core.out_features)
+    torch.testing.assert_close(out[..., :3], features)
+    seen = core.seen(features)
+    for t in range(6):
+        torch.testing.assert_close(out[:, t, -3:], seen[:, : t + 1].amax(1))
+
+
+def test_an_average_moves_by_its_rate() -> None:
+    torch.manual_seed(0)
+    online, average = nn.Linear(3, 2), nn.Linear(3, 2)
+    before, target = copy.deepcopy(average), copy.deepcopy(online)
+    update_average(average, online, 0.25)
+    torch.testing.assert_close(average.weight, 0.75 * before.weight + 0.25 * online.weight)
+    torch.testing.assert_close(average.bias, 0.75 * before.bias + 0.25 * online.bias)
+    assert torch.equal(online.weight, target.weight) and torch.equal(online.bias, target.bias)
+    update_average(average, online, 1.0)
+    torch.testing.assert_close(average.weight, online.weight)
+    assert average.weight.requires_grad and average.weight.grad_fn is None

@@ -1,0 +1,155 @@
+"""Replay of trials: a ring that forgets the oldest, samples alike after a reload and keeps what it was given."""
+
+import io
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from dream.core.replay import TrialReplay
+from dream.core.trial import Episodes, Trials
+
+SLOTS = 6
+
+
+def episodes(numbers: Tensor, lengths: Tensor, image: bool) -> Episodes:
+    """Streams that say everywhere which trial they belong to."""
+    count = len(numbers)
+    shape = (3, 3, 3) if image else (2,)
+    obs = torch.zeros(count, SLOTS + 1, *shape, dtype=torch.uint8 if image else torch.int16)
+    obs += numbers.view(-1, *[1] * (1 + len(shape))).to(obs.dtype)
+    mask = torch.arange(SLOTS) < lengths[:, None]
+    return Episodes(
+        obs=obs,
+        action=numbers[:, None].repeat(1, SLOTS),
+        reward=numbers[:, None].float().repeat(1, SLOTS),
+        terminated=mask & False,
+        mask=mask,
+        start=torch.arange(SLOTS).repeat(count, 1) == 0,
+        instruction=numbers[:, None],
+    )
+
+
+def trials(*numbers: int, n: int = 1, lengths: tuple[int, ...] = (), image: bool = False) -> Trials:
+    """Trials with these problem ids; exploration lengths as given (3 by default), executions one step longer."""
+    ids = torch.tensor(numbers)
+    steps = torch.tensor(lengths or [3] * len(numbers))
+    execute = ids.repeat_interleave(n) * 10 + torch.arange(n).repeat(len(numbers))
+    return Trials(
+        problem_id=ids,
+        explore=episodes(ids, steps, image),
+        execute=episodes(execute, steps.repeat_interleave(n) + 1, image),
+        used_id=ids % 2 == 0,
+    )
+
+
+def same(one: Trials, other: Trials) -> bool:
+    pairs = [(one.problem_id, other.problem_id), (one.used_id, other.used_id)]
+    for part in ("explore", "execute"):
+        a, b = getattr(one, part), getattr(other, part)
+        pairs += [(getattr(a, item.name), getattr(b, item.name)) for item in fields(Episodes)]
+    return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+
+
+def held(replay: TrialReplay) -> list[int]:
+    return sorted(set(replay.sample(300).problem_id.tolist()))
+
+
+def test_the_oldest_make_room() -> None:
+    replay = TrialReplay(5, seed=0)
+    assert len(replay) == 0
+    replay.add(trials(1, 2, 3))
+    assert len(replay) == 3 and held(replay) == [1, 2, 3]
+    replay.add(trials(4, 5, 6))
+    assert len(replay) == 5 and held(replay) == [2, 3, 4, 5, 6]
+    replay.add(trials(7, 8, 9, 10))
+    assert len(replay) == 5 and held(replay) == [6, 7, 8, 9, 10]
+    replay.add(trials(11, 12, 13, 14, 15))
+    assert held(replay) == [11, 12, 13, 14, 15] and replay.added == 15
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("image", [False, True])
+def test_what_belongs_together_stays_together(n: int, image: bool) -> None:
+    replay = TrialReplay(8, seed=0)
+    for first in range(0, 12, 3):
+        replay.add(trials(first, first + 1, first + 2, n=n, image=image))
+    drawn = replay.sample(20)
+    assert drawn.execute_episodes == n
+    whole = trials(*drawn.problem_id.tolist(), n=n, image=image)
+    assert same(drawn, Trials(whole.problem_id, whole.explore.trimmed(), whole.execute.trimmed(), whole.used_id))
+    assert drawn.explore.obs.dtype == (torch.uint8 if image else torch.int16)
+
+
+def test_streams_are_trimmed_to_the_longest_drawn() -> None:
+    replay = TrialReplay(4, seed=0)
+    replay.add(trials(0, 1, lengths=(0, 2)))
+    assert replay.sample(50).explore.mask.shape == (50, 2)
+    assert replay.sample(50).execute.mask.shape == (50, 3)
+    replay.add(trials(2, 3, lengths=(5, 1)))
+    drawn = replay.sample(50)
+    assert drawn.explore.mask.shape == (50, 5) and drawn.explore.obs.shape == (50, 6, 2)
+    assert drawn.execute.obs.shape == (50, 7, 2)
+    lengths = dict(zip(drawn.problem_id.tolist(), drawn.explore.length.tolist(), strict=True))
+    assert lengths == {0: 0, 1: 2, 2: 5, 3: 1}
+    assert (drawn.execute.length == drawn.explore.length + 1).all()
+
+
+def test_sampling_is_uniform_and_follows_the_seed() -> None:
+    replays = [TrialReplay(4, seed=seed) for seed in (0, 0, 1)]
+    for replay in replays:
+        replay.add(trials(0, 1, 2, 3))
+    one, two, other = (replay.sample(2000).problem_id for replay in replays)
+    assert torch.equal(one, two) and not torch.equal(one, other)
+    counts = torch.bincount(one, minlength=4)
+    assert (counts - 500).abs().max() < 100  # five standard deviations
+    assert not torch.equal(replays[0].sample(2000).problem_id, one)
+
+
+@pytest.mark.parametrize("added", [3, 7])
+def test_a_reloaded_replay_goes_on_as_the_saved_one(added: int) -> None:
+    saved = TrialReplay(5, seed=0)
+    for number in range(added):
+        saved.add(trials(number, n=2))
+    saved.sample(3)
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    file.seek(0)
+    loaded = TrialReplay(5, seed=99)
+    loaded.add(trials(50, 51))
+    loaded.load_state_dict(torch.load(file, weights_only=True))
+    assert len(loaded) == len(saved) and loaded.added == added
+    assert same(loaded.sample(16), saved.sample(16))
+    for replay in (loaded, saved):
+        replay.add(trials(20, 21, 22, n=2))
+    assert same(loaded.sample(16), saved.sample(16)) and held(loaded) == held(saved)
+
+
+def test_a_saved_state_does_not_change_with_the_replay() -> None:
+    replay = TrialReplay(2, seed=0)
+    replay.add(trials(1, 2))
+    state = replay.state_dict()
+    replay.add(trials(3, 4))
+    replay.sample(10)
+    fresh = TrialReplay(2, seed=5)
+    fresh.load_state_dict(state)
+    assert held(fresh) == [1, 2]
+
+
+def test_an_empty_replay_can_be_saved() -> None:
+    replay = TrialReplay(2, seed=0)
+    other = TrialReplay(2, seed=1)
+    other.load_state_dict(replay.state_dict())
+    for each in (replay, other):
+        each.add(trials(1, 2))
+    assert same(replay.sample(8), other.sample(8))
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match="at least 1 trial, got 0"):
+        TrialReplay(0, seed=0)
+    with pytest.raises(ValueError, match="empty replay"):
+        TrialReplay(2, seed=0).sample(1)
+    with pytest.raises(ValueError, match=r"cannot add 3 trials to a replay of 2"):
+        TrialReplay(2, seed=0).add(trials(1, 2, 3))
