@@ -1,0 +1,100 @@
+"""Draws the pictures of docs/families.md from scripted episodes.
+
+Run `python docs/draw_families.py`: it writes docs/images/bus.png and so on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs import MetaEnv, Phase, grid, signpost
+from dream.envs.bus import Bus, BusNetwork, Map
+from dream.envs.cooking import Cooking
+from dream.envs.render import contact_sheet
+
+IMAGES = Path(__file__).resolve().parent / "images"
+Frame = NDArray[np.uint8]
+
+
+def walk(start: grid.Cell, end: grid.Cell) -> list[int]:
+    """Moves from one cell to another: along x, then along y."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    return [grid.RIGHT if dx > 0 else grid.LEFT] * abs(dx) + [grid.UP if dy > 0 else grid.DOWN] * abs(dy)
+
+
+def frames(
+    env: MetaEnv, problem: int, phase: Phase, actions: list[int], shown: list[int], instruction: list[int] | None = None
+) -> list[Frame]:
+    """Pictures of one scripted episode at some of its times (0 is the start)."""
+    goal = None if instruction is None else np.array([instruction])
+    obs, info = env.reset(seed=0, options={"problem_id": [problem], "phase": phase, "instruction": goal})
+    seen, captions, total = [obs[0]], ["start"], 0.0
+    for action in actions:
+        obs, reward, *_ = env.step(np.array([action]))
+        total += float(reward[0])
+        seen.append(obs[0])
+        captions.append(env.action_names[action] + (f", return so far {total:+.2f}" if phase == "execute" else ""))
+    return [
+        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", trail=seen[:t])
+        for t in shown
+    ]
+
+
+def line_to(env: BusNetwork, problem: int, corner: grid.Cell) -> tuple[grid.Cell, list[int]]:
+    """The inner stop of the line that ends beside a corner, and the moves from its outer stop to the corner."""
+    line = int(np.abs(env.destinations[problem] - corner).sum(axis=1).argmin())
+    x, y = env.destinations[problem, line].tolist()
+    return env.stops[line], walk((x, y), corner)
+
+
+def bus(problem: int = 100) -> list[Frame]:
+    """Ride a useful line and a distracting one, then take the useful one."""
+    env = Bus(1)
+    corner, distracting = env.corners[1], env.stops[len(env.useful_stops)]
+    stop, rest = line_to(env, problem, corner)
+    useful = [*walk(env.start, stop), grid.RIDE]
+    both = [*useful, grid.RIDE, *walk(stop, distracting), grid.RIDE]
+    there = useful + rest
+    exploring = frames(env, problem, "explore", both, [len(useful), len(both)])
+    return exploring + frames(env, problem, "execute", there, [0, len(there)], list(corner))
+
+
+def city_map(problem: int = 9) -> list[Frame]:
+    """Read the map, then take the right line."""
+    env = Map(1)
+    assert env.sign is not None
+    corner, look = env.corners[1], walk(env.start, env.sign)
+    stop, rest = line_to(env, problem, corner)
+    there = [*walk(env.start, stop), grid.RIDE, *rest]
+    exploring = frames(env, problem, "explore", look, [0, len(look)])
+    return exploring + frames(env, problem, "execute", there, [0, len(there)], list(corner))
+
+
+def cooking(problem: int = 27) -> list[Frame]:
+    """Look into two drawers, then cook from them."""
+    env = Cooking(1)
+    low, middle, _ = env.drawers
+    look = [*walk(env.start, middle), grid.PICK_UP, *walk(middle, low), grid.PICK_UP]
+    cook = [*walk(env.start, low), grid.PICK_UP, *walk(low, env.bowl), grid.DROP]
+    cook += [*walk(env.bowl, middle), grid.PICK_UP, *walk(middle, env.bowl), grid.DROP]
+    recipe = env.problems.features(np.array([problem]))[0, [0, 1]].tolist()
+    exploring = frames(env, problem, "explore", look, [2, len(look)])
+    return exploring + frames(env, problem, "execute", cook, [3, len(cook)], recipe)
+
+
+def one_bit() -> list[Frame]:
+    """Signpost: read the sign, press the button."""
+    env = signpost.Signpost(1)
+    exploring = frames(env, 1, "explore", [signpost.RIGHT] * 2, [0, 2])
+    return exploring + frames(env, 1, "execute", [signpost.PRESS_B], [0, 1], [0])
+
+
+if __name__ == "__main__":
+    IMAGES.mkdir(exist_ok=True)
+    for family, pictures in {"bus": bus(), "map": city_map(), "cooking": cooking(), "signpost": one_bit()}.items():
+        sheet = cv2.cvtColor(contact_sheet(pictures, columns=4), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(IMAGES / f"{family}.png"), sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
