@@ -61,12 +61,14 @@ def measure_training(name: str, device: str, seconds: float) -> dict[str, Any]:
     replay = TrialReplay(learning.replay, 0, device)
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     env.reset(seed=0)
-    steps = updates = replayed = 0
+    steps = updates = 0
+    replayed: list[dict[str, torch.Tensor]] = []
     act = learn = 0.0
     begin, counting = time.perf_counter(), False
     while time.perf_counter() - begin < seconds * 1.2 or not counting:
         if not counting and time.perf_counter() - begin > seconds * 0.2 and replay.added >= learning.warmup:
-            counting, timed.seconds, steps, updates, replayed, act, learn = True, 0.0, 0, 0, 0, 0.0, 0.0
+            counting, timed.seconds, steps, updates, act, learn = True, 0.0, 0, 0, 0.0, 0.0
+            replayed = []
             begin = time.perf_counter() - seconds * 0.2
         start = time.perf_counter()
         trials = method.collect(timed, env.problems.sample("train", learning.members, rng), generator)
@@ -76,19 +78,23 @@ def measure_training(name: str, device: str, seconds: float) -> dict[str, Any]:
         start = time.perf_counter()
         if replay.added >= learning.warmup:
             for _ in range(learning.updates):
-                method.update(replay, learning.learning_rate, generator)
+                replayed.append(method.update(replay, learning.learning_rate, generator))
                 updates += 1
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize()
         learn += time.perf_counter() - start
     total = act + learn
+    streams, transitions = (
+        float(torch.stack([metrics[f"replay/{what}"] for metrics in replayed]).sum())
+        for what in ("streams", "transitions")
+    )
     return {
         "env": name,
         "train_steps_per_s": steps / total,
         "env_steps_per_s": measure_env(name),
-        "sequences_per_s": 2 * learning.batch * updates / learn,
+        "sequences_per_s": streams / learn,
         "updates_per_s": updates / learn,
-        "replay_ratio": replayed / steps,
+        "replay_ratio": transitions / steps,
         "env_share": timed.seconds / total,
         "act_share": (act - timed.seconds) / total,
         "learn_share": learn / total,

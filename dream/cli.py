@@ -30,7 +30,7 @@ from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, default_config
 from dream.errors import UserError
 from dream.presets import PRESETS, override
 
@@ -103,7 +103,8 @@ def train(arguments: list[str]) -> int:
     if method is None and not asks_for_help and not _value_of("--method", arguments):
         raise UserError("which method? Write for example: dream train dream --env map (see dream methods)")
     preset = _value_of("--preset", arguments) or "default"
-    base = override(TrainConfig(method=method or "dream"), PRESETS.get(preset, {}))
+    env = _value_of("--env", arguments) or TrainConfig.env
+    base = override(default_config(method or "dream", env), PRESETS.get(preset, {}))
     given = _parse(TrainArguments, arguments, "train", train, TrainArguments(base), usage="train METHOD")
     config = given.config
     check_config(config)
@@ -193,19 +194,12 @@ def evaluate(arguments: list[str]) -> int:
         raise UserError(f"--trials is {given.trials}: it must be at least 1")
     if not given.run.is_dir():
         raise UserError(f"{given.run} is not a directory: give the run directory that dream train wrote")
-    from dream.eval.evaluate import evaluate_run
+    from dream.eval.evaluate import eval_rows, evaluate_run
     from dream.run import merge_tidy_csv
 
     check_device(given.device)
-    result = dataclasses.asdict(
-        evaluate_run(given.run, split=given.split, trials=given.trials, seed=given.seed, device=given.device)
-    )
-    identity = {name: result[name] for name in ("env", "method", "seed", "step", "split")}
-    rows = [
-        {**identity, "metric": metric, "value": result[name]}
-        for metric, name in EVAL_METRICS.items()
-        if result[name] is not None
-    ]
+    found = evaluate_run(given.run, split=given.split, trials=given.trials, seed=given.seed, device=given.device)
+    rows, result = eval_rows(found), dataclasses.asdict(found)
     for path in (given.run / "eval.csv", given.csv):
         if path is not None:
             merge_tidy_csv(path, rows)
@@ -227,20 +221,6 @@ def evaluate(arguments: list[str]) -> int:
         table.add_row(label, text)
     Console().print(table)
     return 0
-
-
-EVAL_METRICS = {
-    "trials": "trials",
-    "return": "return_mean",
-    "optimal_return": "optimal_mean",
-    "no_exploration_return": "no_exploration",
-    "regret": "regret",
-    "normalised": "normalised",
-    "normalised_low": "normalised_low",
-    "normalised_high": "normalised_high",
-    "explore_length": "explore_length",
-}
-"""metric in the CSV -> field of the result."""
 
 
 # -- what there is -----------------------------------------------------------------------------------------------

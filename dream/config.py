@@ -1,6 +1,6 @@
 """Every setting of a training run, typed. No torch here, so that a bad argument fails at once.
 
-The defaults are one set for every family; what a family needs differently is in `FAMILY_DEFAULTS`, with its reason.
+The defaults are one set for every family; only how long to train depends on it (`FAMILY_STEPS`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class BottleneckConfig:
     """dimensions of z"""
     noise: float = 0.1
     """rho, standard deviation of F(z | mu) and q(z | tau)"""
-    initial_scale: float = 1.5
-    """scale of f's last layer at the start"""
+    initial_scale: float = 0.25
+    """scale of f's linear layer at the start: 1 would give codes of norm 3"""
     weight: float = 3e-4
     """lambda, weight of the rate |f|^2 / 2 (nats) against the executor's loss"""
 
@@ -73,6 +73,8 @@ class ExecutorConfig:
     """lambda of Watkins's Q(lambda)"""
     epsilon_low: float = 0.2
     """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
+    priority: float = 0.7
+    """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
     id_fraction: float = 0.5
     """share of training trials executed on f(problem) instead of on g(exploration)"""
 
@@ -88,7 +90,7 @@ class LearningConfig:
     explore_batch: int = 32
     """explorations in an update of g and the explorer"""
     execute_batch: int = 64
-    """trials in an update of the executor and f"""
+    """trials in an update of the executor on f(problem), and drawn for that on g(exploration)"""
     learning_rate: float = 2e-3
     """Adam's step size at the start"""
     final_learning_rate: float = 2e-4
@@ -125,8 +127,8 @@ class TrainConfig:
     """problem family: see `dream envs`"""
     seed: int = 0
     """seed of everything random"""
-    steps: int = 1_000_000
-    """environment steps, exploration counted"""
+    steps: int = 600_000
+    """environment steps, exploration counted; the default depends on the family"""
     device: str = "cpu"
     """torch device"""
     threads: int = 1
@@ -144,6 +146,15 @@ class TrainConfig:
     def as_dict(self) -> dict[str, Any]:
         """Nested plain data, as written to config.yaml."""
         return dataclasses.asdict(self)
+
+
+FAMILY_STEPS: Mapping[str, int] = {"map": 600_000, "bus": 2_000_000, "cooking": 4_000_000, "signpost": 60_000}
+"""Environment steps until a pair has settled on a family (docs/learning.md); all other settings serve every family."""
+
+
+def default_config(method: str, env: str, **changes: Any) -> TrainConfig:
+    """The default settings for a method on a family, some of them changed."""
+    return dataclasses.replace(TrainConfig(method=method, env=env, steps=FAMILY_STEPS.get(env, 2_000_000)), **changes)
 
 
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:

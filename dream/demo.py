@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dream.config import TrainConfig
+from dream.config import FAMILY_STEPS, TrainConfig
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, make
 from dream.envs.render import contact_sheet
@@ -19,11 +19,11 @@ from dream.pair import DecoupledPair, PairRules
 from dream.progress import ConsoleProgress
 from dream.training import train
 
-FAMILY, STEPS, TRIALS = "map", 400_000, 480
+FAMILY, TRIALS = "map", 480
 SEED = 0
 
 
-def main(run_dir: Path = Path("runs/demo"), steps: int = STEPS, overwrite: bool = False) -> None:
+def main(run_dir: Path = Path("runs/demo"), steps: int = FAMILY_STEPS[FAMILY], overwrite: bool = False) -> None:
     """Train, compare with not exploring and with exploring at random, and draw one trial.
 
     Args:
@@ -33,8 +33,9 @@ def main(run_dir: Path = Path("runs/demo"), steps: int = STEPS, overwrite: bool 
     """
     config = TrainConfig(method="dream", env=FAMILY, seed=SEED, steps=steps)
     print(
-        "A grid with four bus lines; which line leads to which corner differs from problem to problem. A map hangs at one\n"
-        "place. Walking to a corner is worth 0.3, taking the right bus 0.8. Training a pair that explores, then executes:"
+        "A grid with four bus lines; which line leads to which corner differs from problem to problem.\n"
+        "A map hangs at one place. Walking to a corner is worth 0.3, taking the right bus 0.8.\n"
+        "Training a pair that explores, then executes:"
     )
     train(config, run_dir, overwrite=overwrite, progress=ConsoleProgress())
     method, env, step = load_method(run_dir, members=TRIALS)

@@ -20,7 +20,7 @@ from dream.core.networks import update_average
 from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, no_steps, rollout
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Trials, concatenate
 from dream.execution.executor import Executor, executor_loss
 from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.learned import LearnedExplorer, explorer_loss
@@ -28,6 +28,9 @@ from dream.exploration.learned import LearnedExplorer, explorer_loss
 ExploreRule = Literal["learned", "random", "none"]
 RANDOM_END_PROBABILITY = 0.02
 """Random actions seldom end the episode: with the uniform 1 in 9 a random exploration of 20 steps would last 9."""
+
+MIN_PRIORITY = 1e-3
+"""Added to the largest error of an episode, so that no trial is never replayed."""
 
 
 class Networks(nn.Module):
@@ -169,7 +172,7 @@ class DecoupledPair:
         """One gradient step of every network on replayed trials; metrics stay on the device."""
         learning = self.config.learning
         loss, metrics = self._explore_loss(replay.sample(learning.explore_batch))
-        execute_loss, execute_metrics = self._execute_loss(replay.sample(learning.execute_batch), generator)
+        execute_loss, execute_metrics = self._execute_loss(replay, generator)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.zero_grad()
@@ -178,6 +181,8 @@ class DecoupledPair:
             nn.utils.clip_grad_norm_(parameters, learning.clip, foreach=True)
         self.optimizer.step()
         update_average(self.averaged, self.networks, learning.average)
+        metrics["replay/transitions"] = metrics["replay/transitions"] + execute_metrics.pop("replay/transitions")
+        metrics["replay/streams"] = metrics["replay/streams"] + execute_metrics.pop("replay/streams")
         return metrics | execute_metrics
 
     def _explore_loss(self, trials: Trials) -> tuple[Tensor, dict[str, Tensor]]:
@@ -198,6 +203,8 @@ class DecoupledPair:
             "explore/information": (first - final).mean(),
             "explore/explained": self._explained(code, final),
             "explore/length": explore.transition.sum(1).float().mean(),
+            "replay/streams": torch.tensor(float(len(code))),
+            "replay/transitions": explore.transition.sum().float(),
         }
         if net.explorer is not None:
             assert average.explorer is not None and self.rules.reward is not None
@@ -218,42 +225,47 @@ class DecoupledPair:
             }
         return loss, metrics
 
-    def _execute_loss(self, trials: Trials, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def _execute_loss(self, replay: TrialReplay, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """What the executor and f learn from.
 
-        f(problem) says all there is to know, so every episode can teach the executor what to do on it. g(exploration)
-        does not: an informed executor's actions tell which problem it is in, and trained on them an uninformed z
-        would believe that whatever bus it takes is the right one. So only what was executed on g(exploration) is
-        learned on g(exploration).
+        f(problem) says all there is to know, so every episode can teach the executor what to do on it, and the
+        surprising ones are replayed more often. g(exploration) does not: an informed executor's actions tell which
+        problem it is in, and trained on them (or on successes) an uninformed z would believe that whatever bus it
+        takes is the right one. So what is learned on g(exploration) was executed on it, and is drawn evenly.
         """
         cfg, net, average = self.config, self.networks, self.averaged
-        n = trials.execute_episodes
-        factors = self._factors(trials.problem_id)
+        batch = cfg.learning.execute_batch
+        informed, rows = replay.sample_by_priority(batch, cfg.executor.priority)
+        decoded = replay.sample(batch)
+        n = informed.execute_episodes
+        chosen = torch.nonzero(~decoded.used_id).squeeze(1)
+        streams = (chosen[:, None] * n + torch.arange(n, device=self.device)).flatten()
+        execute = concatenate(informed.execute, decoded.execute.select(streams))
+        factors = self._factors(informed.problem_id)
         code = net.f(factors)
-        decoded_trials = torch.nonzero(~trials.used_id).squeeze(1)
         with torch.no_grad():
-            explore = trials.explore.map(lambda tensor: tensor.index_select(0, decoded_trials))
-            decoded = last_prefix(net.g(explore), explore)
+            explore = decoded.explore.select(chosen)
+            g_z = last_prefix(net.g(explore), explore)
             jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
-            target_z = torch.cat([average.f(factors) + jitter, decoded])
-        z = torch.cat([code + jitter, decoded])
-        streams = (decoded_trials[:, None] * n + torch.arange(n, device=self.device)).flatten()
-        execute = trials.execute.map(lambda tensor: torch.cat([tensor, tensor.index_select(0, streams)]))
-        loss, value = executor_loss(
+            target_z = torch.cat([average.f(factors) + jitter, g_z])
+        loss, surprise, value = executor_loss(
             net.executor,
             average.executor,
             execute,
-            z.repeat_interleave(n, 0),
+            torch.cat([code + jitter, g_z]).repeat_interleave(n, 0),
             target_z.repeat_interleave(n, 0),
             gamma=cfg.executor.gamma,
             trace=cfg.executor.trace,
         )
+        replay.set_priority(rows, surprise[: batch * n].view(batch, n).amax(1) + MIN_PRIORITY)
         rates = rate(code)
         metrics = {
             "loss/executor": loss.detach(),
             "execute/value": value,
             "bottleneck/rate": rates.detach().mean(),
             "bottleneck/spread": code.detach().var(0).sum().sqrt(),
+            "replay/streams": torch.tensor(float(len(execute.mask))),
+            "replay/transitions": execute.mask.sum().float(),
         }
         return loss + cfg.bottleneck.weight * rates.mean(), metrics
 
@@ -287,12 +299,17 @@ class DecoupledPair:
 
     def state_dict(self) -> dict[str, Any]:
         """What training needs besides the weights."""
-        return {"optimizer": self.optimizer.state_dict(), "information_scale": self.information_scale}
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "information_scale": self.information_scale,
+            "explained": self.explained,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.information_scale = state["information_scale"].to(self.device)
+        self.explained = state["explained"].to(self.device)
 
 
 def member_epsilons(members: int, low: float) -> Tensor:

@@ -6,6 +6,8 @@ The same command resumes.
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +35,7 @@ def train(
     """Train a method; resume what is in `run_dir`, bit for bit, if it is the same run.
 
     Writes the run directory described in dream/run.py and returns its path. The checkpoint that did best on
-    validation is kept beside the newest. KeyboardInterrupt saves before it is passed on.
+    validation is kept beside the newest. Ctrl-C ends after the current round, saves and raises KeyboardInterrupt.
 
     Raises:
         UserError: the directory holds another run, cannot be written, or its checkpoints are damaged.
@@ -49,8 +51,9 @@ def train(
     env.reset(seed=config.seed)  # seeds the instructions
     replay = TrialReplay(learning.replay, config.seed, config.device)
     clock = _Clock()
-    step, updates, rounds, best = 0, 0, 0, -float("inf")
-    pending: list[dict[str, Tensor]] = []  # metrics since the last line of the log
+    step, updates, rounds, logged, best = 0, 0, 0, 0, -float("inf")
+    pending: list[dict[str, Tensor]] = []  # metrics of the updates since the last line of the log
+    collected: list[float] = []  # mean execution return of each round since then, random actions included
 
     environment = describe_environment(config.device, env.problems.hash)
     with RunDirectory.open(run_dir, config.as_dict(), environment, overwrite=overwrite) as run:
@@ -62,8 +65,10 @@ def train(
                 "generator": pack_rng(generator),
                 "rng": pack_rng(rng),
                 "instructions": pack_rng(env.np_random),
-                "counters": {"updates": updates, "rounds": rounds, "best": best, "seconds": clock.total()},
+                "counters": {"updates": updates, "rounds": rounds, "logged": logged, "best": best},
+                "seconds": clock.total(),
                 "pending": pending,
+                "collected": collected,
             }
             run.save_checkpoint(step, method.weights(), state, best=is_best)
 
@@ -77,18 +82,20 @@ def train(
             restore_rng(rng, state["rng"])
             restore_rng(env.np_random, state["instructions"])
             counters = state["counters"]
-            updates, rounds, best = counters["updates"], counters["rounds"], counters["best"]
-            clock.seconds["before"] = counters["seconds"]
-            pending = state["pending"]
+            updates, rounds, logged = counters["updates"], counters["rounds"], counters["logged"]
+            best = counters["best"]
+            clock.seconds["before"] = state["seconds"]
+            pending, collected = state["pending"], state["collected"]
             progress.note(f"resumed at step {step:,} from {run.path}")
         progress.start(config.steps, f"{config.method} on {config.env}, seed {config.seed}", step)
 
-        try:
+        with _delayed_interrupt() as interrupted, contextlib.closing(progress):
             while step < config.steps:
                 with clock.measure("act"):
                     problem_id = env.problems.sample("train", learning.members, rng)
                     trials = method.collect(env, problem_id, generator)
                     replay.add(trials)
+                    collected.append(float(trials.execute.reward.sum(1).mean()))
                 before, step, rounds = step, step + trials.environment_steps(), rounds + 1
                 with clock.measure("learn"):
                     if replay.added >= learning.warmup:
@@ -96,7 +103,7 @@ def train(
                         for _ in range(learning.updates):
                             pending.append(method.update(replay, rate, generator))
                             updates += 1
-                progress.update(step, {"updates": updates})
+                progress.update(step, {"updates": updates, "train": collected[-1]})
 
                 finished = step >= config.steps
                 is_best = False
@@ -106,17 +113,17 @@ def train(
                     validated = scores.get("normalised", scores["return"])
                     is_best, best = validated >= best, max(best, validated)
                     metrics = mean_metrics(pending) | {f"eval/validation/{k}": v for k, v in scores.items()}
-                    metrics |= {"updates": updates, "rounds": rounds}
-                    pending = []
-                    run.log(step, metrics, clock.report(step, updates, learning.explore_batch + learning.execute_batch))
-                    progress.update(step, {"validation": validated, "explained": metrics.get("explore/explained", 0.0)})
-                if finished or is_best or crossed(before, step, evaluation.checkpoint_every):
+                    metrics |= {"updates": updates, "rounds": rounds, "execute/return": float(np.mean(collected))}
+                    if pending:
+                        metrics["replay/ratio"] = len(pending) * metrics["replay/transitions"] / (step - logged)
+                    pending, collected, logged = [], [], step
+                    run.log(step, metrics, clock.report(step))
+                    shown = {"validation": validated, "replay ratio": metrics.get("replay/ratio", 0.0)}
+                    progress.update(step, shown)
+                if finished or is_best or interrupted or crossed(before, step, evaluation.checkpoint_every):
                     save(is_best)
-        except KeyboardInterrupt:
-            save()
-            raise
-        finally:
-            progress.close()
+                if interrupted and not finished:
+                    raise KeyboardInterrupt
     return run.path
 
 
@@ -138,6 +145,29 @@ def mean_metrics(pending: list[dict[str, Tensor]]) -> dict[str, float]:
     return {name: float(torch.stack([metrics[name] for metrics in pending]).mean()) for name in pending[0]}
 
 
+@contextlib.contextmanager
+def _delayed_interrupt() -> Iterator[list[int]]:
+    """Ctrl-C waits for the end of the round, so that what is saved is a state an uninterrupted run goes through too.
+
+    Yields a list that is empty until then. A second Ctrl-C does not wait; nothing but the current round is lost.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # signals reach the main thread only
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class _Clock:
     """Seconds spent acting, learning and evaluating in this run, resumed parts included."""
 
@@ -153,10 +183,6 @@ class _Clock:
     def total(self) -> float:
         return sum(self.seconds.values())
 
-    def report(self, step: int, updates: int, streams: int) -> dict[str, Any]:
-        learn = self.seconds.get("learn", 0.0)
+    def report(self, step: int) -> dict[str, Any]:
         report = {f"time/{what}_seconds": seconds for what, seconds in self.seconds.items()}
-        report |= {"time/seconds": self.total(), "time/sps": step / max(self.total(), 1e-9)}
-        if learn > 0 and "before" not in self.seconds:
-            report["time/sequences_per_s"] = streams * updates / learn  # exploration and execution streams
-        return report
+        return report | {"time/seconds": self.total(), "time/sps": step / max(self.total(), 1e-9)}

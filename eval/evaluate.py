@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,31 @@ class EvalResult:
     normalised_low: float | None
     normalised_high: float | None
     explore_length: float
+
+
+_METRICS = {
+    "trials": "trials",
+    "return": "return_mean",
+    "optimal_return": "optimal_mean",
+    "no_exploration_return": "no_exploration",
+    "regret": "regret",
+    "normalised": "normalised",
+    "normalised_low": "normalised_low",
+    "normalised_high": "normalised_high",
+    "explore_length": "explore_length",
+}
+"""Metric in a tidy CSV -> field of `EvalResult`."""
+
+
+def eval_rows(result: EvalResult) -> list[dict[str, Any]]:
+    """The result as tidy rows, `env,method,seed,step,split,metric,value`; what the family cannot tell is left out."""
+    values = dataclasses.asdict(result)
+    identity = {name: values[name] for name in ("env", "method", "seed", "step", "split")}
+    return [
+        {**identity, "metric": metric, "value": values[name]}
+        for metric, name in _METRICS.items()
+        if values[name] is not None
+    ]
 
 
 Play = Callable[[MetaEnv, NDArray[np.int64], torch.Generator], Trials]

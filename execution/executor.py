@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.core.networks import RecurrentQ
-from dream.core.qlearning import double_q_value, lambda_returns, q_loss
+from dream.core.qlearning import double_q_value, lambda_returns, q_loss, td_error
 from dream.core.rollout import Memory
 from dream.core.trial import Episodes
 
@@ -40,14 +40,14 @@ class Executor(nn.Module):
 
 def executor_loss(
     online: Executor, target: Executor, execute: Episodes, z: Tensor, target_z: Tensor, *, gamma: float, trace: float
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Q(lambda) loss of an executor on a batch of execution episodes; its gradient reaches z.
 
     Args:
         z, target_z: (N, Z), for the online and for the target network.
 
     Returns:
-        loss (), mean value of the first observation () (detached).
+        loss (); largest absolute error of each episode (N,) and mean value of the first observation (), both detached.
     """
     q = online(execute, z)
     with torch.no_grad():
@@ -56,4 +56,6 @@ def executor_loss(
         returns = lambda_returns(
             execute.reward, execute.terminated, execute.mask, value, greedy, gamma=gamma, trace=trace
         )
-    return q_loss(q[:, :-1], execute.action, returns, execute.mask.to(q.dtype)), value[:, 0].mean()
+    weight = execute.mask.to(q.dtype)
+    error = td_error(q[:, :-1], execute.action, returns, weight)
+    return q_loss(error, weight), error.detach().abs().amax(1), value[:, 0].mean()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.core.networks import RecurrentQ
-from dream.core.qlearning import double_q_value, lambda_returns, q_loss, skip_reset_steps
+from dream.core.qlearning import double_q_value, lambda_returns, q_loss, skip_reset_steps, td_error
 from dream.core.rollout import Memory
 from dream.core.trial import Episodes
 
@@ -55,5 +55,5 @@ def explorer_loss(
         taken = explore.action.clamp(max=online.actions - 1)
         greedy = (best[:, :-1] == taken) | explore.reset_step
         returns = lambda_returns(reward, last, explore.mask, value, greedy, gamma=gamma, trace=trace)
-    loss = q_loss(q[:, :-1], taken, returns, explore.transition.to(q.dtype))
-    return loss, value[:, 0].mean()
+    weight = explore.transition.to(q.dtype)
+    return q_loss(td_error(q[:, :-1], taken, returns, weight), weight), value[:, 0].mean()

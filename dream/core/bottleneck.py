@@ -28,16 +28,16 @@ from dream.core.trial import Episodes
 
 
 class ProblemEncoder(nn.Module):
-    """f: the mean of F(z | mu) from the factors of a problem (one factor, the id itself, is a one-hot id).
+    """f: the mean of F(z | mu), a linear map of the sum of one embedding per factor of the problem.
 
-    Its last layer starts small, so all problems start with nearly the same code and are pulled apart only where
-    the executor gains by telling them apart. Large random codes would be arbitrary ones, which g cannot predict.
+    One factor, the id itself, makes a one-hot id. With several, problems never seen get a code put together from parts
+    that were. The map starts small, so all problems start with nearly the same code and are pulled apart where the
+    executor gains by telling them apart; large random codes would be arbitrary ones, which g cannot predict.
     """
 
-    def __init__(self, factors: Sequence[int], *, width: int, z_dim: int, initial_scale: float = 0.1):
+    def __init__(self, factors: Sequence[int], *, width: int, z_dim: int, initial_scale: float):
         super().__init__()
         self.embed = DiscreteEncoder(factors, width)
-        self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, z_dim)
         with torch.no_grad():
             self.out.weight.mul_(initial_scale)
@@ -45,7 +45,7 @@ class ProblemEncoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, F) ints -> (N, Z)."""
-        return self.out(F.relu(self.hidden(F.relu(self.embed(features)))))
+        return self.out(self.embed(features))
 
 
 class TrajectoryEncoder(nn.Module):

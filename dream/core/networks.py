@@ -84,7 +84,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(width, hidden, batch_first=True)
         with torch.no_grad():  # remember by default (Jozefowicz et al., 2015)
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] = forget_bias
+            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = forget_bias
         self.seen = nn.Linear(width, width)
         self.out_features = 2 * width + hidden
 

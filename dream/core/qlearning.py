@@ -70,15 +70,24 @@ def skip_reset_steps(value: Tensor, reset_step: Tensor) -> Tensor:
     return out
 
 
-def q_loss(q: Tensor, action: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over the weighted steps of (Q(o_t, a_t) - target_t)^2 / 2.
+def td_error(q: Tensor, action: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted errors weight_t (Q(o_t, a_t) - target_t).
 
     Args:
-        q: (N, T, A); action: (N, T) int64; target: (N, T), detached here; weight: (N, T), 0 outside the loss.
+        q: (N, T, A).
+        action: (N, T) int64.
+        target: (N, T), detached here.
+        weight: (N, T), 1 in the loss and 0 outside.
+
+    Returns:
+        (N, T).
     """
-    chosen = q.gather(-1, action[..., None]).squeeze(-1)
-    error = (chosen - target.detach()) * weight
-    return 0.5 * (error * (chosen - target.detach())).sum() / weight.sum().clamp(min=1)
+    return (q.gather(-1, action[..., None]).squeeze(-1) - target.detach()) * weight
+
+
+def q_loss(error: Tensor, weight: Tensor) -> Tensor:
+    """Half the mean squared error over the steps that are in the loss: `td_error` (N, T), weight (N, T) -> ()."""
+    return 0.5 * error.square().sum() / weight.sum().clamp(min=1)
 
 
 def epsilon_greedy(

@@ -26,6 +26,7 @@ class TrialReplay:
         self._device = torch.device(device)
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
+        self._priority = torch.zeros(capacity)  # on the CPU, where the drawing is done
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -42,14 +43,36 @@ class TrialReplay:
                     (self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device
                 )
             self._store[name].index_copy_(0, rows, value.to(self._device))
+        self._priority[rows.cpu()] = float(self._priority.max().clamp(min=1.0))  # drawn soon, then known better
         self.added += count
 
     def sample(self, count: int) -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest drawn."""
+        self._refuse_empty()
+        return self._take(torch.randint(len(self), (count,), generator=self._generator))
+
+    def sample_by_priority(self, count: int, exponent: float) -> tuple[Trials, Tensor]:
+        """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
+
+        Returns the trials and their rows (count,), for `set_priority`. Exponent 0 is uniform.
+        """
+        self._refuse_empty()
+        cumulative = (self._priority[: len(self)] ** exponent).cumsum(0)
+        draws = torch.rand(count, generator=self._generator) * cumulative[-1]
+        rows = torch.searchsorted(cumulative, draws).clamp(max=len(self) - 1)
+        return self._take(rows), rows
+
+    def set_priority(self, rows: Tensor, priority: Tensor) -> None:
+        """Give trials a new priority: rows (M,) from `sample_by_priority`, priority (M,) positive."""
+        self._priority[rows] = priority.to(self._priority.device)
+
+    def _take(self, rows: Tensor) -> Trials:
+        on_device = rows.to(self._device)
+        return _unflatten({name: value.index_select(0, on_device) for name, value in self._store.items()})
+
+    def _refuse_empty(self) -> None:
         if not self.added:
             raise ValueError("cannot sample from an empty replay: add trials first")
-        rows = torch.randint(len(self), (count,), generator=self._generator).to(self._device)
-        return _unflatten({name: value.index_select(0, rows) for name, value in self._store.items()})
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data: tensors, numbers."""
@@ -57,6 +80,7 @@ class TrialReplay:
         return {
             "added": self.added,
             "generator": self._generator.get_state(),
+            "priority": self._priority[:size].clone(),
             "store": {name: value[:size].clone() for name, value in self._store.items()},
         }
 
@@ -64,6 +88,7 @@ class TrialReplay:
         """Restore what `state_dict` gave."""
         self.added = int(state["added"])
         self._generator.set_state(state["generator"])
+        self._priority[: len(self)] = state["priority"]
         self._store = {}
         for name, value in state["store"].items():
             self._store[name] = torch.zeros((self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device)

@@ -70,6 +70,10 @@ class Episodes(_Tensors):
         """(N, T) bool: the real environment transitions."""
         return self.mask & ~self.reset_step
 
+    def select(self, rows: Tensor) -> Episodes:
+        """The streams of the given rows, (M,) int64."""
+        return self.map(lambda tensor: tensor.index_select(0, rows))
+
     def previous_action(self, none: int) -> Tensor:
         """(N, T + 1) int64: the action that led to each observation, `none` where there was none."""
         first = torch.full_like(self.action[:, :1], none)
@@ -87,6 +91,24 @@ class Episodes(_Tensors):
             start=self.start[:, :steps],
             instruction=self.instruction,
         )
+
+
+def concatenate(first: Episodes, second: Episodes) -> Episodes:
+    """The streams of both; the shorter ones are padded."""
+
+    def join(name: str) -> Tensor:
+        a, b = getattr(first, name), getattr(second, name)
+        if name == "instruction":
+            return torch.cat([a, b])
+        width = max(a.shape[1], b.shape[1])
+        return torch.cat([_padded(a, width), _padded(b, width)])
+
+    return Episodes(**{item.name: join(item.name) for item in fields(Episodes)})
+
+
+def _padded(tensor: Tensor, width: int) -> Tensor:
+    missing = width - tensor.shape[1]
+    return torch.cat([tensor, tensor.new_zeros(len(tensor), missing, *tensor.shape[2:])], 1) if missing else tensor
 
 
 @dataclass(frozen=True)

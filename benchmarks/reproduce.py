@@ -1,0 +1,106 @@
+"""Train and evaluate every method on every family with several seeds; rows go to a tidy CSV as they come.
+
+    python -m benchmarks.reproduce --processes 2          # everything in results/grids.csv, several hours
+    python -m benchmarks.reproduce --envs map --seeds 0   # a part of it
+
+Finished runs are not trained again, so the command may be stopped and given again. Each process uses one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+
+METHODS = ("dream", "random", "none", "oracle")
+ENVS = ("map", "bus", "cooking")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One run to train and evaluate."""
+
+    env: str
+    method: str
+    seed: int
+    runs: Path
+    csv: Path
+    trials: int
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the run is written."""
+        return self.runs / self.env / self.method / f"s{self.seed}"
+
+
+def main() -> None:
+    """See the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--envs", nargs="+", default=ENVS, metavar="ENV")
+    parser.add_argument("--methods", nargs="+", default=METHODS, metavar="METHOD")
+    parser.add_argument("--seeds", nargs="+", type=int, default=range(5), metavar="SEED")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--csv", type=Path, default=Path("results/grids.csv"))
+    given = parser.parse_args()
+    jobs = [
+        Job(env, method, seed, given.runs, given.csv, given.trials)
+        for env in given.envs
+        for seed in given.seeds
+        for method in given.methods
+    ]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(given.processes, maxtasksperchild=1) as pool:
+        for done, line in enumerate(pool.imap_unordered(run, jobs, chunksize=1), 1):
+            print(f"{done}/{len(jobs)} {line}", flush=True)
+
+
+def run(job: Job) -> str:
+    """Train one run (or find it finished), evaluate it on its test problems, and on training problems too."""
+    from dream.config import default_config
+    from dream.eval.evaluate import eval_rows, evaluate_run
+    from dream.run import merge_tidy_csv
+    from dream.training import train
+
+    train(default_config(job.method, job.env, seed=job.seed), job.run_dir)
+    line = f"{job.env} {job.method} s{job.seed}:"
+    for split in ("test", "train"):
+        result = evaluate_run(job.run_dir, split=split, trials=job.trials)
+        merge_tidy_csv(job.csv, eval_rows(result))
+        line += f" {split} {result.return_mean:.3f}"
+    merge_tidy_csv(job.csv, list(curve_rows(job)))
+    return line
+
+
+def curve_rows(job: Job) -> Iterator[dict[str, object]]:
+    """The validation curve against environment steps, updates and seconds, as rows of split `validation`."""
+    import json
+
+    def lines(name: str) -> list[dict[str, float]]:
+        return [json.loads(line) for line in (job.run_dir / name).read_text(encoding="utf-8").splitlines()]
+
+    for metrics, timing in zip(lines("metrics.jsonl"), lines("timing.jsonl"), strict=True):
+        values = {
+            "return": metrics["eval/validation/return"],
+            "normalised": metrics["eval/validation/normalised"],
+            "explore_length": metrics["eval/validation/explore_length"],
+            "updates": metrics["updates"],
+            "seconds": timing["time/seconds"],
+        }
+        for metric, value in values.items():
+            yield {
+                "env": job.env,
+                "method": job.method,
+                "seed": job.seed,
+                "step": int(metrics["step"]),
+                "split": "validation",
+                "metric": metric,
+                "value": value,
+            }
+
+
+if __name__ == "__main__":
+    main()
