@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dream.core.qlearning import double_q_value, epsilon_greedy, lambda_returns, q_loss, skip_reset_steps
+from dream.core.qlearning import double_q_value, epsilon_greedy, lambda_returns, q_loss, skip_reset_steps, td_error
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import make
@@ -144,13 +144,15 @@ def test_the_observation_before_a_reset_step_is_worth_the_one_after() -> None:
 def test_loss_by_hand() -> None:
     q = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]], requires_grad=True)
     target = torch.tensor([[0.0, 7.0, 100.0]], requires_grad=True)
-    loss = q_loss(q, torch.tensor([[1, 0, 1]]), target, torch.tensor([[1.0, 1.0, 0.0]]))
+    weight = torch.tensor([[1.0, 1.0, 0.0]])
+    error = td_error(q, torch.tensor([[1, 0, 1]]), target, weight)
+    assert error.tolist() == [[2.0, -4.0, 0.0]]
+    loss = q_loss(error, weight)
     assert float(loss.detach()) == 0.5 * (2**2 + 4**2) / 2
     loss.backward()
     assert target.grad is None
     assert q.grad is not None and q.grad.tolist() == [[[0.0, 1.0], [-2.0, 0.0], [0.0, 0.0]]]
-    nothing = q_loss(q, torch.tensor([[1, 0, 1]]), target, torch.zeros(1, 3))
-    assert float(nothing.detach()) == 0.0
+    assert float(q_loss(error.detach() * 0, weight * 0)) == 0.0
 
 
 class Table:
@@ -190,13 +192,14 @@ def test_executor_loss_by_hand() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     execute = stream([1, 0, 0], length=2, reward=reward)  # out of time after two steps; both actions greedy
     z = torch.zeros(1, 1)
-    loss, value = executor_loss(online, target, execute, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
+    loss, surprise, value = executor_loss(online, target, execute, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
     g1 = 2 + 0.5 * 60  # online likes action 1 best there, target says 60
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * g1)  # online likes action 0 best there, and it was taken
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - g1) ** 2) / 2)
     assert float(value) == 20
+    assert float(surprise) == pytest.approx(max(abs(2 - g0), abs(4 - g1)))
     done = replace(execute, terminated=torch.tensor([[False, True, False]]))
-    loss, _ = executor_loss(online, target, done, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
+    loss, *_ = executor_loss(online, target, done, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
     assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - 2) ** 2) / 2)
 
 
@@ -265,16 +268,18 @@ def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
     assert int(execute.length.min()) < int(execute.length.max())
     z, target_z = torch.randn(6, 3), torch.randn(6, 3)
 
-    def loss(episodes: Episodes, which: list[int]) -> Tensor:
+    def loss(episodes: Episodes, which: list[int]) -> tuple[Tensor, Tensor]:
         z_of, target_of = z[which], target_z[which]
-        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, trace=0.9)[0]
+        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, trace=0.9)[:2]
 
     everyone = list(range(6))
     whole = loss(execute, everyone)
     torch.testing.assert_close(loss(spoiled(execute, 3), everyone), whole)
     torch.testing.assert_close(loss(execute.trimmed(), everyone), whole)
-    each = torch.stack([loss(rows(execute, [i]), [i]) for i in everyone])
-    torch.testing.assert_close((each * execute.length).sum() / execute.length.sum(), whole)
+    each, surprises = zip(*(loss(rows(execute, [i]), [i]) for i in everyone), strict=True)
+    torch.testing.assert_close((torch.stack(each) * execute.length).sum() / execute.length.sum(), whole[0])
+    torch.testing.assert_close(torch.cat(surprises), whole[1])
+    assert not whole[1].requires_grad
 
 
 def test_explorer_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:

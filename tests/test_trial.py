@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Trials, concatenate
 
 NONE = 4
 
@@ -71,3 +71,31 @@ def test_environment_steps_count_exploration_but_no_reset_step() -> None:
     trials = Trials(torch.arange(3), explore, execute, torch.ones(3, dtype=torch.bool))
     assert trials.execute_episodes == 2
     assert trials.environment_steps() == 8 + 16
+
+
+def test_some_streams_in_another_order() -> None:
+    episodes = streams()
+    picked = episodes.select(torch.tensor([2, 0, 0]))
+    assert picked.length.tolist() == [0, 6, 6] and picked.instruction[:, 0].tolist() == [2, 0, 0]
+    for name in Episodes.__dataclass_fields__:
+        assert torch.equal(getattr(picked, name), getattr(episodes, name)[[2, 0, 0]]), name
+    assert len(episodes.select(torch.zeros(0, dtype=torch.int64)).mask) == 0
+
+
+def test_streams_of_different_widths_stand_under_each_other() -> None:
+    long = streams()
+    short = long.select(torch.tensor([1, 2])).trimmed()
+    for first, second in ((long, short), (short, long), (short, short)):
+        both = concatenate(first, second)
+        width = max(first.mask.shape[1], second.mask.shape[1])
+        assert both.mask.shape == (len(first.mask) + len(second.mask), width)
+        assert both.length.tolist() == [*first.length.tolist(), *second.length.tolist()]
+        assert both.instruction.tolist() == [*first.instruction.tolist(), *second.instruction.tolist()]
+        for part, rows in ((first, slice(0, len(first.mask))), (second, slice(len(first.mask), None))):
+            kept = both.map(lambda tensor, rows=rows: tensor[rows])  # type: ignore[misc]
+            slots = part.mask.shape[1]
+            assert not kept.mask[:, slots:].any()
+            for name in ("action", "reward", "terminated", "mask", "start"):
+                assert torch.equal(getattr(kept, name)[:, :slots], getattr(part, name)), name
+                assert getattr(kept, name).dtype == getattr(part, name).dtype
+            assert torch.equal(kept.obs[:, : slots + 1], part.obs) and kept.obs.dtype == torch.int16

@@ -1,0 +1,349 @@
+"""The decoupled pair: reproducible, greedy when it plays, blind to problem ids at test time, each loss in its place."""
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dream.config import TrainConfig
+from dream.core.bottleneck import last_prefix
+from dream.core.replay import TrialReplay
+from dream.core.trial import Episodes, Trials
+from dream.envs import MetaEnv, make
+from dream.methods import METHODS
+from dream.pair import DecoupledPair, member_epsilons
+from dream.presets import override
+
+SMALL: dict[str, Any] = {
+    "env": "signpost",
+    "network.width": 8,
+    "network.memory": 6,
+    "bottleneck.z_dim": 4,
+    "learning.members": 12,
+    "learning.explore_batch": 8,
+    "learning.execute_batch": 8,
+    "learning.replay": 64,
+}
+END = 4
+
+
+def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[DecoupledPair, MetaEnv]:
+    """A small pair and its environment; `changes` with `__` for a dot."""
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
+    torch.manual_seed(seed)
+    env = make(config.env, config.learning.members)
+    env.reset(seed=seed)
+    return METHODS[method].build(env, config), env
+
+
+class Loop:
+    """A few rounds of training, as dream/training.py does them."""
+
+    def __init__(self, method: DecoupledPair, env: MetaEnv, seed: int = 0):
+        self.method, self.env = method, env
+        self.generator, self.rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        self.replay = TrialReplay(method.config.learning.replay, seed)
+        self.metrics: dict[str, Tensor] = {}
+
+    def rounds(self, count: int) -> Trials:
+        for _ in range(count):
+            ids = self.env.problems.sample("train", self.env.num_envs, self.rng)
+            trials = self.method.collect(self.env, ids, self.generator)
+            self.replay.add(trials)
+            self.metrics = self.method.update(self.replay, 1e-2, self.generator)
+        return trials
+
+
+def trained(method: str = "dream", rounds: int = 2, **changes: Any) -> Loop:
+    loop = Loop(*build(method, **changes))
+    loop.rounds(rounds)
+    return loop
+
+
+def play(method: DecoupledPair, env: Any, ids: np.ndarray) -> Trials:
+    env.reset(seed=5)
+    return method.play(env, ids, torch.Generator().manual_seed(5))
+
+
+def same(one: Trials, other: Trials) -> bool:
+    """Bit for bit the same trials, but for the ids."""
+    pairs = [
+        (getattr(getattr(one, part), name), getattr(getattr(other, part), name))
+        for part in ("explore", "execute")
+        for name in Episodes.__dataclass_fields__
+    ]
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+# -- learning ----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    one, two, other = trained(), trained(), trained(seed=1)
+    assert all(torch.equal(value, two.method.weights()[name]) for name, value in one.method.weights().items())
+    assert one.metrics == two.metrics
+    different = [not torch.equal(value, other.method.weights()[name]) for name, value in one.method.weights().items()]
+    assert sum(different) > len(different) / 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 3)])
+def test_every_method_learns_on_one_or_more_episodes(method: str, k: int, n: int) -> None:
+    loop = trained(method, trial__explore_episodes=k, trial__execute_episodes=n)
+    assert loop.metrics.keys() >= {"loss/encoder", "loss/executor", "bottleneck/rate", "explore/explained"}
+    assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
+    assert all(torch.isfinite(value).all() for value in loop.method.weights().values())
+    assert ("loss/explorer" in loop.metrics) == (method == "dream")
+    trials = play(loop.method, loop.env, np.arange(12) % 2)
+    assert trials.execute_episodes == n and len(trials.explore.mask) == 12
+
+
+def test_the_averaged_networks_follow_the_online_ones() -> None:
+    method, env = build(learning__average=0.25)
+    before = {name: value.clone() for name, value in method.weights().items()}
+    Loop(method, env).rounds(1)
+    after = method.weights()
+    moved = 0
+    for name in (name.removeprefix("online.") for name in after if name.startswith("online.")):
+        expected = torch.lerp(before[f"averaged.{name}"], after[f"online.{name}"], 0.25)
+        torch.testing.assert_close(after[f"averaged.{name}"], expected)
+        moved += not torch.equal(before[f"online.{name}"], after[f"online.{name}"])
+    assert moved > 20
+    assert not any(parameter.requires_grad for parameter in method.averaged.parameters())
+
+
+def gradients(module: nn.Module | None) -> bool:
+    assert module is not None
+    return any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
+
+
+def test_each_loss_teaches_its_own_networks() -> None:
+    """The executor's loss shapes f and never g; what g and the explorer learn from never reaches f or the executor."""
+    loop = trained()
+    method, net = loop.method, loop.method.networks
+    method.optimizer.zero_grad()
+    loss, _ = method._explore_loss(loop.replay.sample(8))
+    loss.backward()
+    assert gradients(net.g) and gradients(net.explorer)
+    assert not gradients(net.f) and not gradients(net.executor)
+    method.optimizer.zero_grad()
+    loss, _ = method._execute_loss(loop.replay, loop.generator)
+    loss.backward()
+    assert gradients(net.f) and gradients(net.executor)
+    assert not gradients(net.g) and not gradients(net.explorer)
+
+
+def test_the_bottleneck_pulls_the_codes_towards_nothing() -> None:
+    loose, tight = trained(rounds=12, bottleneck__weight=0.0), trained(rounds=12, bottleneck__weight=10.0)
+    assert tight.metrics["bottleneck/rate"] < 0.5 * loose.metrics["bottleneck/rate"]
+
+
+# -- acting while training ---------------------------------------------------------------------------------------
+
+
+def test_epsilons_are_spread_geometrically() -> None:
+    epsilon = member_epsilons(5, 0.01)
+    torch.testing.assert_close(epsilon, torch.tensor([1.0, 0.316228, 0.1, 0.0316228, 0.01]))
+
+
+def end_at_once(monkeypatch: pytest.MonkeyPatch, network: Any) -> None:
+    """Have a policy network like ending the episode best."""
+    q = torch.zeros(5)
+    q[END] = 1.0
+    monkeypatch.setattr(network, "step", lambda obs, *rest: (q.expand(len(obs), 5), rest[-1]))
+
+
+def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, env = build(learning__members=100, explorer__gate=0.5, explorer__random_fraction=0.25)
+    end_at_once(monkeypatch, method.networks.explorer)
+    ids, generator = np.arange(100) % 2, torch.Generator().manual_seed(0)
+    method.explained = torch.tensor(0.49)
+    closed = method.collect(env, ids, generator).explore.transition.sum(1).float()
+    assert closed.mean() > 4  # of 6 steps: random actions seldom end an episode
+    method.explained = torch.tensor(0.51)
+    lengths = method.collect(env, ids, generator).explore.transition.sum(1).float()
+    assert lengths[:25].mean() > 4 and lengths[75:].mean() < 1.5
+
+
+def test_random_actions_seldom_end_an_episode() -> None:
+    method, env = build("random", learning__members=1000)
+    explore = play(method, env, np.arange(1000) % 2).explore
+    counts = torch.bincount(explore.action[explore.mask], minlength=5) / explore.mask.sum()
+    torch.testing.assert_close(counts, torch.tensor([0.245, 0.245, 0.245, 0.245, 0.02]), rtol=0, atol=0.03)
+    assert counts[END] > 0
+
+
+def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = trained(executor__id_fraction=0.5, learning__members=40)
+    method, told = loop.method, []
+    step = method.networks.executor.step
+
+    def spy(obs: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
+        told.append(z)
+        return step(obs, instruction, z, memory)
+
+    monkeypatch.setattr(method.networks.executor, "step", spy)
+    trials = method.collect(loop.env, np.arange(40) % 2, loop.generator)
+    assert 8 < int(trials.used_id.sum()) < 32
+    code = method.networks.f(trials.problem_id[:, None])
+    decoded = last_prefix(method.networks.g(trials.explore), trials.explore)
+    for z in told:
+        torch.testing.assert_close(z, torch.where(trials.used_id[:, None], code, decoded))
+    assert not torch.allclose(code, decoded, atol=1e-4)
+
+
+@pytest.mark.parametrize(("fraction", "method", "share"), [(0.0, "dream", 0), (1.0, "dream", 1), (0.0, "oracle", 1)])
+def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
+    loop = Loop(*build(method, executor__id_fraction=fraction))
+    assert loop.rounds(2).used_id.float().mean() == share
+    assert all(torch.isfinite(value).all() for value in loop.metrics.values())
+
+
+# -- playing -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ["signpost", "map"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_play_is_greedy(env: str, k: int) -> None:
+    """Every action is the best one in the eyes of the averaged networks reading the recorded streams as a whole."""
+    loop = trained(env=env, trial__explore_episodes=k, trial__execute_episodes=2)
+    net = loop.method.averaged
+    trials = play(loop.method, loop.env, loop.env.problems.sample("test", 12, np.random.default_rng(0)))
+    z = last_prefix(net.g(trials.explore), trials.explore).repeat_interleave(2, 0)
+    assert net.explorer is not None
+    for episodes, q in (
+        (trials.explore, net.explorer(trials.explore)),
+        (trials.execute, net.executor(trials.execute, z)),
+    ):
+        taken = q[:, :-1].gather(-1, episodes.action.clamp(max=q.shape[-1] - 1)[..., None])[..., 0]
+        regret = (q[:, :-1].amax(-1) - taken)[episodes.transition]
+        assert len(regret) >= 12 and regret.max() < 1e-5
+    assert not trials.used_id.any()
+
+
+def test_play_draws_nothing_at_random_but_for_a_random_explorer() -> None:
+    for method, draws in (("dream", False), ("none", False), ("random", True)):
+        loop = trained(method)
+        generator = torch.Generator().manual_seed(0)
+        before = generator.get_state()
+        loop.method.play(loop.env, np.arange(12) % 2, generator)
+        assert torch.equal(generator.get_state(), before) != draws, method
+
+
+def test_execution_episodes_stand_trial_by_trial() -> None:
+    loop = trained(env="map", trial__execute_episodes=3)
+    ids = loop.env.problems.sample("train", 12, np.random.default_rng(1))
+    trials = play(loop.method, loop.env, ids)
+    loop.env.reset(seed=5)
+    drawn = np.stack([loop.env.sample_instruction(ids, loop.env.np_random) for _ in range(3)], 1)
+    assert trials.execute.instruction.view(12, 3, 2).tolist() == drawn.tolist()
+    # Stream b * 3 + j, played again in problem b, gives the same observations and rewards.
+    again = make("map", 36)
+    obs, _ = again.reset(options={"problem_id": np.repeat(ids, 3), "instruction": drawn.reshape(36, 2)})
+    for t in range(again.horizon):
+        inside = trials.execute.mask[:, t].numpy()
+        assert (trials.execute.obs[:, t].numpy()[inside] == obs[inside]).all()
+        obs, reward, *_ = again.step(trials.execute.action[:, t].numpy())
+        assert (trials.execute.reward[:, t].numpy()[inside] == reward[inside]).all()
+
+
+def test_none_takes_no_exploration_step() -> None:
+    loop = trained("none")
+    trials = play(loop.method, loop.env, np.arange(12) % 2)
+    assert not trials.explore.mask.any() and loop.method.networks.explorer is None
+    assert trials.environment_steps() == int(trials.execute.mask.sum()) > 0
+    assert torch.equal(trials.execute.action[::2], trials.execute.action[1::2])  # both problems look the same to it
+
+
+def test_random_has_no_explorer_to_train() -> None:
+    method, _ = build("random")
+    assert method.networks.explorer is None and method.averaged.explorer is None
+    assert not any("explorer" in name for name in method.weights())
+
+
+class Relabelled:
+    """The same problems under other ids: what acts on an id is misled, what only observes notices nothing."""
+
+    def __init__(self, env: MetaEnv):
+        self._env = env
+        self._true_id = np.random.default_rng(0).permutation(env.problems.num_problems)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def labels(self, true_id: np.ndarray) -> np.ndarray:
+        return np.argsort(self._true_id)[true_id]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        options = dict(options or {})
+        if "problem_id" in options:
+            options["problem_id"] = self._true_id[options["problem_id"]]
+        return self._env.reset(seed=seed, options=options)
+
+    def sample_instruction(self, problem_id: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return self._env.sample_instruction(self._true_id[problem_id], rng)
+
+
+@pytest.mark.parametrize("env", ["map", "cooking"])
+@pytest.mark.parametrize("method", METHODS)
+def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = trained(method, env=env, bottleneck__initial_scale=5.0)
+    ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
+    honest = play(loop.method, loop.env, ids)
+    other = Relabelled(loop.env)
+    assert (other.labels(ids) != ids).mean() > 0.8
+    relabelled = play(loop.method, other, other.labels(ids))
+    if method == "oracle":
+        assert not same(relabelled, honest)
+    else:
+        assert same(relabelled, honest)
+
+    def refuse(*arguments: Any) -> Any:
+        raise AssertionError("f was asked at test time")
+
+    for networks in (loop.method.averaged, loop.method.networks):
+        monkeypatch.setattr(networks.f, "forward", refuse)
+    monkeypatch.setattr(loop.method, "_factor_table", torch.full_like(loop.method._factor_table, -1))
+    if method == "oracle":
+        with pytest.raises((AssertionError, IndexError)):
+            play(loop.method, loop.env, ids)
+    else:
+        assert same(play(loop.method, loop.env, ids), honest)
+
+
+# -- state -------------------------------------------------------------------------------------------------------
+
+
+def test_weights_come_back() -> None:
+    loop = trained()
+    other, _ = build(seed=9)
+    other.load_weights({name: value.clone() for name, value in loop.method.weights().items()})
+    ids = np.arange(12) % 2
+    assert same(play(other, loop.env, ids), play(loop.method, loop.env, ids))
+    assert same(*(m.collect(loop.env, ids, torch.Generator().manual_seed(0)) for m in (other, loop.method)))
+
+
+def test_weights_of_another_shape_or_method_are_refused() -> None:
+    method, _ = build()
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        method.load_weights(build(network__width=9)[0].weights())
+    with pytest.raises(RuntimeError, match=r"Missing key.*explorer"):
+        method.load_weights(build("none")[0].weights())
+
+
+def test_training_goes_on_from_weights_and_state() -> None:
+    loop = trained(rounds=4)
+    loop.method.explained = torch.tensor(0.7)  # what opens the explorer's gate is part of the state
+    other = Loop(*build(seed=9))
+    other.method.load_weights({name: value.clone() for name, value in loop.method.weights().items()})
+    other.method.load_state_dict(deepcopy(loop.method.state_dict()))
+    other.replay.load_state_dict(loop.replay.state_dict())
+    other.generator.set_state(loop.generator.get_state())
+    other.rng.bit_generator.state = loop.rng.bit_generator.state
+    assert same(other.rounds(1), loop.rounds(1))
+    assert other.metrics == loop.metrics
+    assert all(torch.equal(value, other.method.weights()[name]) for name, value in loop.method.weights().items())
