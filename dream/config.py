@@ -71,7 +71,7 @@ class ExecutorConfig:
     """discount of the execution reward"""
     trace: float = 0.9
     """lambda of Watkins's Q(lambda)"""
-    epsilon_low: float = 0.2
+    epsilon_low: float = 0.05
     """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
     priority: float = 0.7
     """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
@@ -92,9 +92,11 @@ class LearningConfig:
     execute_batch: int = 64
     """trials in an update of the executor on f(problem), and drawn for that on g(exploration)"""
     learning_rate: float = 2e-3
-    """Adam's step size at the start"""
+    """AdamW's step size at the start"""
     final_learning_rate: float = 2e-4
-    """Adam's step size at the end (linear in between)"""
+    """AdamW's step size at the end (linear in between)"""
+    weight_decay: float = 0.1
+    """AdamW's decoupled decay: what was learned on training problems carries over to others"""
     clip: float = 1.0
     """largest gradient norm of each network"""
     average: float = 0.05

@@ -85,8 +85,12 @@ class DecoupledPair:
         ]
         if self.networks.explorer is not None:
             self._groups.append(list(self.networks.explorer.parameters()))
-        self.optimizer = torch.optim.Adam(
-            [p for group in self._groups for p in group], lr=config.learning.learning_rate, eps=1e-5, fused=True
+        self.optimizer = torch.optim.AdamW(
+            [p for group in self._groups for p in group],
+            lr=config.learning.learning_rate,
+            eps=1e-5,
+            weight_decay=config.learning.weight_decay,
+            fused=True,
         )
 
     # ---- acting -------------------------------------------------------------------------------------------------
@@ -100,8 +104,16 @@ class DecoupledPair:
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
         used_id = torch.rand(members, generator=generator) < (1.0 if self.rules.knows_id else cfg.executor.id_fraction)
+        persistent = torch.arange(members) % 2 == 0
         return self._trials(
-            env, problem_id, self.networks, explore_epsilon, execute_epsilon, used_id.to(self.device), generator
+            env,
+            problem_id,
+            self.networks,
+            explore_epsilon,
+            execute_epsilon,
+            used_id.to(self.device),
+            generator,
+            persistent,
         )
 
     def play(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:
@@ -124,8 +136,9 @@ class DecoupledPair:
         execute_epsilon: Tensor,
         used_id: Tensor,
         generator: torch.Generator | None,
+        persistent: Tensor | None = None,
     ) -> Trials:
-        explore = self._explore(env, problem_id, networks, explore_epsilon, generator)
+        explore = self._explore(env, problem_id, networks, explore_epsilon, generator, persistent)
         z = last_prefix(networks.g(explore.trimmed()), explore)
         if bool(used_id.any()):
             code = networks.f(self._factors(torch.from_numpy(problem_id).to(self.device)))
@@ -148,14 +161,32 @@ class DecoupledPair:
         return Trials(torch.from_numpy(problem_id).to(self.device), explore, _interleave(episodes), used_id)
 
     def _explore(
-        self, env: Any, problem_id: np.ndarray, networks: Networks, epsilon: Tensor, generator: torch.Generator | None
+        self,
+        env: Any,
+        problem_id: np.ndarray,
+        networks: Networks,
+        epsilon: Tensor,
+        generator: torch.Generator | None,
+        persistent: Tensor | None,
     ) -> Episodes:
+        """Exploration streams of B problems; `persistent` (B,) members never choose to end an episode.
+
+        Without them an explorer that ends too early is never shown what it misses.
+        """
         if self.rules.explore == "none":
             return no_steps(env, problem_id, phase="explore", device=self.device)
+
+        never_end: Tensor | None = None
+        if persistent is not None and env.end_action is not None:
+            never_end = torch.zeros(len(problem_id), int(env.single_action_space.n), dtype=torch.bool)
+            never_end[persistent, env.end_action] = True
+            never_end = never_end.to(self.device)
 
         def learned(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
             assert networks.explorer is not None
             q, memory = networks.explorer.step(obs, previous_action, memory)
+            if never_end is not None:
+                q = q.masked_fill(never_end, -torch.inf)
             return epsilon_greedy(q, epsilon, generator, self._random_action), memory
 
         def random(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
