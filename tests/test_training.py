@@ -1,0 +1,204 @@
+"""The training loop: killed or interrupted at any moment and resumed by the same call, it ends bit for bit the same."""
+
+import dataclasses
+import json
+import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dream import training
+from dream.checkpoints import CheckpointStore
+from dream.config import TrainConfig
+from dream.pair import DecoupledPair
+from dream.presets import PRESETS, override
+from dream.progress import SilentProgress
+from dream.training import crossed, learning_rate, mean_metrics, train
+
+CONFIG = override(
+    TrainConfig(method="dream", env="signpost", seed=3),
+    {
+        **PRESETS["debug"],
+        "steps": 3_000,
+        "network.width": 8,
+        "network.memory": 8,
+        "learning.members": 16,
+        "learning.replay": 64,
+        "learning.warmup": 40,
+        "evaluation.every": 400,
+        "evaluation.trials": 32,
+        "evaluation.checkpoint_every": 250,
+    },
+)
+
+
+def results(path: Path) -> dict[str, Any]:
+    """What must not depend on how often a run was interrupted: its log and its newest and best weights, as bytes."""
+    store = CheckpointStore(path / "checkpoints")
+    newest, best = store.all()[-1], store.all(best=True)[-1]
+    return {
+        "metrics": (path / "metrics.jsonl").read_bytes(),
+        "steps": [json.loads(line)["step"] for line in (path / "timing.jsonl").open()],
+        "newest": (newest.step, (newest.path / "weights.safetensors").read_bytes()),
+        "best": (best.step, (best.path / "weights.safetensors").read_bytes()),
+    }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A finished run that nobody disturbed, and the seconds it took."""
+    begin = time.perf_counter()
+    path = train(CONFIG, tmp_path_factory.mktemp("uninterrupted") / "run")
+    return path, time.perf_counter() - begin
+
+
+def test_the_log_of_a_run(uninterrupted: tuple[Path, float]) -> None:
+    path, _ = uninterrupted
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").open()]
+    steps = [line["step"] for line in lines]
+    assert len(lines) == 8 and steps == sorted(set(steps)) and steps[-1] >= CONFIG.steps
+    for before, step in zip([0, *steps], steps, strict=False):
+        assert step == steps[-1] or crossed(before, step, CONFIG.evaluation.every)
+    for line in lines[1:]:
+        assert line.keys() >= {"explore/explained", "execute/return", "loss/explorer", "eval/validation/normalised"}
+        assert all(value is not None for value in line.values())
+    assert lines[-1]["updates"] == CONFIG.learning.updates * (lines[-1]["rounds"] - 2)  # 40 trials are 3 rounds
+    scores = [line["eval/validation/normalised"] for line in lines]
+    last_best = max(range(len(scores)), key=lambda i: (scores[i], i))
+    assert results(path)["best"][0] == steps[last_best]
+
+
+def test_a_finished_run_is_left_as_it_is(uninterrupted: tuple[Path, float]) -> None:
+    path, _ = uninterrupted
+
+    def contents() -> dict[str, bytes]:
+        return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+    before = contents()
+    assert train(CONFIG, path) == path
+    assert contents() == before
+
+
+def test_killed_at_random_moments_and_resumed(uninterrupted: tuple[Path, float], tmp_path: Path) -> None:
+    expected, seconds = uninterrupted
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["dream.training", "torch.utils.tensorboard", "torch._dynamo"])  # once, not thrice
+    store, path = CheckpointStore(tmp_path / "run" / "checkpoints"), tmp_path / "run"
+    rng = random.Random(0)
+    for _ in range(3):
+        serial = store.all()[-1].serial if store.all() else 0
+        process = processes.Process(target=train, args=(CONFIG, path))
+        process.start()
+        while process.is_alive() and not (store.all() and store.all()[-1].serial > serial):
+            time.sleep(0.005)
+        process.join(rng.uniform(0, seconds / 10))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the run was over before it was killed"
+    assert store.all()[-1].step < CONFIG.steps
+    train(CONFIG, path)
+    assert results(path) == results(expected)
+
+
+def test_ctrl_c_anywhere_saves_and_the_same_call_goes_on(
+    uninterrupted: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while acting, learning and validating; twice at once; and an interruption by who watches."""
+    moments = [(3, "collect", 1), (6, "update", 1), (9, "score", 1), (15, "update", 2), (17, "collect", 2)]
+    begun = 0  # rounds, over all lives of the run
+
+    def counted(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Ctrl-C, once or twice, before the first call of `stage` from this round on."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal begun
+            begun += stage == "collect"
+            for moment in moments:
+                if moment[0] <= begun and moment[1] == stage:
+                    moments.remove(moment)
+                    for _ in range(moment[2]):
+                        signal.raise_signal(signal.SIGINT)
+                    break
+            return function(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(DecoupledPair, "collect", counted("collect", DecoupledPair.collect))
+    monkeypatch.setattr(DecoupledPair, "update", counted("update", DecoupledPair.update))
+    monkeypatch.setattr(training, "score", counted("score", training.score))
+
+    class Impatient(SilentProgress):
+        gone = False
+
+        def update(self, step: int, metrics: Any) -> None:
+            if begun >= 20 and not self.gone:
+                Impatient.gone = True
+                raise KeyboardInterrupt
+
+    path, lives, lost = tmp_path / "run", 1, 0
+    handler = signal.getsignal(signal.SIGINT)
+    while True:
+        try:
+            train(CONFIG, path, progress=Impatient())
+            break
+        except KeyboardInterrupt:
+            saved = CheckpointStore(path / "checkpoints").load()
+            assert saved is not None and signal.getsignal(signal.SIGINT) is handler
+            if lives <= 3:
+                assert saved[2]["counters"]["rounds"] == begun  # a single Ctrl-C waits for the end of the round
+            lost, lives = begun - saved[2]["counters"]["rounds"], lives + 1
+    assert lives == 7 and lost >= 3 and not moments
+    assert results(path) == results(uninterrupted[0])
+
+
+def test_one_ctrl_c_loses_nothing_even_in_the_first_and_the_last_round(
+    uninterrupted: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = json.loads((uninterrupted[0] / "metrics.jsonl").read_text().splitlines()[-1])["rounds"]
+    collected = 0
+    collect = DecoupledPair.collect
+
+    def interrupting(*arguments: Any) -> Any:
+        nonlocal collected
+        collected += 1
+        if collected in (1, rounds):
+            signal.raise_signal(signal.SIGINT)
+        return collect(*arguments)
+
+    monkeypatch.setattr(DecoupledPair, "collect", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, tmp_path / "run")
+    assert collected == 1 and len(CheckpointStore(tmp_path / "run" / "checkpoints").all()) == 1
+    train(CONFIG, tmp_path / "run")  # finished when the second Ctrl-C came
+    assert collected == rounds
+    assert results(tmp_path / "run") == results(uninterrupted[0])
+
+
+def test_overwrite_starts_again(tmp_path: Path) -> None:
+    short = dataclasses.replace(CONFIG, steps=200)
+    first = results(train(short, tmp_path / "run"))
+    assert results(train(dataclasses.replace(short, seed=4), tmp_path / "run", overwrite=True)) != first
+    assert results(train(short, tmp_path / "run", overwrite=True)) == first
+
+
+def test_the_learning_rate_falls_in_a_line() -> None:
+    config = override(CONFIG, {"learning.learning_rate": 3e-3, "learning.final_learning_rate": 1e-3, "steps": 100})
+    rates = [learning_rate(config, step) for step in (0, 50, 100, 130)]
+    assert rates == pytest.approx([3e-3, 2e-3, 1e-3, 1e-3])
+
+
+def test_a_multiple_is_crossed_when_it_is_reached() -> None:
+    assert not crossed(0, 99, 100) and crossed(99, 100, 100) and not crossed(100, 101, 100)
+    assert crossed(150, 450, 100)
+
+
+def test_metrics_are_means_over_updates() -> None:
+    assert mean_metrics([]) == {}
+    pending = [{"a": torch.tensor(1.0), "b": torch.tensor(-2.0)}, {"a": torch.tensor(4.0), "b": torch.tensor(2.0)}]
+    assert mean_metrics(pending) == {"a": 2.5, "b": 0.0}
