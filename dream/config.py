@@ -129,7 +129,7 @@ class TrainConfig:
     """problem family: see `dream envs`"""
     seed: int = 0
     """seed of everything random"""
-    steps: int = 600_000
+    steps: int = 2_000_000
     """environment steps, exploration counted; the default depends on the family"""
     device: str = "cpu"
     """torch device"""
@@ -150,7 +150,7 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-FAMILY_STEPS: Mapping[str, int] = {"map": 600_000, "bus": 2_000_000, "cooking": 4_000_000, "signpost": 60_000}
+FAMILY_STEPS: Mapping[str, int] = {"map": 2_000_000, "bus": 2_000_000, "cooking": 4_000_000, "signpost": 60_000}
 """Environment steps until a pair has settled on a family (docs/learning.md); all other settings serve every family."""
 
 
