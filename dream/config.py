@@ -90,7 +90,7 @@ class LearningConfig:
     explore_batch: int = 32
     """explorations in an update of g and the explorer"""
     execute_batch: int = 64
-    """trials in an update of the executor on f(problem), and drawn for that on g(exploration)"""
+    """trials in an update of the executor on f(problem); half as many more on g(exploration)"""
     learning_rate: float = 2e-3
     """AdamW's step size at the start"""
     final_learning_rate: float = 2e-4

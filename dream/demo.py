@@ -49,7 +49,7 @@ def main(run_dir: Path = Path("runs/demo"), steps: int = FAMILY_STEPS[FAMILY], o
     for label, explore in (("explore at random, same executor", "random"), ("do not explore, same executor", "none")):
         with_other = with_explorer(method, PairRules(explore=explore))  # type: ignore[arg-type]
         table.add_row(label, f"{_return(with_other, env, problem_id):.3f}")
-    table.add_row("do not explore, best executor there can be (exact)", f"{env.no_exploration_return('test'):.3f}")
+    table.add_row("do not explore, best executor there can be (exact)", f"{env.no_exploration_return():.3f}")
     table.add_row("know the problem: the optimum (exact)", f"{optimum:.3f}")
     Console().print(table)
 

@@ -103,7 +103,8 @@ class DecoupledPair:
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
-        used_id = torch.rand(members, generator=generator) < (1.0 if self.rules.knows_id else cfg.executor.id_fraction)
+        share = 1.0 if self.rules.knows_id else cfg.executor.id_fraction
+        used_id = torch.randperm(members, generator=generator) < round(share * members)
         persistent = torch.arange(members) % 2 == 0
         return self._trials(
             env,
@@ -267,24 +268,23 @@ class DecoupledPair:
         cfg, net, average = self.config, self.networks, self.averaged
         batch = cfg.learning.execute_batch
         informed, rows = replay.sample_by_priority(batch, cfg.executor.priority)
-        decoded = replay.sample(batch)
         n = informed.execute_episodes
-        chosen = torch.nonzero(~decoded.used_id).squeeze(1)
-        streams = (chosen[:, None] * n + torch.arange(n, device=self.device)).flatten()
-        execute = concatenate(informed.execute, decoded.execute.select(streams))
         factors = self._factors(informed.problem_id)
         code = net.f(factors)
-        with torch.no_grad():
-            explore = decoded.explore.select(chosen)
-            g_z = last_prefix(net.g(explore), explore)
-            jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
-            target_z = torch.cat([average.f(factors) + jitter, g_z])
+        jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
+        execute, z, target_z = informed.execute, code + jitter, average.f(factors) + jitter
+        if not self.rules.knows_id:
+            decoded = replay.sample_decoded(batch // 2)
+            with torch.no_grad():
+                g_z = last_prefix(net.g(decoded.explore), decoded.explore)
+            execute = concatenate(execute, decoded.execute)
+            z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
         loss, surprise, value = executor_loss(
             net.executor,
             average.executor,
             execute,
-            torch.cat([code + jitter, g_z]).repeat_interleave(n, 0),
-            target_z.repeat_interleave(n, 0),
+            z.repeat_interleave(n, 0),
+            target_z.detach().repeat_interleave(n, 0),
             gamma=cfg.executor.gamma,
             trace=cfg.executor.trace,
         )

@@ -85,7 +85,8 @@ def train(
             updates, rounds, logged = counters["updates"], counters["rounds"], counters["logged"]
             best = counters["best"]
             clock.seconds["before"] = state["seconds"]
-            pending, collected = state["pending"], state["collected"]
+            pending = [{k: v.to(config.device) for k, v in metrics.items()} for metrics in state["pending"]]
+            collected = state["collected"]
             progress.note(f"resumed at step {step:,} from {run.path}")
         progress.start(config.steps, f"{config.method} on {config.env}, seed {config.seed}", step)
 

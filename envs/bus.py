@@ -46,12 +46,16 @@ class BusNetwork(MetaEnv):
         horizon: int | None,
         num_problems: int,
         extra_nvec: list[int],
+        lines: NDArray[np.int64],
         train: NDArray[np.int64],
         test: NDArray[np.int64],
+        description: str,
         render_mode: str | None,
     ) -> None:
         if grid_size < 5 or grid_size % 2 == 0:
             raise ValueError(f"grid_size is {grid_size}: {family} takes an odd number of at least 5")
+        if description not in ("id", "lines"):
+            raise ValueError(f"unknown description {description!r}: choose 'id' or 'lines'")
         if horizon is None:
             horizon = 5 * (grid_size - 1) // 2
         problems = ProblemSet(
@@ -59,8 +63,8 @@ class BusNetwork(MetaEnv):
             parameters={"grid_size": grid_size, "horizon": horizon},
             num_problems=num_problems,
             splits={"train": train, "validation": train, "test": test},
-            factors=(num_problems,),
-            factor_table=np.arange(num_problems)[:, None],
+            factors=(num_problems,) if description == "id" else (4,) * lines.shape[1],
+            factor_table=np.arange(num_problems)[:, None] if description == "id" else lines,
         )
         super().__init__(
             num_envs,
@@ -197,6 +201,8 @@ class Bus(BusNetwork):
         num_envs: members.
         grid_size: odd, at least 5. Stops stay around the middle, destinations on the edges, corners in the corners.
         horizon: steps; by default 2.5 times the walk to a corner (20 on the 9 x 9 grid).
+        description: what a problem is to f: "id", a one-hot id as in the paper, or "lines", where each line leads, so
+            that f has something to say of problems never trained on.
         render_mode: None or "rgb_array".
 
     Raises:
@@ -206,11 +212,19 @@ class Bus(BusNetwork):
     summary = "ride the right one of four buses to a corner, ignore four useless ones (576 problems)"
 
     def __init__(
-        self, num_envs: int, grid_size: int = 9, horizon: int | None = None, render_mode: str | None = None
+        self,
+        num_envs: int,
+        grid_size: int = 9,
+        horizon: int | None = None,
+        description: str = "id",
+        render_mode: str | None = None,
     ) -> None:
-        ids = np.arange(576)
+        ids, orders = np.arange(576), _permutations(4)
         train = ids % 11 == 0
-        super().__init__(num_envs, "bus", grid_size, horizon, 576, [], ids[train], ids[~train], render_mode)
+        lines = np.concatenate([orders[ids % 24], orders[ids // 24]], axis=1)
+        super().__init__(
+            num_envs, "bus", grid_size, horizon, 576, [], lines, ids[train], ids[~train], description, render_mode
+        )
 
     def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
         c, last = self.grid_size // 2, self.grid_size - 1
@@ -230,10 +244,16 @@ class Map(BusNetwork):
     summary = "read the map, then ride the right one of four buses to a corner (24 problems)"
 
     def __init__(
-        self, num_envs: int, grid_size: int = 9, horizon: int | None = None, render_mode: str | None = None
+        self,
+        num_envs: int,
+        grid_size: int = 9,
+        horizon: int | None = None,
+        description: str = "id",
+        render_mode: str | None = None,
     ) -> None:
         ids = np.arange(24)
-        super().__init__(num_envs, "map", grid_size, horizon, 24, [25], ids, ids, render_mode)
+        lines = _permutations(4)
+        super().__init__(num_envs, "map", grid_size, horizon, 24, [25], lines, ids, ids, description, render_mode)
         self.sign = (grid_size - 2, grid_size // 2 - 1)
         self._sign = grid.cell_index(self.sign, grid_size)
 

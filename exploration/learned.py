@@ -49,7 +49,7 @@ def explorer_loss(
     q = online(explore)
     with torch.no_grad():
         value, best = double_q_value(q, target(explore))
-        value = skip_reset_steps(value, explore.reset_step)
+        value = skip_reset_steps(value, explore.reset_step, reward)
         slot = torch.arange(explore.mask.shape[1], device=reward.device)
         last = slot == explore.length[:, None] - 1
         taken = explore.action.clamp(max=online.actions - 1)

@@ -55,18 +55,19 @@ def lambda_returns(
     return torch.stack(returns[::-1], dim=1)
 
 
-def skip_reset_steps(value: Tensor, reset_step: Tensor) -> Tensor:
-    """Give the observation before a reset step the value of the one after it: the stream goes on there.
+def skip_reset_steps(value: Tensor, reset_step: Tensor, reward: Tensor) -> Tensor:
+    """Give the observation before a reset step the value of the one after it, and what the reset itself reveals.
 
     Args:
         value: (N, T + 1).
         reset_step: (N, T) bool.
+        reward: (N, T).
 
     Returns:
         (N, T + 1).
     """
     out = value.clone()
-    out[:, :-1] = torch.where(reset_step, value[:, 1:], value[:, :-1])
+    out[:, :-1] = torch.where(reset_step, reward + value[:, 1:], value[:, :-1])
     return out
 
 

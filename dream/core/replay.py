@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import fields
 from typing import Any
 
@@ -26,7 +27,7 @@ class TrialReplay:
         self._device = torch.device(device)
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
-        self._priority = torch.zeros(capacity)  # on the CPU, where the drawing is done
+        self._priority = torch.zeros(capacity, device=self._device)
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -43,13 +44,18 @@ class TrialReplay:
                     (self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device
                 )
             self._store[name].index_copy_(0, rows, value.to(self._device))
-        self._priority[rows.cpu()] = float(self._priority.max().clamp(min=1.0))  # drawn soon, then known better
+        self._priority[rows] = self._priority.max().clamp(min=1.0)  # drawn soon, then known better
         self.added += count
 
     def sample(self, count: int) -> Trials:
-        """`count` trials drawn uniformly with replacement, streams trimmed to the longest drawn."""
+        """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""
         self._refuse_empty()
-        return self._take(torch.randint(len(self), (count,), generator=self._generator))
+        return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device))
+
+    def sample_decoded(self, count: int) -> Trials:
+        """As `sample`, from the trials that were executed on g(exploration)."""
+        self._refuse_empty()
+        return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()))
 
     def sample_by_priority(self, count: int, exponent: float) -> tuple[Trials, Tensor]:
         """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
@@ -57,18 +63,25 @@ class TrialReplay:
         Returns the trials and their rows (count,), for `set_priority`. Exponent 0 is uniform.
         """
         self._refuse_empty()
-        cumulative = (self._priority[: len(self)] ** exponent).cumsum(0)
-        draws = torch.rand(count, generator=self._generator) * cumulative[-1]
-        rows = torch.searchsorted(cumulative, draws).clamp(max=len(self) - 1)
+        rows = self._draw(count, self._priority[: len(self)] ** exponent)
         return self._take(rows), rows
 
     def set_priority(self, rows: Tensor, priority: Tensor) -> None:
         """Give trials a new priority: rows (M,) from `sample_by_priority`, priority (M,) positive."""
-        self._priority[rows] = priority.to(self._priority.device)
+        self._priority[rows] = priority
+
+    def _draw(self, count: int, weight: Tensor) -> Tensor:
+        """Rows (count,) with probability proportional to weight (size,); nothing of it visits the host."""
+        cumulative = weight.cumsum(0)
+        draws = torch.rand(count, generator=self._generator).to(self._device) * cumulative[-1]
+        # right=True: a draw of exactly 0 must not find a leading row of weight 0
+        return torch.searchsorted(cumulative, draws, right=True).clamp(max=len(self) - 1)
 
     def _take(self, rows: Tensor) -> Trials:
-        on_device = rows.to(self._device)
-        return _unflatten({name: value.index_select(0, on_device) for name, value in self._store.items()})
+        trials = _unflatten({name: value.index_select(0, rows) for name, value in self._store.items()})
+        if self._device.type != "cpu":
+            return trials  # to know the longest stream the host would have to wait for the device
+        return dataclasses.replace(trials, explore=trials.explore.trimmed(), execute=trials.execute.trimmed())
 
     def _refuse_empty(self) -> None:
         if not self.added:
@@ -109,4 +122,4 @@ def _flatten(trials: Trials) -> dict[str, Tensor]:
 def _unflatten(flat: dict[str, Tensor]) -> Trials:
     explore = Episodes(**{item.name: flat[f"explore.{item.name}"] for item in fields(Episodes)})
     execute = Episodes(**{item.name: flat[f"execute.{item.name}"].flatten(0, 1) for item in fields(Episodes)})
-    return Trials(flat["problem_id"], explore.trimmed(), execute.trimmed(), flat["used_id"])
+    return Trials(flat["problem_id"], explore, execute, flat["used_id"])
