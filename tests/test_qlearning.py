@@ -134,10 +134,11 @@ def test_the_online_network_chooses_and_the_target_network_judges() -> None:
     assert best.tolist() == [[1, 0]] and value.tolist() == [[3.0, -1.0]]
 
 
-def test_the_observation_before_a_reset_step_is_worth_the_one_after() -> None:
+def test_the_observation_before_a_reset_step_is_worth_what_the_reset_reveals_and_the_one_after() -> None:
     value = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
     reset_step = torch.tensor([[False, True, False]])
-    assert skip_reset_steps(value, reset_step).tolist() == [[1.0, 3.0, 3.0, 4.0]]
+    reward = torch.tensor([[10.0, 20.0, 30.0]])
+    assert skip_reset_steps(value, reset_step, reward).tolist() == [[1.0, 23.0, 3.0, 4.0]]
     assert value.tolist() == [[1.0, 2.0, 3.0, 4.0]]
 
 
@@ -212,10 +213,10 @@ def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
 
 
 def test_an_explorer_looks_past_the_reset_step_and_learns_nothing_on_it() -> None:
-    reward = torch.tensor([[1.0, 0.0, 3.0]])
+    reward = torch.tensor([[1.0, 5.0, 3.0]])
     explore = stream([1, Table.actions, 1], length=3, start=(0, 2))
     loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, reward, gamma=GAMMA, trace=0.0)  # type: ignore[arg-type]
-    g0 = 1 + 0.5 * 60  # not 30, the value of an observation nobody acts on
+    g0 = 1 + 0.5 * (5 + 60)  # not 30, the value of an observation nobody acts on
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (6 - 3) ** 2) / 2)
 
 

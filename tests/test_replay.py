@@ -155,6 +155,19 @@ def test_a_new_trial_is_as_urgent_as_the_most_urgent() -> None:
     assert counts[0] == 0 and (counts[1:] - 1000).abs().max() < 150
 
 
+def test_only_trials_executed_on_an_exploration_can_be_asked_for() -> None:
+    replay = TrialReplay(5, seed=0)
+    replay.add(trials(0, 1, 2))
+    replay.set_priority(torch.tensor([1]), torch.tensor([1e-6]))  # plays no part in this
+    assert set(replay.sample_decoded(50).problem_id.tolist()) == {1}  # even numbers were executed on f(problem)
+    replay.add(trials(3, 4, 5, 6))
+    drawn = replay.sample_decoded(2000)
+    counts = torch.bincount(drawn.problem_id, minlength=6)
+    assert counts[3] + counts[5] == 2000 and abs(int(counts[3]) - 1000) < 120
+    assert not drawn.used_id.any()
+    assert drawn.execute.instruction[:, 0].tolist() == (10 * drawn.problem_id).tolist()
+
+
 def saved_and_loaded(*before: int) -> tuple[TrialReplay, TrialReplay]:
     """A replay with priorities, and one that has loaded its state (and held these trials before)."""
     saved, loaded = TrialReplay(4, seed=0), TrialReplay(4, seed=1)
@@ -210,5 +223,7 @@ def test_errors() -> None:
         TrialReplay(2, seed=0).sample(1)
     with pytest.raises(ValueError, match="empty replay"):
         TrialReplay(2, seed=0).sample_by_priority(1, 0.5)
+    with pytest.raises(ValueError, match="empty replay"):
+        TrialReplay(2, seed=0).sample_decoded(1)
     with pytest.raises(ValueError, match=r"cannot add 3 trials to a replay of 2"):
         TrialReplay(2, seed=0).add(trials(1, 2, 3))
