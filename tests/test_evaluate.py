@@ -1,0 +1,211 @@
+"""Evaluation: every trial counted once, scores by hand, and loading what a run left."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from dream.checkpoints import CheckpointStore
+from dream.config import TrainConfig
+from dream.core.rollout import no_steps
+from dream.core.trial import Episodes, Trials
+from dream.envs import MetaEnv, make
+from dream.errors import UserError
+from dream.eval.evaluate import build, eval_rows, evaluate_run, load_method, run_trials, score, spread_over_problems
+from dream.presets import PRESETS, override
+from dream.training import train
+
+CONFIG = override(
+    TrainConfig(method="dream", env="signpost"),
+    {**PRESETS["debug"], "steps": 900, "learning.members": 16, "evaluation.every": 300, "evaluation.trials": 16},
+)
+
+
+class Fake:
+    """Plays trials whose j-th execution episode returns its problem's id + j, and explores id steps; nobody acts."""
+
+    def __init__(self, n: int = 1, draws: int = 0):
+        self.n, self.draws = n, draws
+        self.batches: list[list[int]] = []
+        self.instructions: list[Any] = []
+
+    def play(self, env: MetaEnv, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
+        self.batches.append(problem_id.tolist())
+        torch.rand(self.draws, generator=generator)
+        explore = no_steps(env, problem_id, phase="explore")
+        explore = self._with(explore, mask=torch.arange(env.horizon) < torch.from_numpy(problem_id)[:, None])
+        instruction = np.stack([env.sample_instruction(problem_id, env.np_random) for _ in range(self.n)], 1)
+        self.instructions.append(instruction.tolist())
+        execute = explore.map(lambda tensor: tensor.repeat_interleave(self.n, 0))
+        reward = torch.zeros(execute.reward.shape)
+        reward[:, 1] = torch.from_numpy(np.repeat(problem_id, self.n) + np.tile(np.arange(self.n), len(problem_id)))
+        execute = self._with(execute, reward=reward, instruction=torch.from_numpy(instruction).flatten(0, 1))
+        return Trials(torch.from_numpy(problem_id), explore, execute, torch.zeros(len(problem_id), dtype=torch.bool))
+
+    @staticmethod
+    def _with(episodes: Episodes, **changes: torch.Tensor) -> Episodes:
+        return Episodes(**{**{name: getattr(episodes, name) for name in Episodes.__dataclass_fields__}, **changes})
+
+
+# -- trials ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("members", [1, 4, 10, 16])
+@pytest.mark.parametrize("n", [1, 3])
+def test_every_trial_counts_once_whatever_the_batches(members: int, n: int) -> None:
+    fake, env, ids = Fake(n), make("map", members), np.array([7, 3, 3, 0, 9, 5, 1, 2, 8, 4])
+    results = run_trials(fake.play, env, ids, seed=0)
+    assert results.problem_id.tolist() == ids.tolist()
+    np.testing.assert_allclose(results.returns, ids + (n - 1) / 2)
+    assert results.explore_length.tolist() == ids.tolist()
+    assert len(fake.batches) == -(-10 // members)
+    assert [i for batch in fake.batches for i in batch][:10] == ids.tolist()
+    assert set(fake.batches[-1]) <= set(ids[members * (len(fake.batches) - 1) :].tolist())
+    expected = [
+        env.optimal_return(np.full(n, number), np.array(goals)).mean()
+        for batch, goals_of in zip(fake.batches, fake.instructions, strict=True)
+        for number, goals in zip(batch, goals_of, strict=True)
+    ]
+    assert results.optimal is not None
+    np.testing.assert_allclose(results.optimal, expected[:10])
+
+
+def test_instructions_depend_on_the_seed_and_on_nothing_the_method_does() -> None:
+    calm, restless, other = Fake(), Fake(draws=7), Fake()
+    env, ids = make("map", 8), np.arange(16)
+    for fake, seed in ((calm, 1), (restless, 1), (other, 2)):
+        env.np_random.random(3)
+        run_trials(fake.play, env, ids, seed=seed)
+    assert calm.instructions == restless.instructions != other.instructions
+
+
+def test_a_family_that_does_not_know_its_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    env, method = make("signpost", 4), SimpleNamespace(play=Fake().play)
+
+    def unknown(*arguments: Any) -> Any:
+        raise NotImplementedError
+
+    monkeypatch.setattr(env, "optimal_return", unknown)
+    results = run_trials(Fake().play, env, np.array([0, 1, 1]), seed=0)
+    assert results.optimal is None and results.returns.tolist() == [0, 1, 1]
+    assert score(method, env, "test", 4, seed=0) == {"return": 0.5, "explore_length": 0.5}  # type: ignore[arg-type]
+    monkeypatch.undo()
+    monkeypatch.setattr(env, "no_exploration_return", unknown)
+    assert "normalised" not in score(method, env, "test", 4, seed=0)  # type: ignore[arg-type]
+
+
+def test_normalised_score_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    env, method = make("signpost", 4), SimpleNamespace(play=Fake(n=2).play)
+    monkeypatch.setattr(env, "no_exploration_return", lambda split="all": 0.25)
+    monkeypatch.setattr(env, "optimal_return", lambda ids, instruction: np.where(ids == 1, 3.0, 1.5))
+    got = score(method, env, "test", 8, seed=0)  # type: ignore[arg-type]
+    # Returns 0.5 and 1.5, at best 1.5 and 3, without exploring 0.25: (1 - 0.25) / (2.25 - 0.25)
+    assert got == {"return": 1.0, "explore_length": 0.5, "normalised": 0.375}
+
+
+def test_problems_are_tried_equally_often() -> None:
+    env = make("map", 1)
+    ids = spread_over_problems(env, "test", 500, seed=0)
+    counts = np.unique(ids, return_counts=True)
+    assert set(counts[0]) <= set(env.problems.ids("test").tolist())
+    assert len(ids) == 500 and np.ptp(counts[1]) <= 1
+    assert (ids == spread_over_problems(env, "test", 500, seed=0)).all()
+    assert (ids != spread_over_problems(env, "test", 500, seed=1)).any()
+
+
+# -- runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run; copy it before changing anything."""
+    return train(CONFIG, tmp_path_factory.mktemp("evaluate") / "run")
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def change_config(run: Path, name: str, value: Any) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    head, _, rest = name.partition(".")
+    if rest:
+        config[head][rest] = value
+    else:
+        config[head] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def test_the_best_checkpoint_is_loaded_or_else_the_newest(run: Path) -> None:
+    method, env, step = load_method(run, members=7)
+    store = CheckpointStore(run / "checkpoints")
+    assert env.num_envs == 7 and method.config == CONFIG
+    best_step, best, _ = store.load(best=True)  # type: ignore[misc]
+    assert step == best_step
+    assert all(torch.equal(value, best[name]) for name, value in method.weights().items())
+    store.save(123, {name: value + 1 for name, value in best.items()}, best=True)
+    assert load_method(run)[2] == 123
+    for checkpoint in store.all(best=True):
+        shutil.rmtree(checkpoint.path)
+    method, _, step = load_method(run)
+    newest_step, newest, _ = store.load()  # type: ignore[misc]
+    assert step == newest_step
+    assert all(torch.equal(value, newest[name]) for name, value in method.weights().items())
+
+
+def test_what_cannot_be_loaded_is_explained(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load_method(tmp_path / "nowhere")
+    change_config(run, "network.width", 17)
+    with pytest.raises(UserError, match=r"does not fit its config.yaml"):
+        load_method(run)
+    change_config(run, "method", "telepathy")
+    with pytest.raises(UserError, match=r"unknown method 'telepathy': choose one of dream"):
+        load_method(run)
+    change_config(run, "method", "dream")
+    change_config(run, "network.width", 16)
+    for checkpoint in (run / "checkpoints").iterdir():
+        weights = checkpoint / "weights.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(UserError, match="damaged"):
+        load_method(run)
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        load_method(run)
+
+
+def test_evaluating_a_run(trained: Path) -> None:
+    result = evaluate_run(trained, trials=50, seed=3)
+    assert (result.env, result.method, result.seed, result.split, result.trials) == ("signpost", "dream", 0, "test", 50)
+    method, env, step = load_method(trained, members=50)
+    played = run_trials(method.play, env, spread_over_problems(env, "test", 50, 3), 3)
+    assert result.step == step and result.return_mean == played.returns.mean()
+    assert result.optimal_mean == 1.0 and result.no_exploration == 0.0
+    assert result.regret == pytest.approx(1.0 - result.return_mean)
+    assert result.normalised == pytest.approx(result.return_mean)
+    assert result.normalised_low is not None and result.normalised_high is not None
+    assert result.normalised_low <= result.return_mean <= result.normalised_high
+    assert result.explore_length == played.explore_length.mean()
+    assert evaluate_run(trained, trials=50, seed=3) == result
+
+
+def test_an_evaluation_as_tidy_rows(trained: Path) -> None:
+    result = evaluate_run(trained, trials=20, split="validation")
+    rows = eval_rows(result)
+    identity = {"env": "signpost", "method": "dream", "seed": 0, "step": result.step, "split": "validation"}
+    assert all(list(row) == [*identity, "metric", "value"] and row.items() >= identity.items() for row in rows)
+    values = {row["metric"]: row["value"] for row in rows}
+    assert len(values) == len(rows)
+    assert values["trials"] == 20 and values["return"] == result.return_mean
+    assert values["normalised"] == result.normalised and values["regret"] == result.regret
+
+
+def test_an_unknown_method_is_refused_before_anything_is_built() -> None:
+    with pytest.raises(UserError, match="unknown method 'dreem'"):
+        build(TrainConfig(method="dreem", env="no such family"), 4)
