@@ -22,18 +22,18 @@ from dream.progress import SilentProgress
 from dream.training import crossed, learning_rate, mean_metrics, train
 
 CONFIG = override(
-    TrainConfig(method="dream", env="signpost", seed=3),
+    TrainConfig(method="dream", env="map", env_parameters={"grid_size": 5}, seed=3),
     {
         **PRESETS["debug"],
-        "steps": 3_000,
+        "steps": 7_000,
         "network.width": 8,
         "network.memory": 8,
         "learning.members": 16,
         "learning.replay": 64,
         "learning.warmup": 40,
-        "evaluation.every": 400,
+        "evaluation.every": 900,
         "evaluation.trials": 32,
-        "evaluation.checkpoint_every": 250,
+        "evaluation.checkpoint_every": 600,
     },
 )
 
