@@ -27,7 +27,7 @@ class BottleneckConfig:
 
     z_dim: int = 32
     """dimensions of z"""
-    noise: float = 0.1
+    noise: float = 0.3
     """rho, standard deviation of F(z | mu) and q(z | tau)"""
     initial_scale: float = 0.25
     """scale of f's linear layer at the start: 1 would give codes of norm 3"""
@@ -49,7 +49,7 @@ class NetworkConfig:
 class ExplorerConfig:
     """The exploration policy."""
 
-    cost: float = 0.1
+    cost: float = 0.01
     """c, nats that a step of exploration costs"""
     gamma: float = 0.95
     """discount of the exploration reward"""
@@ -87,7 +87,7 @@ class LearningConfig:
     """trials run side by side in a round"""
     updates: int = 8
     """updates after each round"""
-    explore_batch: int = 32
+    explore_batch: int = 64
     """explorations in an update of g and the explorer"""
     execute_batch: int = 64
     """trials in an update of the executor on f(problem); half as many more on g(exploration)"""
@@ -95,7 +95,7 @@ class LearningConfig:
     """AdamW's step size at the start"""
     final_learning_rate: float = 2e-4
     """AdamW's step size at the end (linear in between)"""
-    weight_decay: float = 0.1
+    weight_decay: float = 0.3
     """AdamW's decoupled decay: what was learned on training problems carries over to others"""
     clip: float = 1.0
     """largest gradient norm of each network"""
@@ -129,7 +129,7 @@ class TrainConfig:
     """problem family: see `dream envs`"""
     seed: int = 0
     """seed of everything random"""
-    steps: int = 2_000_000
+    steps: int = 1_500_000
     """environment steps, exploration counted; the default depends on the family"""
     device: str = "cpu"
     """torch device"""
@@ -150,7 +150,7 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-FAMILY_STEPS: Mapping[str, int] = {"map": 2_000_000, "bus": 2_000_000, "cooking": 4_000_000, "signpost": 60_000}
+FAMILY_STEPS: Mapping[str, int] = {"map": 1_500_000, "bus": 1_500_000, "cooking": 3_000_000, "signpost": 60_000}
 """Environment steps until a pair has settled on a family (docs/learning.md); all other settings serve every family."""
 
 

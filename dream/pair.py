@@ -76,7 +76,9 @@ class DecoupledPair:
         self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
         actions = int(env.single_action_space.n)
         self._random_action = torch.full((actions,), 1.0 / actions)
+        self._ends_episode = torch.zeros(actions, dtype=torch.bool, device=self.device)
         if env.end_action is not None:
+            self._ends_episode[env.end_action] = True
             self._random_action[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
             self._random_action[env.end_action] = RANDOM_END_PROBABILITY
         self._groups = [
@@ -105,7 +107,6 @@ class DecoupledPair:
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
         share = 1.0 if self.rules.knows_id else cfg.executor.id_fraction
         used_id = torch.randperm(members, generator=generator) < round(share * members)
-        persistent = torch.arange(members) % 2 == 0
         return self._trials(
             env,
             problem_id,
@@ -114,7 +115,7 @@ class DecoupledPair:
             execute_epsilon,
             used_id.to(self.device),
             generator,
-            persistent,
+            may_stop=False,
         )
 
     def play(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:
@@ -137,9 +138,9 @@ class DecoupledPair:
         execute_epsilon: Tensor,
         used_id: Tensor,
         generator: torch.Generator | None,
-        persistent: Tensor | None = None,
+        may_stop: bool = True,
     ) -> Trials:
-        explore = self._explore(env, problem_id, networks, explore_epsilon, generator, persistent)
+        explore = self._explore(env, problem_id, networks, explore_epsilon, generator, may_stop)
         z = last_prefix(networks.g(explore.trimmed()), explore)
         if bool(used_id.any()):
             code = networks.f(self._factors(torch.from_numpy(problem_id).to(self.device)))
@@ -168,26 +169,21 @@ class DecoupledPair:
         networks: Networks,
         epsilon: Tensor,
         generator: torch.Generator | None,
-        persistent: Tensor | None,
+        may_stop: bool,
     ) -> Episodes:
-        """Exploration streams of B problems; `persistent` (B,) members never choose to end an episode.
+        """Exploration streams of B problems.
 
-        Without them an explorer that ends too early is never shown what it misses.
+        In training the explorer may not choose to end an episode (random actions may): if it ended too early it would
+        never be shown what it misses. What ending is worth is known all the same: nothing.
         """
         if self.rules.explore == "none":
             return no_steps(env, problem_id, phase="explore", device=self.device)
 
-        never_end: Tensor | None = None
-        if persistent is not None and env.end_action is not None:
-            never_end = torch.zeros(len(problem_id), int(env.single_action_space.n), dtype=torch.bool)
-            never_end[persistent, env.end_action] = True
-            never_end = never_end.to(self.device)
-
         def learned(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
             assert networks.explorer is not None
             q, memory = networks.explorer.step(obs, previous_action, memory)
-            if never_end is not None:
-                q = q.masked_fill(never_end, -torch.inf)
+            if not may_stop:
+                q = q.masked_fill(self._ends_episode, -torch.inf)
             return epsilon_greedy(q, epsilon, generator, self._random_action), memory
 
         def random(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:

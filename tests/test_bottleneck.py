@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 from torch import Tensor
+from torch.nn import functional as F
 
 from dream.core.bottleneck import (
     ProblemEncoder,
@@ -21,6 +22,7 @@ from dream.core.bottleneck import (
     prefix_mask,
     rate,
 )
+from dream.core.networks import normed_relu
 from dream.core.rollout import no_steps, rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
@@ -199,6 +201,19 @@ def test_g_hears_action_and_both_observations_of_a_transition() -> None:
     obs = explore.obs.clone()
     obs[:, 0] = torch.tensor([0, 1], dtype=torch.int16)
     assert ((g(dataclasses.replace(explore, obs=obs)) - whole)[:, :2].abs().amax(2) > 1e-6).all()
+
+
+def test_g_reads_transition_by_transition() -> None:
+    """By hand, the memory a step at a time: (none, o_0), then (o_0, a_0, o_1), (o_1, a_1, o_2) and so on."""
+    g, explore = encoder(), explorations()
+    whole = g(explore)
+    memory = None
+    for t in range(explore.mask.shape[1] + 1):
+        before, after = explore.obs[:, max(t - 1, 0)], explore.obs[:, t]
+        action = explore.action[:, t - 1] if t else torch.full((MEMBERS,), 5)
+        h = normed_relu(g.before(before) + g.action(action[:, None]) + g.after(after))
+        h, memory = g.core.step(normed_relu(g.hidden(h)), memory)
+        torch.testing.assert_close(g.out(F.elu(g.head(h))), whole[:, t])
 
 
 def test_the_empty_prefix_is_the_same_for_all_who_saw_the_same() -> None:

@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "learning.execute_batch": 8,
     "learning.replay": 64,
 }
-END = 4
+RIGHT, END = 1, 4
 
 
 def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[DecoupledPair, MetaEnv]:
@@ -150,26 +150,42 @@ def test_epsilons_are_spread_geometrically() -> None:
     torch.testing.assert_close(epsilon, torch.tensor([1.0, 0.316228, 0.1, 0.0316228, 0.01]))
 
 
-def end_at_once(monkeypatch: pytest.MonkeyPatch, network: Any) -> None:
-    """Have a policy network like ending the episode best."""
+def likes(monkeypatch: pytest.MonkeyPatch, method: DecoupledPair, action: int) -> None:
+    """Have the explorer like one action best, wherever it is."""
     q = torch.zeros(5)
-    q[END] = 1.0
-    monkeypatch.setattr(network, "step", lambda obs, *rest: (q.expand(len(obs), 5), rest[-1]))
+    q[action] = 1.0
+    for networks in (method.networks, method.averaged):
+        monkeypatch.setattr(networks.explorer, "step", lambda obs, *rest: (q.expand(len(obs), 5), rest[-1]))
+
+
+def share(explore: Episodes, action: int, members: slice) -> float:
+    """How often these members took an action."""
+    return float((explore.action[members][explore.mask[members]] == action).float().mean())
 
 
 def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeypatch: pytest.MonkeyPatch) -> None:
     method, env = build(learning__members=100, explorer__gate=0.5, explorer__random_fraction=0.25)
-    for networks in (method.networks, method.averaged):
-        end_at_once(monkeypatch, networks.explorer)
+    likes(monkeypatch, method, RIGHT)
     ids, generator = np.arange(100) % 2, torch.Generator().manual_seed(0)
     method.explained = torch.tensor(0.49)
-    closed = method.collect(env, ids, generator).explore.transition.sum(1).float()
-    assert closed.mean() > 4  # of 6 steps: random actions seldom end an episode
+    closed = method.collect(env, ids, generator).explore
+    assert 0.15 < share(closed, RIGHT, slice(0, 100)) < 0.35
     method.explained = torch.tensor(0.51)
-    lengths = method.collect(env, ids, generator).explore.transition.sum(1).float()
-    assert lengths[:25].mean() > 4 and lengths[75::2].mean() < 1.5
-    assert lengths[76::2].mean() > 4  # every other member never chooses to end, so that it is seen what that misses
-    assert (play(method, env, ids).explore.transition.sum(1) == 1).all()  # which is for training only
+    opened = method.collect(env, ids, generator).explore
+    assert 0.1 < share(opened, RIGHT, slice(0, 25)) < 0.4
+    assert 0.5 < share(opened, RIGHT, slice(25, 75)) < share(opened, RIGHT, slice(75, 100))
+    assert share(opened, RIGHT, slice(75, 100)) > 0.9
+
+
+def test_nobody_chooses_to_end_an_exploration_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is seen what ending early misses; random actions may, and whoever plays may."""
+    method, env = build(learning__members=100, explorer__gate=0.5)
+    likes(monkeypatch, method, END)
+    ids = np.arange(100) % 2
+    method.explained = torch.tensor(0.51)
+    explore = method.collect(env, ids, torch.Generator().manual_seed(0)).explore
+    assert 0.001 < share(explore, END, slice(0, 100)) < 0.05
+    assert (play(method, env, ids).explore.transition.sum(1) == 1).all()
 
 
 def test_random_actions_seldom_end_an_episode() -> None:

@@ -281,6 +281,8 @@ def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
     torch.testing.assert_close((torch.stack(each) * execute.length).sum() / execute.length.sum(), whole[0])
     torch.testing.assert_close(torch.cat(surprises), whole[1])
     assert not whole[1].requires_grad
+    target_z = target_z + 1.0
+    assert not torch.allclose(loss(execute, everyone)[0], whole[0])
 
 
 def test_explorer_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
