@@ -168,6 +168,17 @@ def test_only_trials_executed_on_an_exploration_can_be_asked_for() -> None:
     assert drawn.execute.instruction[:, 0].tolist() == (10 * drawn.problem_id).tolist()
 
 
+@pytest.mark.xfail(strict=True, reason="with no such trial the newest is drawn, though it was executed on f(problem)")
+def test_where_there_is_none_a_trial_executed_on_the_problem_is_not_taken_for_one() -> None:
+    replay = TrialReplay(5, seed=0)
+    replay.add(trials(0, 2, 4))
+    try:
+        drawn = replay.sample_decoded(4)
+    except ValueError:
+        return
+    assert not drawn.used_id.any()
+
+
 def saved_and_loaded(*before: int) -> tuple[TrialReplay, TrialReplay]:
     """A replay with priorities, and one that has loaded its state (and held these trials before)."""
     saved, loaded = TrialReplay(4, seed=0), TrialReplay(4, seed=1)
