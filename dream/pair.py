@@ -74,6 +74,7 @@ class DecoupledPair:
         self.information_scale = torch.zeros((), device=self.device)
         self.explained = torch.zeros((), device=self.device)
         self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
+        self._executes_on_g = not rules.knows_id and config.executor.id_fraction < 1
         actions = int(env.single_action_space.n)
         self._random_action = torch.full((actions,), 1.0 / actions)
         self._ends_episode = torch.zeros(actions, dtype=torch.bool, device=self.device)
@@ -105,8 +106,8 @@ class DecoupledPair:
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
-        share = 1.0 if self.rules.knows_id else cfg.executor.id_fraction
-        used_id = torch.randperm(members, generator=generator) < round(share * members)
+        on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g else members
+        used_id = torch.randperm(members, generator=generator) < on_id
         return self._trials(
             env,
             problem_id,
@@ -269,7 +270,7 @@ class DecoupledPair:
         code = net.f(factors)
         jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
         execute, z, target_z = informed.execute, code + jitter, average.f(factors) + jitter
-        if not self.rules.knows_id:
+        if self._executes_on_g:
             decoded = replay.sample_decoded(batch // 2)
             with torch.no_grad():
                 g_z = last_prefix(net.g(decoded.explore), decoded.explore)

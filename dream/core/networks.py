@@ -151,6 +151,6 @@ class RecurrentQ(nn.Module):
 
 
 def update_average(average: nn.Module, online: nn.Module, rate: float) -> None:
-    """Polyak averaging, average <- average + rate (online - average), buffers included. One fused call."""
+    """Polyak averaging of the parameters, average <- average + rate (online - average). One fused call."""
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(online.parameters()), rate)

@@ -28,6 +28,7 @@ class TrialReplay:
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
         self._priority = torch.zeros(capacity, device=self._device)
+        self._holds_decoded_until = 0  # as long as fewer trials were added, one executed on g(exploration) is here
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -46,6 +47,8 @@ class TrialReplay:
             self._store[name].index_copy_(0, rows, value.to(self._device))
         self._priority[rows] = self._priority.max().clamp(min=1.0)  # drawn soon, then known better
         self.added += count
+        if not bool(trials.used_id.all()):
+            self._holds_decoded_until = self.added - count + self.capacity
 
     def sample(self, count: int) -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""
@@ -53,8 +56,10 @@ class TrialReplay:
         return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device))
 
     def sample_decoded(self, count: int) -> Trials:
-        """As `sample`, from the trials that were executed on g(exploration)."""
+        """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
         self._refuse_empty()
+        if self.added >= self._holds_decoded_until:
+            raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
         return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()))
 
     def sample_by_priority(self, count: int, exponent: float) -> tuple[Trials, Tensor]:
@@ -92,6 +97,7 @@ class TrialReplay:
         size = len(self)
         return {
             "added": self.added,
+            "holds_decoded_until": self._holds_decoded_until,
             "generator": self._generator.get_state(),
             "priority": self._priority[:size].clone(),
             "store": {name: value[:size].clone() for name, value in self._store.items()},
@@ -100,7 +106,9 @@ class TrialReplay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.added = int(state["added"])
+        self._holds_decoded_until = int(state["holds_decoded_until"])
         self._generator.set_state(state["generator"])
+        self._priority.zero_()
         self._priority[: len(self)] = state["priority"]
         self._store = {}
         for name, value in state["store"].items():
