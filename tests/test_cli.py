@@ -1,11 +1,11 @@
 """The command line: help at once, one sentence for what is wrong, one JSON object for scripts."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 import types
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from dream import cli
 from dream.config import TrainConfig
 from dream.errors import UserError
+from dream.eval.evaluate import EvalResult
 from dream.presets import PRESETS, override
 
 
@@ -206,22 +207,22 @@ def test_override_refuses_a_setting_that_is_not_there():
 # -- eval --------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Result:
-    env: str = "map"
-    method: str = "dream"
-    seed: int = 3
-    step: int = 1000
-    split: str = "test"
-    trials: int = 500
-    return_mean: float = 0.75
-    optimal_mean: float | None = 0.8
-    no_exploration: float | None = 0.3
-    normalised: float | None = 0.9
-    normalised_low: float | None = 0.85
-    normalised_high: float | None = 0.95
-    regret: float | None = 0.05
-    explore_length: float = float("nan")
+RESULT = EvalResult(
+    env="map",
+    method="dream",
+    seed=3,
+    step=1000,
+    split="test",
+    trials=500,
+    return_mean=0.75,
+    optimal_mean=0.8,
+    regret=0.05,
+    no_exploration=0.3,
+    normalised=0.9,
+    normalised_low=0.85,
+    normalised_high=0.95,
+    explore_length=float("nan"),
+)
 
 
 def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
@@ -229,9 +230,9 @@ def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
 
     def evaluate_run(run, **options):
         asked.append((run, options))
-        return Result()
+        return RESULT
 
-    monkeypatch.setitem(sys.modules, "dream.eval.evaluate", types.SimpleNamespace(evaluate_run=evaluate_run))
+    monkeypatch.setattr("dream.eval.evaluate.evaluate_run", evaluate_run)
     Path("run").mkdir()
     assert cli.run(["eval", "run", "--trials", "500", "--csv", "results/all.csv"]) == 0
     table = capsys.readouterr().out
@@ -248,9 +249,9 @@ def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
 
 
 def test_eval_of_a_family_without_exact_optimum(capsys, monkeypatch):
-    unknown = Result(optimal_mean=None, normalised=None, normalised_low=None, normalised_high=None, regret=None)
-    stand_in = types.SimpleNamespace(evaluate_run=lambda run, **options: unknown)
-    monkeypatch.setitem(sys.modules, "dream.eval.evaluate", stand_in)
+    nothing = dict.fromkeys(("optimal_mean", "normalised", "normalised_low", "normalised_high", "regret"))
+    unknown = dataclasses.replace(RESULT, **nothing)
+    monkeypatch.setattr("dream.eval.evaluate.evaluate_run", lambda run, **options: unknown)
     Path("run").mkdir()
     assert cli.run(["eval", "run"]) == 0
     assert "normalised" not in Path("run/eval.csv").read_text()
