@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 from dream.core.trial import Episodes
 
 Memory = Any
-"""What a policy carries from step to step: None, a tensor (..., B, H) or a tuple of such tensors."""
+"""What a policy carries from step to step: None, a tensor (B, H) or a tuple of such tensors."""
 
 
 class Policy(Protocol):
@@ -76,9 +75,10 @@ def rollout(
             rows = everyone if active.all() else np.flatnonzero(active)
             memory = _merge(memory, new_memory, active, episodes)
             previous = action if len(rows) == members else torch.where(_as(active, action), action, previous)
-            obs, reward, terminated, truncated, _ = env.step(action.cpu().numpy())
+            taken = action.cpu().numpy()
+            obs, reward, terminated, truncated, _ = env.step(taken)
             slot = at[rows]
-            action_all[rows, slot] = action.cpu().numpy()[rows]
+            action_all[rows, slot] = taken[rows]
             reward_all[rows, slot] = reward[rows]
             terminated_all[rows, slot] = terminated[rows]
             mask[rows, slot] = True
@@ -134,16 +134,13 @@ def _merge(old: Memory, new: Memory, active: np.ndarray, episodes: int) -> Memor
     if episodes == 1 or old is None or active.all():
         return new
 
+
     def pick(before: Tensor, after: Tensor) -> Tensor:
         return torch.where(_as(active, after)[:, None], after, before)
 
-    return _map_memory(pick, old, new)
-
-
-def _map_memory(function: Callable[[Tensor, Tensor], Tensor], old: Memory, new: Memory) -> Memory:
     if isinstance(new, tuple):
-        return tuple(function(a, b) for a, b in zip(old, new, strict=True))
-    return function(old, new)
+        return tuple(pick(before, after) for before, after in zip(old, new, strict=True))
+    return pick(old, new)
 
 
 __all__ = ["Memory", "Policy", "no_steps", "rollout"]
