@@ -11,6 +11,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,9 +56,20 @@ def main() -> None:
         for method in given.methods
     ]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(given.processes, maxtasksperchild=1) as pool:
+    with context.Pool(given.processes, end_with_parent, (os.getpid(),), maxtasksperchild=1) as pool:
         for done, line in enumerate(pool.imap_unordered(run, jobs, chunksize=1), 1):
             print(f"{done}/{len(jobs)} {line}", flush=True)
+
+
+def end_with_parent(parent: int) -> None:
+    """End this worker when the command is killed; its run is resumed when the command is given again."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run(job: Job) -> str:
