@@ -2,14 +2,16 @@
 
     python -m benchmarks.reproduce --processes 2          # everything in results/grids.csv, several hours
     python -m benchmarks.reproduce --envs map --seeds 0   # a part of it
+    python -m benchmarks.reproduce --envs cooking --methods dream --set executor.gap=0 --csv results/ablations.csv
 
-Finished runs are not trained again, so the command may be stopped and given again. Each process uses one core.
+With --set, an ablation, the method is called dream[executor.gap=0] in the rows. Finished runs are not trained again, so the command may be stopped and given again. Each process uses one core.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import multiprocessing
 import os
 import threading
@@ -31,11 +33,18 @@ class Job:
     runs: Path
     csv: Path
     trials: int
+    settings: tuple[str, ...] = ()
+    """`SETTING=VALUE`, what differs from the defaults."""
+
+    @property
+    def label(self) -> str:
+        """The method, and what differs from its defaults."""
+        return f"{self.method}[{','.join(self.settings)}]" if self.settings else self.method
 
     @property
     def run_dir(self) -> Path:
         """Where the run is written."""
-        return self.runs / self.env / self.method / f"s{self.seed}"
+        return self.runs / self.env / self.label / f"s{self.seed}"
 
 
 def main() -> None:
@@ -44,13 +53,14 @@ def main() -> None:
     parser.add_argument("--envs", nargs="+", default=ENVS, metavar="ENV")
     parser.add_argument("--methods", nargs="+", default=METHODS, metavar="METHOD")
     parser.add_argument("--seeds", nargs="+", type=int, default=range(5), metavar="SEED")
+    parser.add_argument("--set", nargs="+", default=(), metavar="SETTING=VALUE", dest="settings")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--csv", type=Path, default=Path("results/grids.csv"))
     given = parser.parse_args()
     jobs = [
-        Job(env, method, seed, given.runs, given.csv, given.trials)
+        Job(env, method, seed, given.runs, given.csv, given.trials, tuple(given.settings))
         for env in given.envs
         for seed in given.seeds
         for method in given.methods
@@ -74,18 +84,21 @@ def end_with_parent(parent: int) -> None:
 
 def run(job: Job) -> str:
     """Train one run (or find it finished), evaluate it on its test problems, and on training problems too."""
-    from dream.config import default_config
+    from dream.config import config_from_dict, default_config
     from dream.eval.evaluate import eval_rows, evaluate_run
+    from dream.presets import override
     from dream.run import merge_tidy_csv
     from dream.training import train
 
     # A one-hot id says nothing of a test problem; told where the lines lead, the oracle is a bound there too.
     description = {"description": "lines"} if job.method == "oracle" and job.env == "bus" else {}
-    train(default_config(job.method, job.env, seed=job.seed, env_parameters=description), job.run_dir)
-    line = f"{job.env} {job.method} s{job.seed}:"
+    changes = {name: json.loads(value) for name, _, value in (setting.partition("=") for setting in job.settings)}
+    config = override(default_config(job.method, job.env, seed=job.seed, env_parameters=description), changes)
+    train(config_from_dict(config.as_dict()), job.run_dir)
+    line = f"{job.env} {job.label} s{job.seed}:"
     for split in ("test", "train"):
         result = evaluate_run(job.run_dir, split=split, trials=job.trials)
-        merge_tidy_csv(job.csv, eval_rows(result))
+        merge_tidy_csv(job.csv, [{**row, "method": job.label} for row in eval_rows(result)])
         line += f" {split} {result.return_mean:.3f}"
     merge_tidy_csv(job.csv, list(curve_rows(job)))
     return line
@@ -93,8 +106,6 @@ def run(job: Job) -> str:
 
 def curve_rows(job: Job) -> Iterator[dict[str, object]]:
     """The validation curve against environment steps, updates and seconds, as rows of split `validation`."""
-    import json
-
     def lines(name: str) -> list[dict[str, float]]:
         return [json.loads(line) for line in (job.run_dir / name).read_text(encoding="utf-8").splitlines()]
 
@@ -109,7 +120,7 @@ def curve_rows(job: Job) -> Iterator[dict[str, object]]:
         for metric, value in values.items():
             yield {
                 "env": job.env,
-                "method": job.method,
+                "method": job.label,
                 "seed": job.seed,
                 "step": int(metrics["step"]),
                 "split": "validation",
