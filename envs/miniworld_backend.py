@@ -216,7 +216,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             pass_fds=(job.memory,),
-            process_group=0,  # Ctrl-C in a terminal goes to our group: the worker is ended by us, not by it
+            process_group=0,  # Ctrl-C in a terminal goes to the caller's group, and it may want to go on for a while
             env=os.environ | {"LP_NUM_THREADS": "0"},  # Mesa draws in the worker's own thread: one core a worker
             text=True,
         )

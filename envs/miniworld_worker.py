@@ -17,7 +17,6 @@ import importlib
 import json
 import mmap
 import os
-import signal
 import sys
 import traceback
 from dataclasses import asdict, dataclass
@@ -194,7 +193,6 @@ class Player:
 
 def main() -> None:
     """Answer the caller until it closes the pipe, which it also does by dying."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the caller, who then closes the pipe
     # MiniWorld prints, and so may drivers: what belongs to the caller goes through a descriptor of its own.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

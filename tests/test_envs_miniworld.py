@@ -297,7 +297,10 @@ def test_close_leaves_no_process_and_no_descriptor(available: None) -> None:
         start(backend)
         assert len(set(children(os.getpid())) - before) == 2
     assert set(children(os.getpid())) == before
+    assert [worker._process.returncode for worker in backend._workers] == [0, 0]  # by themselves, not killed
     forgotten = MiniworldBackend(2, workers=1)
+    (stuck,) = set(children(os.getpid())) - before
+    os.kill(stuck, signal.SIGSTOP)
     del forgotten
     assert set(children(os.getpid())) == before
     del backend
@@ -305,37 +308,48 @@ def test_close_leaves_no_process_and_no_descriptor(available: None) -> None:
 
 
 CALLER = """
-import os, sys, time
+import signal, sys
 import numpy as np
 from dream.envs.miniworld_backend import MiniworldBackend
+how, asked = sys.argv[1], []
+if how == "finishes":
+    signal.signal(signal.SIGINT, lambda *_: asked.append(1))
 backend = MiniworldBackend(8, workers=2)
 backend.reset(np.zeros(8, int), np.tile([4.5, 5.0, 0.0], (8, 1)), np.zeros((8, 6)))
 print("ready", flush=True)
-if sys.argv[1] == "end":
-    sys.exit(0)
-while True:
+while how != "ends" and not asked:
+    backend.step(np.zeros(8, int))
+for _ in range(3):
     backend.step(np.zeros(8, int))
 """
 
 
-@pytest.mark.parametrize("how", ["killed", "interrupted", "end"])
+@pytest.mark.parametrize("how", ["is killed", "is interrupted", "finishes", "ends"])
 def test_the_workers_end_with_their_caller(available: None, how: str) -> None:
+    """Killed; Ctrl-C in a terminal, which goes to the whole process group; Ctrl-C that it answers later; at its end."""
     caller = subprocess.Popen(
-        [sys.executable, "-c", CALLER, how], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", CALLER, how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert caller.stdout is not None
     assert caller.stdout.readline() == "ready\n"
     workers = children(caller.pid)
-    if how != "end":
+    if how != "ends":
         assert len(workers) == 2
-        time.sleep(0.2)  # into the loop
-        os.kill(caller.pid, signal.SIGKILL if how == "killed" else signal.SIGINT)
+        time.sleep(0.1)  # into the loop
+        if how == "is killed":
+            caller.kill()
+        else:
+            os.killpg(caller.pid, signal.SIGINT)
     _, complaints = caller.communicate(timeout=30)
     wait_until_gone(workers)
-    if how == "interrupted":
+    if how == "is interrupted":
         assert complaints.strip().endswith("KeyboardInterrupt") and "During handling" not in complaints
-    elif how == "end":
-        assert caller.returncode == 0 and not complaints
+    elif how != "is killed":
+        assert caller.returncode == 0 and not complaints, complaints
 
 
 def test_a_dead_worker_is_reported_and_nothing_is_left(available: None) -> None:
