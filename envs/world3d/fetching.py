@@ -1,0 +1,103 @@
+"""Kernels that read textures: trilinear filtering as OpenGL does it, in integers.
+
+A colour is three int64, each a channel (0 to 255) times 8192.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from dream.envs.world3d.textures import LANE
+
+ONE = 8192
+"""The sum of the weights of the eight texels; a channel of 1 in 255."""
+PERIOD = float(1 << 32)
+"""Texture coordinates count 2^-32 of a texture, so that wrapping around is a mask."""
+MASK, LANE_MASK = (1 << 32) - 1, (1 << LANE) - 1
+
+_mantissas = np.round(256 * np.log2(1 + (np.arange(256) + 0.5) / 256)).astype(np.int64)
+LOG_TABLE = _mantissas
+
+
+@intrinsic
+def _bits(typing_context: Any, number: Any) -> Any:
+    """The 32 bits of a float32 as an int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
+@njit(forceinline=True)
+def log2_256(number: float) -> int:
+    """256 log2 of a positive number, to within one."""
+    bits = np.int64(_bits(np.float32(number)))
+    return (((bits >> 23) - 127) << 8) + LOG_TABLE[(bits >> 15) & 255]
+
+
+@njit(forceinline=True)
+def fixed(coordinate: float) -> int:
+    """A texture coordinate (already times PERIOD) as an integer from 0 to 2^32 - 1."""
+    return np.int64(coordinate) & MASK
+
+
+@njit(forceinline=True)
+def _level(textures: Any, texture: int, level: int, share: int, u: int, v: int) -> int:
+    """Bilinear filtering on one level, times share / 256 (0 to 256). No weight is negative; they sum to 32 share."""
+    texels = textures.texels
+    width = textures.width[texture, level]
+    at_u = u * width + (1 << 31)
+    at_v = v * textures.height[texture, level] + (1 << 31)
+    here = np.uint64(textures.offset[texture, level] + (at_v >> 32) * (width + 2) + (at_u >> 32))
+    there = np.uint64(here + np.uint64(width + 2))
+    fv = (at_v >> 24) & 255
+    right = (((at_u >> 24) & 255) * share) >> 3
+    up = (fv * share) >> 3
+    both = (right * fv) >> 8
+    return (
+        texels[here] * ((share << 5) - right - up + both)
+        + texels[here + np.uint64(1)] * (right - both)
+        + texels[there] * (up - both)
+        + texels[there + np.uint64(1)] * both
+    )
+
+
+@njit(forceinline=True)
+def fetch(textures: Any, texture: int, lod: int, u: int, v: int) -> int:
+    """The colour at (u, v), level of detail `lod` / 256: three lanes of a channel times ONE."""
+    lod = max(lod, 0)
+    level, share = lod >> 8, lod & 255
+    last = textures.last[texture]
+    if level >= last:
+        return _level(textures, texture, last, 256, u, v)
+    if share == 0:
+        return _level(textures, texture, level, 256, u, v)
+    return _level(textures, texture, level, 256 - share, u, v) + _level(textures, texture, level + 1, share, u, v)
+
+
+@njit(forceinline=True)
+def red(lanes: int) -> int:
+    return lanes & LANE_MASK
+
+
+@njit(forceinline=True)
+def green(lanes: int) -> int:
+    return (lanes >> LANE) & LANE_MASK
+
+
+@njit(forceinline=True)
+def blue(lanes: int) -> int:
+    return lanes >> (2 * LANE)
+
+
+@njit(forceinline=True)
+def to_byte(channel: float) -> int:
+    """A channel, 0 to 255, rounded and clamped."""
+    return np.uint8(min(255.0, max(0.0, math.floor(channel + 0.5))))
