@@ -50,19 +50,19 @@ def mip_chain(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """The image (H, W, 3) and its reductions by two down to one texel, each from the one before, rounded to 8 bits."""
     levels = [image]
     while max(levels[-1].shape[:2]) > 1:
-        reduced = _halved(_halved(levels[-1].astype(np.float64), 0), 1)
-        levels.append(np.floor(reduced + 0.5).astype(np.uint8))
+        levels.append(_halved(_halved(levels[-1], 1), 0))
     return levels
 
 
-def _halved(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Half as long along an axis, each texel read with linear filtering in the middle of what it covers."""
+def _halved(image: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
+    """Half as long along an axis, each texel read with linear filtering in the middle of what it covers, rounded."""
     old = image.shape[axis]
     new = max(1, old // 2)
     at = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
     low = np.floor(at).astype(int)
     share = (at - low).reshape([-1 if a == axis else 1 for a in range(3)])
-    return image.take(low, axis) * (1 - share) + image.take(np.minimum(low + 1, old - 1), axis) * share
+    mixed = image.take(low, axis) * (1 - share) + image.take(np.minimum(low + 1, old - 1), axis) * share
+    return np.floor(mixed + 0.5).astype(np.uint8)
 
 
 def build_table(names: list[str]) -> TextureTable:
