@@ -143,7 +143,7 @@ def make_world(job: Job) -> Any:
                 self.sign.randomize(self.params, None)  # loads the letters
                 self._render_static()
 
-    return World()
+    return World(window_width=WIDTH, window_height=HEIGHT)  # the picture for a person, which nobody asks for
 
 
 class Player:

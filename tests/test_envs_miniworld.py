@@ -5,6 +5,7 @@ What is expected comes from `MiniWorld-Sign-v0` as gymnasium makes it, each in a
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -423,3 +424,10 @@ def test_a_job_survives_its_way_to_the_worker() -> None:
     layout = LAYOUTS["sign"]
     job = Job(4, 1, 3, 7, layout.objects, layout.words, layout.sign, layout.sign_height, layout.wall_texture)
     assert Job.from_json(json.dumps(json.loads(job.to_json()))) == job
+
+
+def test_the_example_of_the_page_prints_what_it_says(available: None, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "miniworld.md").read_text(encoding="utf-8")
+    ((code, expected),) = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(code, "miniworld.md", "exec"), {})
+    assert capsys.readouterr().out == expected

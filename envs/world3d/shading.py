@@ -27,7 +27,7 @@ def _write(pixel: Any, lanes: int, shade: int) -> None:
     pixel[2] = (blue(lanes) * shade + _HALF) >> _SHIFT
 
 
-@njit(cache=False, error_model="numpy")
+@njit(forceinline=True, error_model="numpy")
 def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first: int, last: int, frame: Any) -> int:
     """Colour rows `first` to `last` - 1 of a column with a floor or ceiling, (H, W, 3); returns the last colour."""
     texture, distance = scene.plane_texture[p], abs(scene.plane_y[p] - camera.eye)
@@ -48,7 +48,7 @@ def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first:
     return lanes
 
 
-@njit(cache=False, error_model="numpy")
+@njit(forceinline=True, error_model="numpy")
 def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first: int, last: int, frame: Any) -> int:
     """Colour rows `first` to `last` - 1 of a column with a wall, (H, W, 3); returns the last colour."""
     texture = scene.piece_texture[s]
@@ -84,51 +84,12 @@ def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first:
     return lanes
 
 
-@njit(cache=False, error_model="numpy")
-def _surface_run(
-    scene: Any, camera: Any, eye: Any, rays: Any, surface: int, column: int, first: int, last: int, frame: Any
-) -> None:
-    planes = len(scene.plane_y)
-    if surface < planes:
-        _plane_column(scene, camera, eye, surface, column, first, last, frame)
-    elif surface < planes + len(scene.piece_along):
-        _wall_column(scene, camera, rays, surface - planes, column, first, last, frame)
-    else:
-        for row in range(first, last):
-            frame[row, column, 0] = to_byte(_SKY_RED)
-            frame[row, column, 1] = to_byte(_SKY_GREEN)
-            frame[row, column, 2] = to_byte(_SKY_BLUE)
-
-
-@njit(cache=False, error_model="numpy")
-def _add_surface(
-    scene: Any, camera: Any, eye: Any, rays: Any, surface: int, column: int, row: int, scrap: Any, weight: float,
-    colour: Any,
-) -> None:  # fmt: skip
-    """Add a surface's colour in the middle of a pixel, times a weight, to `colour` (3,). `scrap` (H, W, 3) is lost."""
-    planes = len(scene.plane_y)
-    if surface < planes:
-        lanes = _plane_column(scene, camera, eye, surface, column, row, row + 1, scrap)
-        weight *= scene.plane_shade[surface] * _BYTE
-    elif surface < planes + len(scene.piece_along):
-        lanes = _wall_column(scene, camera, rays, surface - planes, column, row, row + 1, scrap)
-        weight *= scene.piece_shade[surface - planes] * _BYTE
-    else:
-        colour[0] += weight * _SKY_RED
-        colour[1] += weight * _SKY_GREEN
-        colour[2] += weight * _SKY_BLUE
-        return
-    colour[0] += weight * red(lanes)
-    colour[1] += weight * green(lanes)
-    colour[2] += weight * blue(lanes)
-
-
 @njit(forceinline=True, error_model="numpy")
 def _at(quantity: Any, x: float, y: float) -> float:
     return quantity[0] * x + quantity[1] * y + quantity[2]
 
 
-@njit(cache=False, error_model="numpy")
+@njit(forceinline=True, error_model="numpy")
 def _add_facet(scene: Any, facets: Any, f: int, column: int, row: int, weight: float, colour: Any) -> None:
     """Add a facet's colour in the middle of a pixel, times a weight, to `colour` (3,)."""
     x, y = column + 0.5, row + 0.5
@@ -166,15 +127,16 @@ def _add_facet(scene: Any, facets: Any, f: int, column: int, row: int, weight: f
 
 
 @njit(cache=False, error_model="numpy")
-def resolve(
-    scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: Any, frame: Any, visible: Any
-) -> None:
+def resolve(scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: Any, frame: Any, visible: Any) -> None:
     """Colour every pixel of a frame (H, W, 3), and count the samples of each thing in `visible` (E,).
 
-    `eye` is x, z and the forward direction's x, z.
+    `eye` is x, z and the forward direction's x, z; `scrap` (H, W, 3) is overwritten. Everything is inlined here, in
+    one place each: a call hands over hundreds of numbers, and would cost more than a pixel.
     """
-    rows = camera.height
-    shown, surface, colour = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(3)
+    rows, planes = camera.height, len(scene.plane_y)
+    walls = planes + len(scene.piece_along)
+    shown, surface, facet = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
+    colour = np.empty(3)
     for column in range(camera.width):
         base = 4 * column
         shown[:] = 0
@@ -191,41 +153,51 @@ def resolve(
                 surface[k] = rays.surface[base + k, n]
                 # First row whose sample lies past the end of this span.
                 until = min(until, math.ceil(rays.end[base + k, n] - camera.sample_y[k]))
-            things = first_thing <= row < after_things
-            pure = surface[0] == surface[1] and surface[0] == surface[2] and surface[0] == surface[3]
+            facet[:] = -1
             if row < first_thing:
                 until = min(until, first_thing)
-            if pure and not things:
-                _surface_run(scene, camera, eye, rays, surface[0], column, row, until, frame)
-                row = until
-                continue
-            until = row + 1
-            if things:
-                f0, f1 = facets.cover[row, column, 0], facets.cover[row, column, 1]
-                f2, f3 = facets.cover[row, column, 2], facets.cover[row, column, 3]
-                if pure and f0 < 0 and f1 < 0 and f2 < 0 and f3 < 0:
-                    _surface_run(scene, camera, eye, rays, surface[0], column, row, until, frame)
-                    row = until
-                    continue
-            colour[:] = 0
-            for k in range(4):
-                f = facets.cover[row, column, k] if things else -1
-                if f >= 0:
-                    visible[facets.thing[f]] += 1
+            elif row < after_things:
+                until = row + 1
+                for k in range(4):
+                    facet[k] = facets.cover[row, column, k]
+                    if facet[k] >= 0:
+                        visible[facets.thing[facet[k]]] += 1
+                        surface[k] = walls + 1 + facet[k]
+            pure = surface[0] == surface[1] and surface[0] == surface[2] and surface[0] == surface[3]
+            pure = pure and surface[0] < walls
+            target = frame
+            if not pure:
+                until = row + 1
+                colour[:] = 0
+                target = scrap
+            for k in range(1 if pure else 4):
+                what = surface[k]
                 weight, again = 0.25, False
                 for m in range(4):  # samples that show the same are coloured once
-                    other = facets.cover[row, column, m] if things else -1
-                    if other == f and (f >= 0 or surface[m] == surface[k]):
-                        if m < k:
-                            again = True
-                        elif m > k:
-                            weight += 0.25
+                    if surface[m] == what:
+                        again = again or m < k
+                        weight += 0.25 * (m > k)
                 if again:
                     continue
-                if f >= 0:
-                    _add_facet(scene, facets, f, column, row, weight, colour)
+                if what < planes:
+                    lanes = _plane_column(scene, camera, eye, what, column, row, until, target)
+                    weight *= scene.plane_shade[what] * _BYTE
+                elif what < walls:
+                    lanes = _wall_column(scene, camera, rays, what - planes, column, row, until, target)
+                    weight *= scene.piece_shade[what - planes] * _BYTE
+                elif what == walls:
+                    colour[0] += weight * _SKY_RED
+                    colour[1] += weight * _SKY_GREEN
+                    colour[2] += weight * _SKY_BLUE
+                    continue
                 else:
-                    _add_surface(scene, camera, eye, rays, surface[k], column, row, scrap, weight, colour)
-            for channel in range(3):
-                frame[row, column, channel] = to_byte(colour[channel])
+                    _add_facet(scene, facets, what - walls - 1, column, row, weight, colour)
+                    continue
+                if not pure:
+                    colour[0] += weight * red(lanes)
+                    colour[1] += weight * green(lanes)
+                    colour[2] += weight * blue(lanes)
+            if not pure:
+                for channel in range(3):
+                    frame[row, column, channel] = to_byte(colour[channel])
             row = until
