@@ -1,7 +1,4 @@
-"""Kernels that read textures: trilinear filtering as OpenGL does it, in integers.
-
-A colour is three int64, each a channel (0 to 255) times 8192.
-"""
+"""Kernels that read textures: trilinear filtering as OpenGL does it, in integers, three channels at once."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from dream.envs.world3d.textures import LANE
+from dream.envs.world3d.textures import LANE, MAX_STEPS, STEPS
 
 ONE = 8192
 """The sum of the weights of the eight texels; a channel of 1 in 255."""
 PERIOD = float(1 << 32)
 """Texture coordinates count 2^-32 of a texture, so that wrapping around is a mask."""
+_STEP_SHIFT = 8 - (STEPS.bit_length() - 1)
 MASK, LANE_MASK = (1 << 32) - 1, (1 << LANE) - 1
 
 _mantissas = np.round(256 * np.log2(1 + (np.arange(256) + 0.5) / 256)).astype(np.int64)
@@ -80,6 +78,30 @@ def fetch(textures: Any, texture: int, lod: int, u: int, v: int) -> int:
     if share == 0:
         return _level(textures, texture, level, 256, u, v)
     return _level(textures, texture, level, 256 - share, u, v) + _level(textures, texture, level + 1, share, u, v)
+
+
+@njit(forceinline=True)
+def step_of(lod: int) -> int:
+    """The step of a blended table nearest to a level of detail `lod` / 256."""
+    return min(max((lod + 128 // STEPS) >> _STEP_SHIFT, 0), MAX_STEPS - 1)
+
+
+@njit(forceinline=True)
+def fetch_blended(texels: Any, offset: int, width: int, height: int, weight: int, u: int, v: int) -> int:
+    """The colour at (u, v) of one step, times `weight` (2048 at most, so that no lane overflows)."""
+    at_u, at_v = u * width, v * height
+    here = np.uint64(offset + (at_v >> 32) * (width + 1) + (at_u >> 32))
+    there = np.uint64(here + np.uint64(width + 1))
+    fv = (at_v >> 24) & 255
+    right = (((at_u >> 24) & 255) * weight) >> 8
+    up = (fv * weight) >> 8
+    both = (right * fv) >> 8
+    return (
+        texels[here] * (weight - right - up + both)
+        + texels[here + np.uint64(1)] * (right - both)
+        + texels[there] * (up - both)
+        + texels[there + np.uint64(1)] * both
+    )
 
 
 @njit(forceinline=True)

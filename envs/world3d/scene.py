@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dream.envs.world3d.floorplan import Floorplan
 from dream.envs.world3d.models import Model
-from dream.envs.world3d.textures import TextureTable, build_table
+from dream.envs.world3d.textures import BlendedTable, TextureTable, build_blended, build_table
 
 TEXELS_PER_METRE = 512
 AMBIENT, DIFFUSE = 0.2 + 0.45, 0.7
@@ -49,12 +49,14 @@ class Scene(NamedTuple):
     sides: NDArray[np.int64]  # (F,)
     facet_plane: NDArray[np.float64]  # (F, 4) outer normal and its product with a corner
     facet_texture: NDArray[np.int64]  # (F,) -1 for none
-    textures: TextureTable
+    textures: TextureTable  # of facets
+    blended: BlendedTable  # of the building
 
 
 def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
     """The arrays of a floorplan and of the things that may stand in it. Raises ValueError for missing textures."""
     names: dict[str, int] = {}
+    facet_names: dict[str, int] = {}
     planes: dict[tuple[float, int, float], int] = {}
 
     def texture(name: str) -> int:
@@ -88,7 +90,9 @@ def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
     table = np.array(rows, np.float64).reshape(-1, 10)
     sky = len(planes) + len(table)
     model_first = np.cumsum([0, *(len(model.sides) for model in models)])
-    used = [[texture(name) if name else -1 for name in model.textures] for model in models]
+    used = [
+        [facet_names.setdefault(name, len(facet_names)) if name else -1 for name in model.textures] for model in models
+    ]
     corners = _stacked([model.corners for model in models], (4, 3))
     outer = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     flat = np.array(list(planes), np.float64).reshape(-1, 3)
@@ -116,7 +120,8 @@ def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
         sides=np.concatenate([np.zeros(0, np.int64), *(model.sides for model in models)]),
         facet_plane=np.concatenate([outer, (outer * corners[:, 0]).sum(axis=1, keepdims=True)], axis=1),
         facet_texture=np.concatenate([np.zeros(0, np.int64), *(np.array(each, np.int64) for each in used)]),
-        textures=build_table(list(names)),
+        textures=build_table(list(facet_names)),
+        blended=build_blended(list(names)),
     )
 
 

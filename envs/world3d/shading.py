@@ -8,32 +8,47 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dream.envs.world3d.fetching import ONE, PERIOD, blue, fetch, fixed, green, log2_256, red, to_byte
+from dream.envs.world3d.fetching import (
+    ONE,
+    PERIOD,
+    blue,
+    fetch,
+    fetch_blended,
+    fixed,
+    green,
+    log2_256,
+    red,
+    step_of,
+    to_byte,
+)
 from dream.envs.world3d.scene import SKY, TEXELS_PER_METRE
+from dream.envs.world3d.textures import LANE
 
 _SKY_RED, _SKY_GREEN, _SKY_BLUE = (float(255 * part) for part in SKY)
 _LOG_DENSITY = 256 * round(math.log2(TEXELS_PER_METRE))
 _DENSITY = float(TEXELS_PER_METRE)
-_SHIFT = 23
-"""A channel times ONE times a shade times 1024, brought back to 0 to 255."""
-_HALF = 1 << (_SHIFT - 1)
+_WEIGHT = 2048
+"""Weight of a blended texel that is not shaded: then a channel is a byte times 2^13."""
+_HALF = 4096 * (1 | 1 << LANE | 1 << 2 * LANE)
 _BYTE = 1.0 / ONE
 
 
 @njit(forceinline=True, error_model="numpy")
-def _write(pixel: Any, lanes: int, shade: int) -> None:
-    pixel[0] = (red(lanes) * shade + _HALF) >> _SHIFT
-    pixel[1] = (green(lanes) * shade + _HALF) >> _SHIFT
-    pixel[2] = (blue(lanes) * shade + _HALF) >> _SHIFT
+def _write(pixel: Any, lanes: int) -> None:
+    rounded = lanes + _HALF
+    pixel[0] = np.uint8(rounded >> 13)
+    pixel[1] = np.uint8(rounded >> (13 + LANE))
+    pixel[2] = np.uint8(rounded >> (13 + 2 * LANE))
 
 
 @njit(forceinline=True, error_model="numpy")
 def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first: int, last: int, frame: Any) -> int:
     """Colour rows `first` to `last` - 1 of a column with a floor or ceiling, (H, W, 3); returns the last colour."""
     texture, distance = scene.plane_texture[p], abs(scene.plane_y[p] - camera.eye)
-    shade = np.int64(scene.plane_shade[p] * 1024 + 0.5)
-    to_u = PERIOD * _DENSITY / scene.textures.width[texture, 0]
-    to_v = PERIOD * _DENSITY / scene.textures.height[texture, 0]
+    blended = scene.blended
+    weight = np.int64(scene.plane_shade[p] * _WEIGHT + 0.5)
+    to_u = PERIOD * _DENSITY / blended.size[texture, 0]
+    to_v = PERIOD * _DENSITY / blended.size[texture, 1]
     t = camera.column_right[column]
     u0, v0 = eye[0] * to_u, eye[1] * to_v
     u1 = (eye[2] - t * eye[3]) * distance * to_u
@@ -42,9 +57,12 @@ def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first:
     lanes = 0
     for row in range(first, last):
         far = camera.row_far[row]
-        lod = camera.plane_log[row >> 1, column >> 1] + log
-        lanes = fetch(scene.textures, texture, lod, fixed(u0 + u1 * far), fixed(v0 + v1 * far))
-        _write(frame[row, column], lanes, shade)
+        step = step_of(camera.plane_log[row >> 1, column >> 1] + log)
+        lanes = fetch_blended(
+            blended.texels, blended.offset[texture, step], blended.width[texture, step], blended.height[texture, step],
+            weight, fixed(u0 + u1 * far), fixed(v0 + v1 * far),
+        )  # fmt: skip
+        _write(frame[row, column], lanes)
     return lanes
 
 
@@ -52,12 +70,13 @@ def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first:
 def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first: int, last: int, frame: Any) -> int:
     """Colour rows `first` to `last` - 1 of a column with a wall, (H, W, 3); returns the last colour."""
     texture = scene.piece_texture[s]
-    shade = np.int64(scene.piece_shade[s] * 1024 + 0.5)
-    to_u = PERIOD * _DENSITY / scene.textures.width[texture, 0]
-    to_v = PERIOD * _DENSITY / scene.textures.height[texture, 0]
+    blended = scene.blended
+    weight = np.int64(scene.piece_shade[s] * _WEIGHT + 0.5)
+    to_u = PERIOD * _DENSITY / blended.size[texture, 0]
+    to_v = PERIOD * _DENSITY / blended.size[texture, 1]
     ax, az, bx, bz, front = rays.piece[s]
     dx, dz = bx - ax, bz - az
-    length = math.hypot(dx, dz)
+    length = math.sqrt(dx * dx + dz * dz)
     # Depth and metres along the wall in both columns of the block of 2 x 2 pixels.
     even = column & ~1
     t0, t1 = camera.column_right[even], camera.column_right[even + 1]
@@ -66,21 +85,25 @@ def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first:
     along0 = depth0 * (ax - t0 * az) / front * length
     along1 = depth1 * (ax - t1 * az) / front * length
     across = (along1 - along0) * (along1 - along0)
-    step = camera.row_up[0] - camera.row_up[1]
-    down = (depth0 * step) * (depth0 * step)
-    slope = depth1 - depth0
+    tall = camera.row_up[0] - camera.row_up[1]
+    down = (depth0 * tall) * (depth0 * tall)
+    slope = (depth1 - depth0) * (depth1 - depth0)
     if column == even:
         depth, along = depth0, along0
     else:
         depth, along = depth1, along1
     u = fixed((scene.piece_along[s] + along) * to_u)
-    lanes = 0
+    v0, v1 = camera.eye * to_v, depth * to_v
+    lanes = offset = width = height = 0
     for row in range(first, last):
-        lower = camera.row_up[row | 1] * slope
-        lod = (log2_256(max(across + lower * lower, down)) >> 1) + _LOG_DENSITY
-        v = fixed((camera.eye + camera.row_up[row] * depth) * to_v)
-        lanes = fetch(scene.textures, texture, lod, u, v)
-        _write(frame[row, column], lanes, shade)
+        if row == first or row & 1 == 0:  # a block of 2 x 2 pixels has one level of detail
+            lower = camera.row_up[row | 1]
+            step = step_of((log2_256(max(across + lower * lower * slope, down)) >> 1) + _LOG_DENSITY)
+            offset, width = blended.offset[texture, step], blended.width[texture, step]
+            height = blended.height[texture, step]
+        v = fixed(v0 + v1 * camera.row_up[row])
+        lanes = fetch_blended(blended.texels, offset, width, height, weight, u, v)
+        _write(frame[row, column], lanes)
     return lanes
 
 
@@ -181,10 +204,8 @@ def resolve(scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: An
                     continue
                 if what < planes:
                     lanes = _plane_column(scene, camera, eye, what, column, row, until, target)
-                    weight *= scene.plane_shade[what] * _BYTE
                 elif what < walls:
                     lanes = _wall_column(scene, camera, rays, what - planes, column, row, until, target)
-                    weight *= scene.piece_shade[what - planes] * _BYTE
                 elif what == walls:
                     colour[0] += weight * _SKY_RED
                     colour[1] += weight * _SKY_GREEN
@@ -194,6 +215,7 @@ def resolve(scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: An
                     _add_facet(scene, facets, what - walls - 1, column, row, weight, colour)
                     continue
                 if not pure:
+                    weight *= _BYTE
                     colour[0] += weight * red(lanes)
                     colour[1] += weight * green(lanes)
                     colour[2] += weight * blue(lanes)
