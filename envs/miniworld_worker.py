@@ -204,22 +204,24 @@ def main() -> None:
         with contextlib.suppress(BrokenPipeError):
             answers.write(json.dumps([outcome, message]) + "\n")
 
+    opened = False
     try:
         # Before miniworld is imported: no display server, and no check for errors after every call (20% faster).
         importlib.import_module("pyglet").options.update(headless=True, debug_gl=False)
         importlib.import_module("miniworld")  # opens an OpenGL context
-    except Exception as error:
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        tell("no miniworld" if missing else "no OpenGL", missing or f"{type(error).__name__}: {error}")
-        return
-    try:
+        opened = True
         player = Player(job, Board.over(memory, job.num_envs, objects))
         tell("ready")
         for line in sys.stdin:
             {"reset": player.reset, "step": player.step}[line.strip()]()
             tell("done")
-    except Exception:
-        tell("failed", traceback.format_exc())
+    except ModuleNotFoundError as error:
+        tell("no miniworld", str(error.name))
+    except Exception as error:
+        if opened and not isinstance(error, ImportError):  # which is what pyglet raises for any library, freetype last
+            tell("failed", traceback.format_exc())
+        else:
+            tell("no OpenGL", f"{type(error).__name__}: {error}".rstrip("."))
 
 
 if __name__ == "__main__":

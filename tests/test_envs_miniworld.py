@@ -372,17 +372,18 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     assert set(children(os.getpid())) == before
 
 
-def test_without_opengl_the_missing_packages_are_named(broken: Any) -> None:
+@pytest.mark.parametrize("library", ["EGL", "GL", "GLU", "freetype"])
+def test_without_opengl_the_missing_packages_are_named(broken: Any, library: str) -> None:
     pytest.importorskip("pyglet", reason="MiniWorld is not installed")
     broken(
         "import ctypes, ctypes.util\n"
-        "load = ctypes.CDLL.__init__\n"
+        "load, find = ctypes.CDLL.__init__, ctypes.util.find_library\n"
         "def refuse(self, name=None, *args, **kwargs):\n"
-        "    if name and 'GLU' in str(name):\n"
+        f"    if name == '{library}' or 'lib{library}.so' in str(name):\n"
         "        raise OSError(f'{name}: cannot open shared object file')\n"
         "    load(self, name, *args, **kwargs)\n"
         "ctypes.CDLL.__init__ = refuse\n"
-        "ctypes.util.find_library = lambda name: None if name == 'GLU' else f'lib{name}.so.1'\n"
+        f"ctypes.util.find_library = lambda name: None if name == '{library}' else find(name)\n"
     )
     with pytest.raises(UserError, match="cannot open OpenGL") as caught:
         MiniworldBackend(1)
