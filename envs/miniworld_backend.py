@@ -144,6 +144,7 @@ class MiniworldBackend:
         pose: NDArray[np.floating],
         yaw: NDArray[np.floating],
         shape: NDArray[np.integer] | None = None,
+        sign: NDArray[np.floating] | None = None,
     ) -> NDArray[np.uint8]:
         """Start an episode in every member.
 
@@ -152,6 +153,7 @@ class MiniworldBackend:
             pose: (B, 3) x, z and direction of the agent; nobody checks that it stands in the room.
             yaw: (B, K) directions of the objects, in the order of the layout.
             shape: (B,) index of the kind that MiniWorld's own reward asks for, 0 by default.
+            sign: (B, 4) x, y, z and direction of each member's sign, by default that of the layout.
 
         Returns:
             (B, 60, 80, 3) uint8 first frames.
@@ -159,6 +161,7 @@ class MiniworldBackend:
         board, many = self._open_board(), len(self.layout.objects)
         board.colour[:] = _integers("colour", colour, self.num_envs, len(self.layout.words))
         board.shape[:] = 0 if shape is None else _integers("shape", shape, self.num_envs, self._shapes)
+        board.sign[:] = self.layout.sign if sign is None else _numbers("sign", sign, (self.num_envs, 4))
         board.pose[:] = _numbers("pose", pose, (self.num_envs, 3))
         board.yaw[:] = _numbers("yaw", yaw, (self.num_envs, many))
         self._ask("reset")

@@ -71,6 +71,7 @@ class Board:
     frames: NDArray[np.uint8]  # (B, 60, 80, 3)
     pose: NDArray[np.float64]  # (B, 3) x, z, direction of the agent
     yaw: NDArray[np.float64]  # (B, K) directions of the objects
+    sign: NDArray[np.float64]  # (B, 4) x, y, z, direction of the sign
     reward: NDArray[np.float64]  # (B,) MiniWorld's own: 1, -1 or 0
     colour: NDArray[np.int64]  # (B,) index of the colour that the sign names
     shape: NDArray[np.int64]  # (B,) index of the kind of object that MiniWorld's own reward asks for
@@ -85,6 +86,7 @@ class Board:
         return {  # widest first, so that every array is aligned
             "pose": (np.float64, (num_envs, 3)),
             "yaw": (np.float64, (num_envs, objects)),
+            "sign": (np.float64, (num_envs, 4)),
             "reward": (np.float64, one),
             "colour": (np.int64, one),
             "shape": (np.int64, one),
@@ -134,11 +136,11 @@ def make_world(job: Job) -> Any:
             self.sign = entity.TextFrame(place, direction, job.words[self._color_index], height=job.sign_height)
             self.entities += [self.sign, self.agent]
 
-        def show(self, colour: int) -> None:
-            """Make the sign say another word, walls and sign compiled anew; nothing to do if it says it already."""
-            if colour != self._color_index:
+        def show(self, colour: int, place: list[float]) -> None:
+            """Make the sign say this word in this place: compile walls and sign anew, unless it does so already."""
+            if colour != self._color_index or place != [*self.sign.pos, self.sign.dir]:
                 self.set_color_index(colour)
-                self.sign.str = job.words[colour]
+                self.sign.str, self.sign.pos, self.sign.dir = job.words[colour], place[:3], place[3]
                 self.sign.width = len(self.sign.str) * self.sign.height
                 self.sign.randomize(self.params, None)  # loads the letters
                 self._render_static()
@@ -157,7 +159,7 @@ class Player:
     def _become(self, member: int) -> None:
         """Put the environment into the state of a member."""
         world, board = self.world, self.board
-        world.show(int(board.colour[member]))
+        world.show(int(board.colour[member]), board.sign[member].tolist())
         world._goal = int(board.shape[member])
         world.step_count = 0  # the time limit is the caller's
         x, z, direction = board.pose[member].tolist()
@@ -166,10 +168,10 @@ class Player:
             thing.dir = yaw
 
     def _members(self, chosen: NDArray[np.bool_]) -> list[int]:
-        """The chosen members of this worker, sorted by what their sign says."""
+        """The chosen members of this worker, sorted by their sign."""
         first, last = self.job.first, self.job.last
         mine = first + np.flatnonzero(chosen[first:last])
-        return mine[np.argsort(self.board.colour[mine], kind="stable")].tolist()
+        return mine[np.lexsort((*self.board.sign[mine].T, self.board.colour[mine]))].tolist()
 
     def reset(self) -> None:
         """First frame of every member."""

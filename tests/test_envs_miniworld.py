@@ -18,6 +18,10 @@ import numpy as np
 import pytest
 
 from dream.envs.miniworld_backend import PACKAGES, MiniworldBackend, MiniworldLayout
+from dream.envs.world3d import models
+from dream.envs.world3d.renderer import Renderer
+from dream.envs.world3d.scene import compile_scene
+from dream.envs.world3d.worlds import sign_room
 from dream.errors import UserError
 
 COLOURS = 3
@@ -219,6 +223,19 @@ def test_members_that_are_not_active_stand_still(pair: MiniworldBackend) -> None
     assert result.touched.tolist() == [-1, -1] and result.reward.tolist() == [0, 0]
 
 
+def test_every_member_may_have_its_sign_elsewhere(pair: MiniworldBackend, episodes: dict[str, np.ndarray]) -> None:
+    """A sign a metre further along the wall is seen from a metre further as the usual one is from here."""
+    pose, yaw, colour = np.tile(BEFORE_THE_SIGN, (2, 1)), np.zeros((2, 6)), np.array([1, 1])
+    sign = np.array([(10, 1.35, 9.25, np.pi), pair.layout.sign])
+    moved = pair.reset(colour, pose, yaw, sign=sign)
+    assert (moved[1] == episodes["facing"][1]).all() and (moved[0] != moved[1]).any()
+    nearer = pair.reset(colour, pose - [[0, 1, 0], [0, 0, 0]], yaw, sign=np.array([sign[0], sign[0]]))
+    assert (nearer[1] == moved[0]).all()
+    white = [(frame[20:40].min(axis=2) > 150).mean() for frame in (nearer[0], moved[1])]
+    assert abs(white[0] - white[1]) < 0.02 and white[0] > 0.2
+    assert (pair.reset(colour, pose, yaw) == episodes["facing"][[1, 1]]).all()
+
+
 def test_what_does_not_fit_is_refused(pair: MiniworldBackend) -> None:
     start(pair)
     pose, yaw = np.zeros((2, 3)), np.zeros((2, 6))
@@ -249,6 +266,49 @@ def test_what_does_not_fit_is_refused(pair: MiniworldBackend) -> None:
 def test_a_bad_argument_starts_nothing(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MiniworldBackend(**arguments)
+
+
+# The fast twin draws the same
+
+
+def random_poses(count: int, layout: MiniworldLayout, rng: np.random.Generator) -> np.ndarray:
+    """(count, 3) poses that an agent could have: half a metre from the walls, and beside the objects."""
+    found: list[np.ndarray] = []
+    while len(found) < count:
+        low, high = ((0.5, 0.5), (9.5, 6.0)) if rng.random() < 0.5 else ((0.5, 7.25), (9.5, 12.5))
+        place = rng.uniform(low, high)
+        if all(np.hypot(*(place - (x, z))) > 1.2 for _, _, x, z in layout.objects):
+            found.append(np.array([*place, rng.uniform(-np.pi, np.pi)]))
+    return np.stack(found)
+
+
+def drawn_by_the_twin(layout: MiniworldLayout, colour: np.ndarray, pose: np.ndarray, yaw: np.ndarray) -> np.ndarray:
+    """(B, 60, 80, 3) frames of the software renderer."""
+    makers = {
+        "box": models.box,
+        "key": lambda c: models.mesh(f"key_{c}", 0.6),
+        "ball": lambda c: models.mesh(f"ball_{c}", 0.6),
+    }
+    things = [makers[kind](hue) for kind, hue, _, _ in layout.objects]
+    signs = [models.text_sign(word, layout.sign_height) for word in layout.words]
+    many, count = yaw.shape
+    numbers = np.concatenate([np.tile(np.arange(count), (many, 1)), count + colour[:, None]], axis=1)
+    places = np.zeros((many, count + 1, 4))
+    places[:, :count, 0], places[:, :count, 2] = np.array([(x, z) for _, _, x, z in layout.objects]).T[:, None]
+    places[:, :count, 3], places[:, count] = yaw, layout.sign
+    scene = compile_scene(sign_room(wall=layout.wall_texture), [*things, *signs])
+    return Renderer(scene).render(pose, numbers, places)[0]
+
+
+def test_the_twin_draws_what_miniworld_draws(crowded: MiniworldBackend) -> None:
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(6):
+        colour, pose, yaw = rng.integers(3, size=9), random_poses(9, crowded.layout, rng), rng.uniform(-3, 3, (9, 9))
+        real = crowded.reset(colour, pose, yaw).astype(int)
+        errors.append(np.abs(drawn_by_the_twin(crowded.layout, colour, pose, yaw) - real).mean(axis=(1, 2, 3)))
+    error = np.concatenate(errors)
+    assert error.mean() < 0.5 and error.max() < 1.5, f"mean {error.mean():.2f}, worst frame {error.max():.2f} of 255"
 
 
 # Processes
