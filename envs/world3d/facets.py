@@ -6,14 +6,16 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dream.envs.world3d.kernels import inlined, kernel
 from dream.envs.world3d.raycasting import NEAR
 from dream.envs.world3d.scene import AMBIENT, DIFFUSE, LIGHT
 
 MAX_CORNERS = 6
 """Of a facet cut off at the camera."""
+NOTHING = -1
+"""Four int16 of -1, read as one int64."""
 _LIGHT_X, _LIGHT_Y, _LIGHT_Z = (float(part) for part in LIGHT)
 
 
@@ -23,25 +25,46 @@ class Facets(NamedTuple):
     A quantity q of a facet is given by three numbers: q / depth = a x + b y + c at x, y in pixels from the top left.
     """
 
-    inverse: NDArray[np.float64]
-    """(N, 3) of 1."""
-    colour: NDArray[np.float64]
-    """(N, 3, 3) of red, green and blue, lit."""
-    uv: NDArray[np.float64]
-    """(N, 2, 3) of u and v, in whole textures."""
+    quantities: NDArray[np.float64]
+    """(N, 6, 3) of 1; of red, green and blue, lit; of u and v, in whole textures."""
     texture: NDArray[np.int64]
     """(N,) -1 for none."""
     thing: NDArray[np.int64]
     """(N,) the thing it belongs to."""
     cover: NDArray[np.int16]
     """(H, W, 4) the facet that a sample shows, -1 for none."""
+    covered: NDArray[np.int64]
+    """(H, W) the same memory, a pixel an integer: NOTHING where no sample shows a facet."""
     depth: NDArray[np.float32]
     """(H, W, 4) its 1 / depth there."""
     rows: NDArray[np.int64]
     """(W, 2) first row that has a facet in each column, and the row after the last."""
+    work: NDArray[np.float64]
+    """(5, MAX_CORNERS)"""
+    polygon: NDArray[np.float64]
+    """(MAX_CORNERS, 3)"""
+    cut: NDArray[np.float64]
+    """(MAX_CORNERS, 2)"""
 
 
-@njit(cache=False, error_model="numpy")
+def make_facets(width: int, height: int, count: int) -> Facets:
+    """Memory for so many facets and frames of this size."""
+    cover = np.full((height, width, 4), -1, np.int16)
+    return Facets(
+        np.zeros((count, 6, 3)),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+        cover,
+        cover.view(np.int64)[..., 0],
+        np.zeros((height, width, 4), np.float32),
+        np.zeros((width, 2), np.int64),
+        np.zeros((5, MAX_CORNERS)),
+        np.zeros((MAX_CORNERS, 3)),
+        np.zeros((MAX_CORNERS, 2)),
+    )
+
+
+@kernel
 def hidden(scene: Any, camera: Any, rays: Any, model: int, x: float, z: float) -> bool:
     """Whether a model at (x, z) in the camera's frame lies beside the view or behind walls."""
     reach = scene.model_reach[model, 0]
@@ -64,7 +87,7 @@ def hidden(scene: Any, camera: Any, rays: Any, model: int, x: float, z: float) -
     return True
 
 
-@njit(cache=False, error_model="numpy")
+@kernel
 def draw_model(
     scene: Any,
     camera: Any,
@@ -87,11 +110,11 @@ def draw_model(
     # The eye and the light in the model's frame. Right is (-ahead_z, ahead_x).
     eye_x, eye_z = -(x * -ahead_z + z * ahead_x), -(x * ahead_x + z * ahead_z)
     light_x, light_z = cosine * _LIGHT_X - sine * _LIGHT_Z, sine * _LIGHT_X + cosine * _LIGHT_Z
-    px, py, pz = np.empty(4), np.empty(4), np.empty(4)
-    value, polygon, cut = np.empty(3), np.empty((MAX_CORNERS, 3)), np.empty((MAX_CORNERS, 2))
+    px, py, pz, value = facets.work[0], facets.work[1], facets.work[2], facets.work[3]
+    polygon, cut, slope = facets.polygon, facets.cut, facets.work[4]
     for f in range(scene.model_first[model], scene.model_first[model + 1]):
-        plane = scene.facet_plane[f]
-        if plane[0] * eye_x - plane[1] * height + plane[2] * eye_z <= plane[3]:
+        plane = scene.facet_plane
+        if plane[f, 0] * eye_x - plane[f, 1] * height + plane[f, 2] * eye_z <= plane[f, 3]:
             continue
         sides = scene.sides[f]
         nearest = farthest = 0.0
@@ -122,10 +145,9 @@ def draw_model(
         share = 1 / determinant
         matrix = (m00 * share, m01 * share, m02 * share, m10 * share, m11 * share, m12 * share, m20 * share,
                   m21 * share, m22 * share)  # fmt: skip
-        _plane(camera, matrix, 1.0, 1.0, 1.0, facets.inverse[count])
-        if not _cover(camera, rays, facets, count, cut, corners):
+        _plane(camera, matrix, 1.0, 1.0, 1.0, facets.quantities, count, 0)
+        if not _cover(camera, rays, facets, count, cut, corners, slope):
             continue
-        flat = True
         for channel in range(3):
             for n in range(3):
                 lit = (
@@ -134,34 +156,34 @@ def draw_model(
                     + scene.normals[f, n, 2] * light_z
                 )
                 value[n] = scene.colours[f, n, channel] * min(1.0, AMBIENT + DIFFUSE * max(0.0, lit))
-            _plane(camera, matrix, value[0], value[1], value[2], facets.colour[count, channel])
+            _plane(camera, matrix, value[0], value[1], value[2], facets.quantities, count, 1 + channel)
         facets.texture[count] = scene.facet_texture[f]
         if scene.facet_texture[f] >= 0:
             for axis in range(2):
-                uv = scene.uv[f]
-                _plane(camera, matrix, uv[0, axis], uv[1, axis], uv[2, axis], facets.uv[count, axis])
+                a, b, c = scene.uv[f, 0, axis], scene.uv[f, 1, axis], scene.uv[f, 2, axis]
+                _plane(camera, matrix, a, b, c, facets.quantities, count, 4 + axis)
         facets.thing[count] = thing
         count += 1
     return count
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _to_pixels(camera: Any, x: float, y: float, z: float) -> tuple[float, float]:
     return (x / z / camera.right + 1) * (camera.width / 2), (1 - y / z / camera.up) * (camera.height / 2)
 
 
-@njit(forceinline=True, error_model="numpy")
-def _plane(camera: Any, matrix: Any, a: float, b: float, c: float, out: Any) -> None:
+@inlined
+def _plane(camera: Any, matrix: Any, a: float, b: float, c: float, out: Any, facet: int, quantity: int) -> None:
     """Write the three numbers of a quantity that is a, b, c at the first three corners."""
     right = a * matrix[0] + b * matrix[3] + c * matrix[6]
     up = a * matrix[1] + b * matrix[4] + c * matrix[7]
     ahead = a * matrix[2] + b * matrix[5] + c * matrix[8]
-    out[0] = right * camera.right / (camera.width / 2)
-    out[1] = -up * camera.up / (camera.height / 2)
-    out[2] = ahead - right * camera.right + up * camera.up
+    out[facet, quantity, 0] = right * camera.right / (camera.width / 2)
+    out[facet, quantity, 1] = -up * camera.up / (camera.height / 2)
+    out[facet, quantity, 2] = ahead - right * camera.right + up * camera.up
 
 
-@njit(cache=False, error_model="numpy")
+@kernel
 def _cut_off(px: Any, py: Any, pz: Any, sides: int, out: Any) -> int:
     """The part of a facet beyond NEAR, (MAX_CORNERS, 3). Returns its number of corners."""
     corners = 0
@@ -179,47 +201,51 @@ def _cut_off(px: Any, py: Any, pz: Any, sides: int, out: Any) -> int:
     return corners
 
 
-@njit(cache=False, error_model="numpy")
-def _cover(camera: Any, rays: Any, facets: Any, number: int, corner: Any, corners: int) -> bool:
+@kernel
+def _cover(camera: Any, rays: Any, facets: Any, number: int, corner: Any, corners: int, slope: Any) -> bool:
     """Mark the samples inside a polygon (corners in pixels) that nothing nearer covers. Returns whether any was."""
-    a, b, c = facets.inverse[number, 0], facets.inverse[number, 1], facets.inverse[number, 2]
     top = bottom = corner[0, 1]
     for n in range(1, corners):
         top, bottom = min(top, corner[n, 1]), max(bottom, corner[n, 1])
-    if bottom <= 0 or top >= camera.height:
+    # Lines of samples, four a row, are a quarter of a pixel apart.
+    first_line = max(0, math.ceil(max(top, -1.0) * 4 - 0.5))
+    last_line = min(4 * camera.height, math.ceil(min(bottom, camera.height + 1.0) * 4 - 0.5))
+    if first_line >= last_line:
         return False
+    for n in range(corners):
+        m = n + 1 if n + 1 < corners else 0
+        down = corner[m, 1] - corner[n, 1]
+        slope[n] = (corner[m, 0] - corner[n, 0]) / down if down != 0 else 0.0
+    quantities = facets.quantities
+    a, b, c = quantities[number, 0, 0], quantities[number, 0, 1], quantities[number, 0, 2]
     any_covered = False
-    for row in range(max(0, int(top - 1)), min(camera.height, int(bottom) + 1)):
-        for sample in range(4):
-            y = row + camera.sample_y[sample]
-            if y < top or y >= bottom:
+    for line in range(first_line, last_line):
+        y = line * 0.25 + 0.125
+        left, right = 1e6, -1e6
+        for n in range(corners):
+            m = n + 1 if n + 1 < corners else 0
+            if (corner[n, 1] <= y) != (corner[m, 1] <= y):
+                x = corner[n, 0] + (y - corner[n, 1]) * slope[n]
+                left, right = min(left, x), max(right, x)
+        row, sample = line >> 2, (0x72 >> 2 * (line & 3)) & 3  # samples by y: 2, 0, 3, 1
+        offset = sample * 0.25 + 0.125
+        first, last = math.ceil(max(left - offset, 0.0)), math.ceil(min(right - offset, float(camera.width)))
+        for column in range(first, last):
+            inverse = a * (column + offset) + b * y + c
+            k = 4 * column + sample
+            if inverse <= rays.wall[k]:
                 continue
-            left, right = 1e30, -1e30
-            for n in range(corners):
-                m = n + 1 if n + 1 < corners else 0
-                y0, y1 = corner[n, 1], corner[m, 1]
-                if (y0 <= y) != (y1 <= y):
-                    x = corner[n, 0] + (y - y0) / (y1 - y0) * (corner[m, 0] - corner[n, 0])
-                    left, right = min(left, x), max(right, x)
-            offset = sample * 0.25 + 0.125
-            first = max(0, math.ceil(left - offset)) if left > -1e6 else 0
-            last = min(camera.width, math.ceil(right - offset)) if right < 1e6 else camera.width
-            for column in range(first, last):
-                inverse = a * (column + offset) + b * y + c
-                k = 4 * column + sample
-                if inverse <= rays.wall[k]:
-                    continue
-                if facets.cover[row, column, sample] >= 0 and inverse <= facets.depth[row, column, sample]:
-                    continue
-                behind = False
-                for n in range(rays.frames[k]):
-                    if rays.frame[k, n, 0] > inverse and not rays.frame[k, n, 1] <= y < rays.frame[k, n, 2]:
-                        behind = True
-                if behind:
-                    continue
-                facets.cover[row, column, sample] = number
-                facets.depth[row, column, sample] = inverse
-                facets.rows[column, 0] = min(facets.rows[column, 0], row)
-                facets.rows[column, 1] = max(facets.rows[column, 1], row + 1)
-                any_covered = True
+            if facets.cover[row, column, sample] >= 0 and inverse <= facets.depth[row, column, sample]:
+                continue
+            behind = False
+            for n in range(rays.frames[k]):
+                if rays.frame[k, n, 0] > inverse and not rays.frame[k, n, 1] <= y < rays.frame[k, n, 2]:
+                    behind = True
+            if behind:
+                continue
+            facets.cover[row, column, sample] = number
+            facets.depth[row, column, sample] = inverse
+            facets.rows[column, 0] = min(facets.rows[column, 0], row)
+            facets.rows[column, 1] = max(facets.rows[column, 1], row + 1)
+            any_covered = True
     return any_covered

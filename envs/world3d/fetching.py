@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from dream.envs.world3d.kernels import inlined
 from dream.envs.world3d.textures import LANE, MAX_STEPS, STEPS
 
 ONE = 8192
@@ -33,20 +34,20 @@ def _bits(typing_context: Any, number: Any) -> Any:
     return types.int32(types.float32), generate
 
 
-@njit(forceinline=True)
+@inlined
 def log2_256(number: float) -> int:
     """256 log2 of a positive number, to within one."""
     bits = np.int64(_bits(np.float32(number)))
     return (((bits >> 23) - 127) << 8) + LOG_TABLE[(bits >> 15) & 255]
 
 
-@njit(forceinline=True)
+@inlined
 def fixed(coordinate: float) -> int:
     """A texture coordinate (already times PERIOD) as an integer from 0 to 2^32 - 1."""
     return np.int64(coordinate) & MASK
 
 
-@njit(forceinline=True)
+@inlined
 def _level(textures: Any, texture: int, level: int, share: int, u: int, v: int) -> int:
     """Bilinear filtering on one level, times share / 256 (0 to 256). No weight is negative; they sum to 32 share."""
     texels = textures.texels
@@ -67,7 +68,7 @@ def _level(textures: Any, texture: int, level: int, share: int, u: int, v: int) 
     )
 
 
-@njit(forceinline=True)
+@inlined
 def fetch(textures: Any, texture: int, lod: int, u: int, v: int) -> int:
     """The colour at (u, v), level of detail `lod` / 256: three lanes of a channel times ONE."""
     lod = max(lod, 0)
@@ -80,13 +81,13 @@ def fetch(textures: Any, texture: int, lod: int, u: int, v: int) -> int:
     return _level(textures, texture, level, 256 - share, u, v) + _level(textures, texture, level + 1, share, u, v)
 
 
-@njit(forceinline=True)
+@inlined
 def step_of(lod: int) -> int:
     """The step of a blended table nearest to a level of detail `lod` / 256."""
     return min(max((lod + 128 // STEPS) >> _STEP_SHIFT, 0), MAX_STEPS - 1)
 
 
-@njit(forceinline=True)
+@inlined
 def fetch_blended(texels: Any, offset: int, width: int, height: int, weight: int, u: int, v: int) -> int:
     """The colour at (u, v) of one step, times `weight` (2048 at most, so that no lane overflows)."""
     at_u, at_v = u * width, v * height
@@ -104,22 +105,22 @@ def fetch_blended(texels: Any, offset: int, width: int, height: int, weight: int
     )
 
 
-@njit(forceinline=True)
+@inlined
 def red(lanes: int) -> int:
     return lanes & LANE_MASK
 
 
-@njit(forceinline=True)
+@inlined
 def green(lanes: int) -> int:
     return (lanes >> LANE) & LANE_MASK
 
 
-@njit(forceinline=True)
+@inlined
 def blue(lanes: int) -> int:
     return lanes >> (2 * LANE)
 
 
-@njit(forceinline=True)
+@inlined
 def to_byte(channel: float) -> int:
     """A channel, 0 to 255, rounded and clamped."""
     return np.uint8(min(255.0, max(0.0, math.floor(channel + 0.5))))

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dream.envs.world3d.kernels import inlined, kernel
 
 MAX_SPANS = 16
 """Spans of a column; more (rooms behind rooms, each with another ceiling) run together."""
@@ -43,9 +44,37 @@ class Rays(NamedTuple):
     """(C, MAX_FRAMES, 3) their 1 / depth, and the rows between which one sees through."""
     piece: NDArray[np.float64]
     """(S, 5) x, z of begin and end, and the product that is above 0 where the camera is in front."""
+    hints: NDArray[np.int64]
+    """(MAX_ROOMS,) the piece through which the ray before left its n-th room."""
+    low_end: NDArray[np.float64]
+    """(MAX_SPANS,) spans at the bottom of a column, from below."""
+    low_surface: NDArray[np.int64]
+    """(MAX_SPANS,)"""
+    shown: NDArray[np.int64]
+    """(4,) span that each sample of a pixel is in."""
+    pixel: NDArray[np.int64]
+    """(4,) what each sample of a pixel shows."""
 
 
-@njit(cache=False, error_model="numpy")
+def make_rays(columns: int, pieces: int) -> Rays:
+    """Memory for this many columns of samples and wall pieces."""
+    return Rays(
+        np.zeros(columns, np.int64),
+        np.zeros((columns, MAX_SPANS), np.float32),
+        np.zeros((columns, MAX_SPANS), np.int32),
+        np.zeros(columns),
+        np.zeros(columns, np.int64),
+        np.zeros((columns, MAX_FRAMES, 3)),
+        np.zeros((pieces, 5)),
+        np.zeros(MAX_ROOMS, np.int64),
+        np.zeros(MAX_SPANS),
+        np.zeros(MAX_SPANS, np.int64),
+        np.zeros(4, np.int64),
+        np.zeros(4, np.int64),
+    )
+
+
+@kernel
 def find_room(scene: Any, x: float, z: float) -> int:
     """The room that a point is in, or the nearest one to being that."""
     best, found = -1e30, 0
@@ -60,7 +89,7 @@ def find_room(scene: Any, x: float, z: float) -> int:
     return found
 
 
-@njit(cache=False, error_model="numpy")
+@kernel
 def place_pieces(scene: Any, x: float, z: float, forward_x: float, forward_z: float, rays: Any) -> None:
     """Put all wall pieces into the camera's frame."""
     piece, out = scene.piece, rays.piece
@@ -73,20 +102,20 @@ def place_pieces(scene: Any, x: float, z: float, forward_x: float, forward_z: fl
         out[s, 4] = ax * (bz - az) - az * (bx - ax)
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _crosses(piece: Any, s: int, t: float) -> bool:
     return piece[s, 4] > 0 and piece[s, 2] - t * piece[s, 3] < 0 <= piece[s, 0] - t * piece[s, 1]
 
 
-@njit(cache=False, error_model="numpy")
+@kernel
 def cast(scene: Any, camera: Any, start: int, rays: Any) -> None:
     """Follow every ray from the room `start` on. `place_pieces` comes first."""
     piece = rays.piece
     planes = len(scene.plane_y)
     rows = float(camera.height)
     middle, scale = rows / 2, rows / 2 / camera.up
-    hints = np.zeros(MAX_ROOMS, np.int64)  # the piece through which the ray before left its n-th room
-    low_end, low_surface = np.empty(MAX_SPANS), np.empty(MAX_SPANS, np.int64)
+    hints, low_end, low_surface = rays.hints, rays.low_end, rays.low_surface
+    hints[:] = 0
     for k in range(len(camera.ray_right)):
         t = camera.ray_right[k]
         room, top, bottom = start, 0.0, rows

@@ -16,18 +16,21 @@ from dream.envs.world3d import facets as facets_module
 from dream.envs.world3d import fetching, raycasting, shading
 from dream.envs.world3d import scene as scene_module
 from dream.envs.world3d.camera import Camera, make_camera
-from dream.envs.world3d.facets import Facets, draw_model, hidden
-from dream.envs.world3d.raycasting import MAX_FRAMES, MAX_SPANS, Rays, cast, find_room, place_pieces
+from dream.envs.world3d.facets import NOTHING, Facets, draw_model, hidden, make_facets
+from dream.envs.world3d.kernels import OPTIONS
+from dream.envs.world3d.raycasting import Rays, cast, find_room, make_rays, place_pieces
 from dream.envs.world3d.scene import Scene
 from dream.envs.world3d.shading import resolve
 
+MAX_FACETS = 8192
+"""Facets in a frame that cover at least one sample; more are not drawn."""
 _KERNELS = (camera_module, facets_module, fetching, raycasting, scene_module, shading)
 
 
 def _make_kernel(version: int) -> Any:
     """The kernel that draws a batch. Numba's cache only looks at this file; `version` makes it see the others too."""
 
-    @njit(cache=True, nogil=True, error_model="numpy")
+    @njit(cache=True, nogil=True, **OPTIONS)
     def draw(
         scene: Any, camera: Any, rays: Any, facets: Any, scrap: Any, pose: Any, models: Any, places: Any, frames: Any,
         visible: Any,
@@ -52,7 +55,7 @@ def _make_kernel(version: int) -> Any:
                 if hidden(scene, camera, rays, model, right, ahead):
                     continue
                 if count == 0:
-                    facets.cover[:] = -1
+                    facets.covered[:] = NOTHING
                 count = draw_model(
                     scene, camera, rays, facets, count, thing, model, place, right, ahead, forward_x, forward_z
                 )
@@ -141,28 +144,8 @@ class Renderer:
 
 def _scratch(scene: Scene, camera: Camera) -> tuple[Rays, Facets, NDArray[np.uint8]]:
     """Memory that one thread works in."""
-    columns = len(camera.ray_right)
-    size = (camera.height, camera.width)
-    facets = 8192
     return (
-        Rays(
-            np.zeros(columns, np.int64),
-            np.zeros((columns, MAX_SPANS), np.float32),
-            np.zeros((columns, MAX_SPANS), np.int32),
-            np.zeros(columns),
-            np.zeros(columns, np.int64),
-            np.zeros((columns, MAX_FRAMES, 3)),
-            np.zeros((len(scene.piece), 5)),
-        ),
-        Facets(
-            np.zeros((facets, 3)),
-            np.zeros((facets, 3, 3)),
-            np.zeros((facets, 2, 3)),
-            np.zeros(facets, np.int64),
-            np.zeros(facets, np.int64),
-            np.full((*size, 4), -1, np.int16),
-            np.zeros((*size, 4), np.float32),
-            np.zeros((camera.width, 2), np.int64),
-        ),
-        np.zeros((*size, 3), np.uint8),
+        make_rays(len(camera.ray_right), len(scene.piece)),
+        make_facets(camera.width, camera.height, MAX_FACETS),
+        np.zeros((camera.height, camera.width, 3), np.uint8),
     )

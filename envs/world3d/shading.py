@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from dream.envs.world3d.kernels import inlined, kernel
+from dream.envs.world3d.facets import NOTHING
 from dream.envs.world3d.fetching import (
     ONE,
     PERIOD,
@@ -33,15 +34,15 @@ _HALF = 4096 * (1 | 1 << LANE | 1 << 2 * LANE)
 _BYTE = 1.0 / ONE
 
 
-@njit(forceinline=True, error_model="numpy")
-def _write(pixel: Any, lanes: int) -> None:
+@inlined
+def _write(frame: Any, row: int, column: int, lanes: int) -> None:
     rounded = lanes + _HALF
-    pixel[0] = np.uint8(rounded >> 13)
-    pixel[1] = np.uint8(rounded >> (13 + LANE))
-    pixel[2] = np.uint8(rounded >> (13 + 2 * LANE))
+    frame[row, column, 0] = np.uint8(rounded >> 13)
+    frame[row, column, 1] = np.uint8(rounded >> (13 + LANE))
+    frame[row, column, 2] = np.uint8(rounded >> (13 + 2 * LANE))
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first: int, last: int, frame: Any) -> int:
     """Colour rows `first` to `last` - 1 of a column with a floor or ceiling, (H, W, 3); returns the last colour."""
     texture, distance = scene.plane_texture[p], abs(scene.plane_y[p] - camera.eye)
@@ -62,11 +63,11 @@ def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first:
             blended.texels, blended.offset[texture, step], blended.width[texture, step], blended.height[texture, step],
             weight, fixed(u0 + u1 * far), fixed(v0 + v1 * far),
         )  # fmt: skip
-        _write(frame[row, column], lanes)
+        _write(frame, row, column, lanes)
     return lanes
 
 
-@njit(forceinline=True, error_model="numpy")
+@inlined
 def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first: int, last: int, frame: Any) -> int:
     """Colour rows `first` to `last` - 1 of a column with a wall, (H, W, 3); returns the last colour."""
     texture = scene.piece_texture[s]
@@ -74,7 +75,8 @@ def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first:
     weight = np.int64(scene.piece_shade[s] * _WEIGHT + 0.5)
     to_u = PERIOD * _DENSITY / blended.size[texture, 0]
     to_v = PERIOD * _DENSITY / blended.size[texture, 1]
-    ax, az, bx, bz, front = rays.piece[s]
+    piece = rays.piece
+    ax, az, bx, bz, front = piece[s, 0], piece[s, 1], piece[s, 2], piece[s, 3], piece[s, 4]
     dx, dz = bx - ax, bz - az
     length = math.sqrt(dx * dx + dz * dz)
     # Depth and metres along the wall in both columns of the block of 2 x 2 pixels.
@@ -103,53 +105,51 @@ def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first:
             height = blended.height[texture, step]
         v = fixed(v0 + v1 * camera.row_up[row])
         lanes = fetch_blended(blended.texels, offset, width, height, weight, u, v)
-        _write(frame[row, column], lanes)
+        _write(frame, row, column, lanes)
     return lanes
 
 
-@njit(forceinline=True, error_model="numpy")
-def _at(quantity: Any, x: float, y: float) -> float:
-    return quantity[0] * x + quantity[1] * y + quantity[2]
+@inlined
+def _at(quantities: Any, f: int, n: int, x: float, y: float) -> float:
+    """Quantity n of a facet over depth at x, y. (Handing over `quantities[f, n]` would count references: slow.)"""
+    return quantities[f, n, 0] * x + quantities[f, n, 1] * y + quantities[f, n, 2]
 
 
-@njit(forceinline=True, error_model="numpy")
-def _add_facet(scene: Any, facets: Any, f: int, column: int, row: int, weight: float, colour: Any) -> None:
-    """Add a facet's colour in the middle of a pixel, times a weight, to `colour` (3,)."""
+@inlined
+def _facet_colour(scene: Any, facets: Any, f: int, column: int, row: int) -> tuple[float, float, float]:
+    """A facet's colour in the middle of a pixel, each channel 0 to 255 (more, where it is seen past its edge)."""
     x, y = column + 0.5, row + 0.5
-    inverse = facets.inverse[f]
-    depth = 1 / max(_at(inverse, x, y), 1e-6)
-    r = _at(facets.colour[f, 0], x, y) * depth
-    g = _at(facets.colour[f, 1], x, y) * depth
-    b = _at(facets.colour[f, 2], x, y) * depth
+    quantities = facets.quantities
+    depth = 1 / max(_at(quantities, f, 0, x, y), 1e-6)
+    r = _at(quantities, f, 1, x, y) * depth
+    g = _at(quantities, f, 2, x, y) * depth
+    b = _at(quantities, f, 3, x, y) * depth
     texture = facets.texture[f]
     if texture >= 0:
         # Differences within the block of 2 x 2 pixels, from its lower left pixel.
         left, low = (column & ~1) + 0.5, (row | 1) + 0.5
         width, height = scene.textures.width[texture, 0], scene.textures.height[texture, 0]
-        u, v = facets.uv[f, 0], facets.uv[f, 1]
-        here = 1 / max(_at(inverse, left, low), 1e-6)
-        beside = 1 / max(_at(inverse, left + 1, low), 1e-6)
-        above = 1 / max(_at(inverse, left, low - 1), 1e-6)
-        u_here, v_here = _at(u, left, low) * here, _at(v, left, low) * here
-        across_u = (_at(u, left + 1, low) * beside - u_here) * width
-        across_v = (_at(v, left + 1, low) * beside - v_here) * height
-        up_u = (_at(u, left, low - 1) * above - u_here) * width
-        up_v = (_at(v, left, low - 1) * above - v_here) * height
+        here = 1 / max(_at(quantities, f, 0, left, low), 1e-6)
+        beside = 1 / max(_at(quantities, f, 0, left + 1, low), 1e-6)
+        above = 1 / max(_at(quantities, f, 0, left, low - 1), 1e-6)
+        u_here, v_here = _at(quantities, f, 4, left, low) * here, _at(quantities, f, 5, left, low) * here
+        across_u = (_at(quantities, f, 4, left + 1, low) * beside - u_here) * width
+        across_v = (_at(quantities, f, 5, left + 1, low) * beside - v_here) * height
+        up_u = (_at(quantities, f, 4, left, low - 1) * above - u_here) * width
+        up_v = (_at(quantities, f, 5, left, low - 1) * above - v_here) * height
         size = max(across_u * across_u + across_v * across_v, up_u * up_u + up_v * up_v)
         lod = log2_256(max(size, 1e-12)) >> 1
-        lanes = fetch(
-            scene.textures, texture, lod, fixed(_at(u, x, y) * depth * PERIOD), fixed(_at(v, x, y) * depth * PERIOD)
-        )
+        at_u = fixed(_at(quantities, f, 4, x, y) * depth * PERIOD)
+        at_v = fixed(_at(quantities, f, 5, x, y) * depth * PERIOD)
+        lanes = fetch(scene.textures, texture, lod, at_u, at_v)
         scale = _BYTE / 255
         r *= red(lanes) * scale
         g *= green(lanes) * scale
         b *= blue(lanes) * scale
-    colour[0] += weight * r
-    colour[1] += weight * g
-    colour[2] += weight * b
+    return r, g, b
 
 
-@njit(cache=False, error_model="numpy")
+@kernel
 def resolve(scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: Any, frame: Any, visible: Any) -> None:
     """Colour every pixel of a frame (H, W, 3), and count the samples of each thing in `visible` (E,).
 
@@ -158,8 +158,7 @@ def resolve(scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: An
     """
     rows, planes = camera.height, len(scene.plane_y)
     walls = planes + len(scene.piece_along)
-    shown, surface, facet = np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4, np.int64)
-    colour = np.empty(3)
+    shown, surface = rays.shown, rays.pixel
     for column in range(camera.width):
         base = 4 * column
         shown[:] = 0
@@ -176,50 +175,59 @@ def resolve(scene: Any, camera: Any, eye: Any, rays: Any, facets: Any, scrap: An
                 surface[k] = rays.surface[base + k, n]
                 # First row whose sample lies past the end of this span.
                 until = min(until, math.ceil(rays.end[base + k, n] - camera.sample_y[k]))
-            facet[:] = -1
             if row < first_thing:
                 until = min(until, first_thing)
             elif row < after_things:
-                until = row + 1
-                for k in range(4):
-                    facet[k] = facets.cover[row, column, k]
-                    if facet[k] >= 0:
-                        visible[facets.thing[facet[k]]] += 1
-                        surface[k] = walls + 1 + facet[k]
-            pure = surface[0] == surface[1] and surface[0] == surface[2] and surface[0] == surface[3]
-            pure = pure and surface[0] < walls
+                if facets.covered[row, column] != NOTHING:
+                    until = row + 1
+                    for k in range(4):
+                        facet = facets.cover[row, column, k]
+                        if facet >= 0:
+                            visible[facets.thing[facet]] += 1
+                            surface[k] = walls + 1 + facet
+                else:
+                    stop = row + 1
+                    while stop < until and facets.covered[stop, column] == NOTHING:
+                        stop += 1
+                    until = stop
+            s0, s1, s2, s3 = surface[0], surface[1], surface[2], surface[3]
+            pure = s0 == s1 and s0 == s2 and s0 == s3 and s0 < walls
             target = frame
             if not pure:
                 until = row + 1
-                colour[:] = 0
                 target = scrap
-            for k in range(1 if pure else 4):
-                what = surface[k]
-                weight, again = 0.25, False
-                for m in range(4):  # samples that show the same are coloured once
-                    if surface[m] == what:
-                        again = again or m < k
-                        weight += 0.25 * (m > k)
-                if again:
-                    continue
-                if what < planes:
-                    lanes = _plane_column(scene, camera, eye, what, column, row, until, target)
-                elif what < walls:
-                    lanes = _wall_column(scene, camera, rays, what - planes, column, row, until, target)
+            red_sum = green_sum = blue_sum = 0.0
+            what = s0
+            while True:  # each surface once
+                if what < walls:
+                    if what < planes:
+                        lanes = _plane_column(scene, camera, eye, what, column, row, until, target)
+                    else:
+                        lanes = _wall_column(scene, camera, rays, what - planes, column, row, until, target)
+                    if pure:
+                        break
+                    r, g, b = red(lanes) * _BYTE, green(lanes) * _BYTE, blue(lanes) * _BYTE
                 elif what == walls:
-                    colour[0] += weight * _SKY_RED
-                    colour[1] += weight * _SKY_GREEN
-                    colour[2] += weight * _SKY_BLUE
-                    continue
+                    r, g, b = _SKY_RED, _SKY_GREEN, _SKY_BLUE
                 else:
-                    _add_facet(scene, facets, what - walls - 1, column, row, weight, colour)
-                    continue
-                if not pure:
-                    weight *= _BYTE
-                    colour[0] += weight * red(lanes)
-                    colour[1] += weight * green(lanes)
-                    colour[2] += weight * blue(lanes)
-            if not pure:
-                for channel in range(3):
-                    frame[row, column, channel] = to_byte(colour[channel])
+                    r, g, b = _facet_colour(scene, facets, what - walls - 1, column, row)
+                samples = 0
+                if s0 == what:
+                    samples, s0 = samples + 1, -1
+                if s1 == what:
+                    samples, s1 = samples + 1, -1
+                if s2 == what:
+                    samples, s2 = samples + 1, -1
+                if s3 == what:
+                    samples, s3 = samples + 1, -1
+                other = max(max(s0, s1), max(s2, s3))
+                red_sum += samples * r
+                green_sum += samples * g
+                blue_sum += samples * b
+                if other < 0:
+                    frame[row, column, 0] = to_byte(0.25 * red_sum)
+                    frame[row, column, 1] = to_byte(0.25 * green_sum)
+                    frame[row, column, 2] = to_byte(0.25 * blue_sum)
+                    break
+                what = other
             row = until
