@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dream.envs.world3d import camera as camera_module
 from dream.envs.world3d import facets as facets_module
-from dream.envs.world3d import fetching, raycasting, shading
+from dream.envs.world3d import fetching, kernels, raycasting, shading, textures
 from dream.envs.world3d import scene as scene_module
 from dream.envs.world3d.camera import Camera, make_camera
 from dream.envs.world3d.facets import NOTHING, Facets, draw_model, hidden, make_facets
@@ -24,7 +24,7 @@ from dream.envs.world3d.shading import resolve
 
 MAX_FACETS = 8192
 """Facets in a frame that cover at least one sample; more are not drawn."""
-_KERNELS = (camera_module, facets_module, fetching, raycasting, scene_module, shading)
+_KERNELS = (camera_module, facets_module, fetching, kernels, raycasting, scene_module, shading, textures)
 
 
 def _make_kernel(version: int) -> Any:
