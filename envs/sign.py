@@ -102,9 +102,7 @@ class SignFamily(MetaEnv):
         )
         self._yaw = draw(-np.pi, np.pi, (count, len(layout.objects)))
         self._poses = [self._pose]
-        self._seen = []
-        frames = self._backend.reset(self.problem_id, self._pose, self._yaw)
-        return frames
+        return self._backend.reset(self.problem_id, self._pose, self._yaw)
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
         result = self._backend.step(actions, self._active)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from dream.envs.sign_layout import COLOURS, WORDS, SignLayout
 from dream.envs.world3d.models import Model, box, mesh, text_sign
 from dream.envs.world3d.motion import AGENT_RADIUS, move
 from dream.envs.world3d.renderer import Renderer
-from dream.envs.world3d.scene import compile_scene
+from dream.envs.world3d.scene import Scene, compile_scene
 from dream.envs.world3d.worlds import sign_room
 
 LEFT, RIGHT, FORWARD, END = range(4)
@@ -38,6 +39,15 @@ def object_model(kind: str, colour: str) -> Model:
     return box(colour) if kind == "box" else mesh(f"{kind}_{colour}", 0.6)
 
 
+@cache
+def world_of(layout: SignLayout) -> tuple[Scene, NDArray[np.float64], NDArray[np.float64]]:
+    """The compiled world of a layout (objects, then one sign a word), its barriers and the radii of its objects."""
+    plan = sign_room(wall=layout.wall_texture)
+    things = [object_model(kind, colour) for kind, colour, _, _ in layout.objects]
+    signs = [text_sign(word, layout.sign_height) for word in WORDS]
+    return compile_scene(plan, [*things, *signs]), plan.barriers(), np.array([thing.radius for thing in things])
+
+
 class FastBackend:
     """B members of Sign. The actions are MiniWorld's: turn left, turn right, forward, and back one step and the end.
 
@@ -54,16 +64,12 @@ class FastBackend:
     def __init__(self, num_envs: int, layout: SignLayout, *, threads: int = 1) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: give at least 1")
-        plan = sign_room(wall=layout.wall_texture)
-        things = [object_model(kind, colour) for kind, colour, _, _ in layout.objects]
-        signs = [text_sign(word, layout.sign_height) for word in WORDS]
+        scene, self.barriers, self.radii = world_of(layout)
         self.num_envs, self.layout = num_envs, layout
-        self.renderer = Renderer(compile_scene(plan, [*things, *signs]), threads=threads)
+        self.renderer = Renderer(scene, threads=threads)
         self.places = np.array([(x, z) for _, _, x, z in layout.objects])
         """(K, 2) x and z of the objects."""
-        self.radii = np.array([thing.radius for thing in things])
-        self.barriers = plan.barriers()
-        count = len(things)
+        count = len(layout.objects)
         self._models = np.tile(np.arange(count + 1), (num_envs, 1))
         self._places = np.zeros((num_envs, count + 1, 4))
         self._places[:, :count, [0, 2]] = self.places
