@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import math
 import mmap
 import os
 import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -26,34 +24,15 @@ from numpy.typing import NDArray
 
 from dream.envs import miniworld_worker
 from dream.envs.miniworld_worker import Board, Job
+from dream.envs.sign_layout import LAYOUTS, WORDS, SignLayout
 from dream.errors import UserError
 
 PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfreetype6")
 """Debian and Ubuntu packages that MiniWorld needs; `.ci/run` installs the same."""
 
 
-@dataclass(frozen=True)
-class MiniworldLayout:
-    """A U-shaped room of MiniWorld's Sign with its objects and its sign."""
-
-    objects: tuple[tuple[str, str, float, float], ...]
-    """Kind ("box", "key", "ball"), colour, x and z of every object; kind by kind, each kind in the same colours."""
-    words: tuple[str, ...] = ("BLUE", "RED", "GREEN")
-    """What the sign says, by colour index."""
-    sign: tuple[float, float, float, float] = (10, 1.35, 10.25, math.pi)
-    """x, y, z and direction of the sign."""
-    sign_height: float = 1
-    """Height of a letter in metres, and its width."""
-    wall_texture: str = "concrete"
-    """A texture of the miniworld package, without its number."""
-
-
-_SIGN = (
-    *(("box", "blue", 1, 1), ("box", "red", 9, 1), ("box", "green", 9, 5)),
-    *(("key", "blue", 5, 1), ("key", "red", 1, 5), ("key", "green", 1, 9)),
-)
-LAYOUTS: Mapping[str, MiniworldLayout] = {"sign": MiniworldLayout(_SIGN)}
-"""The layouts that have a name."""
+MiniworldLayout = SignLayout
+"""Its name while there was no fast backend."""
 
 
 class MiniworldStep(NamedTuple):
@@ -85,7 +64,7 @@ class MiniworldBackend:
 
     Args:
         num_envs: B, at least 1.
-        layout: a name in `LAYOUTS`, or a layout.
+        layout: a layout, or the name of one in `LAYOUTS`.
         workers: processes, one MiniWorld environment each; by default one for every core this process may use.
 
     Raises:
@@ -94,7 +73,7 @@ class MiniworldBackend:
         RuntimeError: a worker failed, or the backend is closed.
     """
 
-    def __init__(self, num_envs: int, layout: str | MiniworldLayout = "sign", *, workers: int | None = None) -> None:
+    def __init__(self, num_envs: int, layout: str | SignLayout = "sign", *, workers: int | None = None) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: give at least 1")
         if workers is not None and workers < 1:
@@ -123,7 +102,7 @@ class MiniworldBackend:
                     last,
                     self._memory,
                     layout.objects,
-                    layout.words,
+                    WORDS,
                     layout.sign,
                     layout.sign_height,
                     layout.wall_texture,
@@ -136,7 +115,6 @@ class MiniworldBackend:
             raise
         finally:
             os.close(self._memory)  # the mapping stays
-        self._shapes = objects // len(job.colours)
 
     def reset(
         self,
@@ -159,8 +137,8 @@ class MiniworldBackend:
             (B, 60, 80, 3) uint8 first frames.
         """
         board, many = self._open_board(), len(self.layout.objects)
-        board.colour[:] = _integers("colour", colour, self.num_envs, len(self.layout.words))
-        board.shape[:] = 0 if shape is None else _integers("shape", shape, self.num_envs, self._shapes)
+        board.colour[:] = _integers("colour", colour, self.num_envs, len(WORDS))
+        board.shape[:] = 0 if shape is None else _integers("shape", shape, self.num_envs, len(self.layout.kinds))
         board.sign[:] = self.layout.sign if sign is None else _numbers("sign", sign, (self.num_envs, 4))
         board.pose[:] = _numbers("pose", pose, (self.num_envs, 3))
         board.yaw[:] = _numbers("yaw", yaw, (self.num_envs, many))

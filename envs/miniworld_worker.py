@@ -41,16 +41,11 @@ class Job:
     objects: tuple[tuple[str, str, float, float], ...]
     """Kind, colour, x and z of every object, kind by kind."""
     words: tuple[str, ...]
-    """What the sign says, by colour index."""
+    """What the sign says, by colour index; every kind of object comes in each of the colours, in the same order."""
     sign: tuple[float, float, float, float]
     """x, y, z and direction of the sign."""
     sign_height: float
     wall_texture: str
-
-    @property
-    def colours(self) -> list[str]:
-        """Colours of the objects in order of appearance: every kind comes in each of them."""
-        return list(dict.fromkeys(colour for _, colour, _, _ in self.objects))
 
     def to_json(self) -> str:
         """One line that `from_json` reads."""
@@ -130,7 +125,7 @@ def make_world(job: Job) -> Any:
             super()._gen_world()
             self.entities.clear()
             placed = [self.place_entity(kinds[kind](color=colour), pos=(x, 0, z)) for kind, colour, x, z in job.objects]
-            width = len(job.colours)
+            width = len(job.words)
             self._objects = [tuple(placed[i : i + width]) for i in range(0, len(placed), width)]
             *place, direction = job.sign
             self.sign = entity.TextFrame(place, direction, job.words[self._color_index], height=job.sign_height)

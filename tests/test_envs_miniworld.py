@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dream.envs.miniworld_backend import PACKAGES, MiniworldBackend, MiniworldLayout
-from dream.envs.world3d import models
-from dream.envs.world3d.renderer import Renderer
-from dream.envs.world3d.scene import compile_scene
-from dream.envs.world3d.worlds import sign_room
+from dream.envs import make
+from dream.envs.miniworld_backend import PACKAGES, MiniworldBackend
+from dream.envs.sign_fast import FastBackend
+from dream.envs.sign_layout import LAYOUTS, VARIANTS, WORDS, SignLayout, layout_of
 from dream.errors import UserError
 
 COLOURS = 3
@@ -110,7 +109,7 @@ def crowded(pair: MiniworldBackend) -> Iterator[MiniworldBackend]:
         *(("key", "blue", 5, 1), ("key", "red", 7, 4.4), ("key", "green", 1, 9)),
         *(("ball", "blue", 1, 1), ("ball", "red", 7, 5.6), ("ball", "green", 1, 5)),
     )
-    layout = MiniworldLayout(objects, sign=(10, 1.35, 8, np.pi), wall_texture="brick_wall")
+    layout = SignLayout(objects, sign=(10, 1.35, 8, np.pi), wall_texture="brick_wall")
     with MiniworldBackend(9, layout, workers=1) as backend:
         yield backend
 
@@ -268,47 +267,104 @@ def test_a_bad_argument_starts_nothing(arguments: dict[str, Any], message: str) 
         MiniworldBackend(**arguments)
 
 
-# The fast twin draws the same
+# The fast twin
 
 
-def random_poses(count: int, layout: MiniworldLayout, rng: np.random.Generator) -> np.ndarray:
-    """(count, 3) poses that an agent could have: half a metre from the walls, and beside the objects."""
-    found: list[np.ndarray] = []
-    while len(found) < count:
-        low, high = ((0.5, 0.5), (9.5, 6.0)) if rng.random() < 0.5 else ((0.5, 7.25), (9.5, 12.5))
-        place = rng.uniform(low, high)
-        if all(np.hypot(*(place - (x, z))) > 1.2 for _, _, x, z in layout.objects):
-            found.append(np.array([*place, rng.uniform(-np.pi, np.pi)]))
-    return np.stack(found)
+def starts(
+    layout: SignLayout, count: int, rng: np.random.Generator, anywhere: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Colour (count,), pose (count, 3), yaw (count, K), kind (count,), where episodes begin, or anywhere at all."""
+    colour, kind = rng.integers(3, size=count), rng.integers(len(layout.kinds), size=count)
+    yaw = rng.uniform(-np.pi, np.pi, (count, len(layout.objects)))
+    heading = rng.uniform(-np.pi, np.pi, count)
+    places: list[np.ndarray] = []
+    while len(places) < count:
+        if not anywhere:
+            places.append(rng.uniform(*zip(layout.start_x, layout.start_z, strict=True)))
+            continue
+        # Half a metre from the walls, beyond the barrier as often as before it, and not within an object.
+        place = rng.uniform(*(((0.5, 0.5), (9.5, 6.0)) if rng.random() < 0.5 else ((0.5, 7.25), (9.5, 12.5))))
+        if all(np.hypot(*(place - at[2:])) > 1.2 for at in layout.objects):
+            places.append(place)
+    return colour, np.column_stack([places, heading]), yaw, kind
 
 
-def drawn_by_the_twin(layout: MiniworldLayout, colour: np.ndarray, pose: np.ndarray, yaw: np.ndarray) -> np.ndarray:
-    """(B, 60, 80, 3) frames of the software renderer."""
-    makers = {
-        "box": models.box,
-        "key": lambda c: models.mesh(f"key_{c}", 0.6),
-        "ball": lambda c: models.mesh(f"ball_{c}", 0.6),
-    }
-    things = [makers[kind](hue) for kind, hue, _, _ in layout.objects]
-    signs = [models.text_sign(word, layout.sign_height) for word in layout.words]
-    many, count = yaw.shape
-    numbers = np.concatenate([np.tile(np.arange(count), (many, 1)), count + colour[:, None]], axis=1)
-    places = np.zeros((many, count + 1, 4))
-    places[:, :count, 0], places[:, :count, 2] = np.array([(x, z) for _, _, x, z in layout.objects]).T[:, None]
-    places[:, :count, 3], places[:, count] = yaw, layout.sign
-    scene = compile_scene(sign_room(wall=layout.wall_texture), [*things, *signs])
-    return Renderer(scene).render(pose, numbers, places)[0]
+def compare_with_the_twin(real: MiniworldBackend, twin: FastBackend, rng: np.random.Generator, anywhere: bool) -> dict:
+    """Play the same random episodes in both, assert that they go the same way, and count what happened.
 
-
-def test_the_twin_draws_what_miniworld_draws(crowded: MiniworldBackend) -> None:
-    rng = np.random.default_rng(0)
+    Also the errors of the frames, of 255, one for each frame.
+    """
+    many = real.num_envs
+    colour, pose, yaw, kind = starts(twin.layout, many, rng, anywhere)
+    frames = [(real.reset(colour, pose, yaw, kind), twin.reset(colour, pose, yaw))]
+    active, counts = np.ones(many, bool), {"bumps": 0, "touched": 0, "right": 0, "given up": 0, "out of time": 0}
     errors = []
-    for _ in range(6):
-        colour, pose, yaw = rng.integers(3, size=9), random_poses(9, crowded.layout, rng), rng.uniform(-3, 3, (9, 9))
-        real = crowded.reset(colour, pose, yaw).astype(int)
-        errors.append(np.abs(drawn_by_the_twin(crowded.layout, colour, pose, yaw) - real).mean(axis=(1, 2, 3)))
-    error = np.concatenate(errors)
-    assert error.mean() < 0.5 and error.max() < 1.5, f"mean {error.mean():.2f}, worst frame {error.max():.2f} of 255"
+    for _ in range(20):
+        actions = rng.choice(4, size=many, p=[0.15, 0.15, 0.68, 0.02])
+        before = pose
+        theirs, ours = real.step(actions, active), twin.step(actions, active)
+        pose = theirs.pose
+        assert np.abs(ours.pose - pose).max() < 1e-12
+        assert (ours.touched == theirs.touched).all()
+        assert (active & ((ours.touched >= 0) | (actions == 3)) == theirs.ended).all()
+        right = ours.touched == kind * 3 + colour
+        assert (np.where(ours.touched < 0, 0, np.where(right, 1, -1)) == theirs.reward).all()
+        counts["bumps"] += (active & (actions == 2) & (pose == before).all(axis=1)).sum()
+        counts["touched"] += (ours.touched >= 0).sum()
+        counts["right"] += right.sum()
+        counts["given up"] += (active & (actions == 3)).sum()
+        frames.append((theirs.frames[active], ours.frames[active]))
+        active = active & ~theirs.ended
+    counts["out of time"] += active.sum()
+    errors = [np.abs(a.astype(np.int16) - b).mean(axis=(1, 2, 3)) for a, b in frames]
+    return counts | {"errors": np.concatenate(errors)}
+
+
+def check_pictures(errors: np.ndarray) -> None:
+    assert errors.mean() < 0.5 and errors.max() < 1.5, f"mean {errors.mean():.2f}, worst {errors.max():.2f} of 255"
+
+
+def test_episodes_go_the_same_way_in_the_twin(pair: MiniworldBackend) -> None:
+    layout, rng = layout_of("sign-ball", "default"), np.random.default_rng(0)
+    with MiniworldBackend(48, layout, workers=2) as real:
+        twin = FastBackend(48, layout)
+        first = compare_with_the_twin(real, twin, rng, anywhere=False)
+        second = compare_with_the_twin(real, twin, rng, anywhere=True)
+    assert all(first[name] + second[name] for name in ("bumps", "touched", "right", "given up", "out of time"))
+    check_pictures(np.concatenate([first["errors"], second["errors"]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", LAYOUTS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_thousands_of_episodes_go_the_same_way_in_the_twin(pair: MiniworldBackend, family: str, variant: str) -> None:
+    layout, rng = layout_of(family, variant), np.random.default_rng(VARIANTS.index(variant))
+    with MiniworldBackend(500, layout) as real:
+        twin = FastBackend(500, layout)
+        for anywhere in (False, True):
+            result = compare_with_the_twin(real, twin, rng, anywhere)
+            errors = result.pop("errors")
+            print(family, variant, result, f"{len(errors)} frames: mean {errors.mean():.3f}, worst {errors.max():.3f}")
+            check_pictures(errors)
+
+
+def test_the_family_plays_the_same_with_either_backend(pair: MiniworldBackend) -> None:
+    results = []
+    for backend in ("fast", "miniworld"):
+        env = make("sign", 6, backend=backend)
+        rng, seen = np.random.default_rng(1), []
+        obs, _ = env.reset(seed=3, options={"problem_id": np.arange(6) % 3})
+        frames = [obs]
+        for _ in range(20):
+            obs, *rest, info = env.step(rng.choice(4, size=6, p=[0.1, 0.1, 0.76, 0.04]))
+            frames.append(obs)
+            seen.append([*rest, info["active"]])
+        env.close()
+        results.append((np.stack(frames).astype(int), np.array(seen, float)))
+    (drawn, played), (real, really) = results
+    assert (played == really).all()
+    assert {-1, 1} <= set(played[:, 0].ravel()) and played[-1, 2].any()
+    check_pictures(np.abs(drawn - real).mean(axis=(2, 3, 4)).ravel())
 
 
 # Processes
@@ -471,11 +527,10 @@ def test_ci_installs_the_packages_that_the_message_names() -> None:
 
 
 def test_a_job_survives_its_way_to_the_worker() -> None:
-    from dream.envs.miniworld_backend import LAYOUTS
     from dream.envs.miniworld_worker import Job
 
     layout = LAYOUTS["sign"]
-    job = Job(4, 1, 3, 7, layout.objects, layout.words, layout.sign, layout.sign_height, layout.wall_texture)
+    job = Job(4, 1, 3, 7, layout.objects, WORDS, layout.sign, layout.sign_height, layout.wall_texture)
     assert Job.from_json(json.dumps(json.loads(job.to_json()))) == job
 
 
