@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, Phase
+from dream.envs.base import MetaEnv
 from dream.envs.problems import ProblemSet
 from dream.envs.sign_layout import COLOURS, layout_of
 
@@ -24,7 +24,14 @@ class SignFamily(MetaEnv):
     """What touching another object than the right one pays."""
 
     def __init__(
-        self, num_envs: int, family: str, horizon: int, variant: str, backend: str, threads: int, render_mode: str | None
+        self,
+        num_envs: int,
+        family: str,
+        horizon: int,
+        variant: str,
+        backend: str,
+        threads: int,
+        render_mode: str | None,
     ) -> None:
         if backend not in BACKENDS:
             raise ValueError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")

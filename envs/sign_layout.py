@@ -62,5 +62,5 @@ def layout_of(family: str, variant: str) -> SignLayout:
     if variant == "walls":
         return replace(layout, wall_texture="brick_wall")
     if variant == "start":
-        return replace(layout, start_x=(6.0, 7.0), start_z=(2.6, 4.0))
+        return replace(layout, start_x=(6.2, 7.0), start_z=(2.8, 4.0))
     return layout

@@ -81,7 +81,7 @@ def hidden(scene: Any, camera: Any, rays: Any, model: int, x: float, z: float) -
     right = max((x + reach) / nearest, (x + reach) / (z + reach))
     first = max(0, int(4 * half * (left / camera.right + 1)) - 1)
     last = min(4 * camera.width, int(4 * half * (right / camera.right + 1)) + 2)
-    for k in range(first, last):
+    for k in range(first, last):  # noqa: SIM110  # kernels know no generators
         if rays.wall[k] * nearest < 1:
             return False
     return True

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
@@ -24,7 +24,6 @@ _mantissas = np.round(256 * np.log2(1 + (np.arange(256) + 0.5) / 256)).astype(np
 LOG_TABLE = _mantissas
 
 
-@intrinsic
 def _bits(typing_context: Any, number: Any) -> Any:
     """The 32 bits of a float32 as an int32."""
 
@@ -34,15 +33,18 @@ def _bits(typing_context: Any, number: Any) -> Any:
     return types.int32(types.float32), generate
 
 
+_as_integer: Any = intrinsic(_bits)
+
+
 @inlined
-def log2_256(number: float) -> int:
+def log2_256(number: float) -> Any:
     """256 log2 of a positive number, to within one."""
-    bits = np.int64(_bits(np.float32(number)))
+    bits: Any = np.int64(_as_integer(np.float32(number)))
     return (((bits >> 23) - 127) << 8) + LOG_TABLE[(bits >> 15) & 255]
 
 
 @inlined
-def fixed(coordinate: float) -> int:
+def fixed(coordinate: float) -> Any:
     """A texture coordinate (already times PERIOD) as an integer from 0 to 2^32 - 1."""
     return np.int64(coordinate) & MASK
 
@@ -107,20 +109,23 @@ def fetch_blended(texels: Any, offset: int, width: int, height: int, weight: int
 
 @inlined
 def red(lanes: int) -> int:
+    """The first channel."""
     return lanes & LANE_MASK
 
 
 @inlined
 def green(lanes: int) -> int:
+    """The second channel."""
     return (lanes >> LANE) & LANE_MASK
 
 
 @inlined
 def blue(lanes: int) -> int:
+    """The third channel."""
     return lanes >> (2 * LANE)
 
 
 @inlined
-def to_byte(channel: float) -> int:
+def to_byte(channel: float) -> Any:
     """A channel, 0 to 255, rounded and clamped."""
     return np.uint8(min(255.0, max(0.0, math.floor(channel + 0.5))))

@@ -30,7 +30,7 @@ NEAR = 0.04
 class Rays(NamedTuple):
     """What the columns of samples see, C of them, and the wall pieces in the camera's frame, S of them."""
 
-    count: NDArray[np.int64]
+    spans: NDArray[np.int64]
     """(C,) spans of each column."""
     end: NDArray[np.float32]
     """(C, MAX_SPANS) row, with fraction, at which a span ends."""
@@ -143,7 +143,7 @@ def cast(scene: Any, camera: Any, start: int, rays: Any) -> None:
                 edge = min(edge, bottom)
                 if edge > top:
                     surface = planes + s if part else scene.room_ceiling[room]
-                    if above > 0 and rays.surface[k, above - 1] == surface or above >= MAX_SPANS // 2 - 1:
+                    if (above > 0 and rays.surface[k, above - 1] == surface) or above >= MAX_SPANS // 2 - 1:
                         above -= 1
                     rays.surface[k, above] = surface
                     rays.end[k, above] = edge
@@ -159,7 +159,7 @@ def cast(scene: Any, camera: Any, start: int, rays: Any) -> None:
                 edge = max(edge, top)
                 if edge < bottom:
                     surface = planes + s if part else scene.room_floor[room]
-                    if below > 0 and low_surface[below - 1] == surface or below >= MAX_SPANS // 2 - 1:
+                    if (below > 0 and low_surface[below - 1] == surface) or below >= MAX_SPANS // 2 - 1:
                         below -= 1  # goes on: keep where it ends
                         low_surface[below] = surface
                     else:
@@ -186,6 +186,6 @@ def cast(scene: Any, camera: Any, start: int, rays: Any) -> None:
             rays.surface[k, above], rays.end[k, above] = low_surface[n], low_end[n]
             above += 1
         rays.end[k, above - 1] = rows + 1
-        rays.count[k] = above
+        rays.spans[k] = above
         rays.wall[k] = wall_depth
         rays.frames[k] = frames

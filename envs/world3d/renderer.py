@@ -59,9 +59,7 @@ def _make_kernel(version: int) -> Any:
                 count = draw_model(
                     scene, camera, rays, facets, count, thing, model, place, right, ahead, forward_x, forward_z
                 )
-            resolve(
-                scene, camera, (x, z, forward_x, forward_z), rays, facets, scrap, frames[member], visible[member]
-            )
+            resolve(scene, camera, (x, z, forward_x, forward_z), rays, facets, scrap, frames[member], visible[member])
         return version
 
     return draw

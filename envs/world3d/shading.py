@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from dream.envs.world3d.kernels import inlined, kernel
 from dream.envs.world3d.facets import NOTHING
 from dream.envs.world3d.fetching import (
     ONE,
@@ -22,6 +21,7 @@ from dream.envs.world3d.fetching import (
     step_of,
     to_byte,
 )
+from dream.envs.world3d.kernels import inlined, kernel
 from dream.envs.world3d.scene import SKY, TEXELS_PER_METRE
 from dream.envs.world3d.textures import LANE
 

@@ -54,8 +54,11 @@ def maze(rows: int, columns: int, rng: np.random.Generator, room_size: float = 3
             continue
         chosen = free[rng.integers(len(free))]
         x, z = i * pitch, j * pitch
-        across = {"z": (z, z + room_size)} if chosen[0] == j else {"x": (x, x + room_size)}
-        plan.connect(j * columns + i, chosen[0] * columns + chosen[1], **across)
+        here, there = j * columns + i, chosen[0] * columns + chosen[1]
+        if chosen[0] == j:
+            plan.connect(here, there, z=(z, z + room_size))
+        else:
+            plan.connect(here, there, x=(x, x + room_size))
         seen.add(chosen)
         path.append(chosen)
     return plan
