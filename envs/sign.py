@@ -15,6 +15,8 @@ from dream.envs.sign_layout import COLOURS, layout_of
 ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
 LEFT, RIGHT, FORWARD, END = range(4)
 BACKENDS = ("fast", "miniworld")
+PLANNED_HORIZON = 20
+"""Steps with which every object was reached from every start that was tried."""
 
 
 class SignFamily(MetaEnv):
@@ -84,6 +86,27 @@ class SignFamily(MetaEnv):
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
         """A kind of object for each problem, uniformly, (N,) -> (N, 1)."""
         return rng.integers(len(self.layout.kinds), size=(len(problem_id), 1))
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """1 for every problem and instruction (N,), (N, 1) -> (N,): any object is reached in time from any start.
+
+        Planned, not proved: `sign_planning.search` finds a way in 20 steps from every start that was tried
+        (tests/test_envs_sign_planning.py). Errors as for `MetaEnv`; NotImplementedError for a horizon below 20.
+        """
+        ids = self._checked_problems(problem_id)
+        self._checked_instructions(ids, instruction)
+        if self.horizon < PLANNED_HORIZON:
+            raise NotImplementedError(f"the optimal return is known for {PLANNED_HORIZON} steps or more")
+        return np.ones(len(ids))
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Mean return of the best who goes by the instruction alone: touch nothing, or where that pays, any colour.
+
+        As in the paper, this is one who does not look at the sign. It is no upper bound for an executor with eyes:
+        there is time to read the sign and then go (docs/sign.md). Raises ValueError for a split that does not exist.
+        """
+        share = 1 / len(self.problems.ids(split))
+        return max(0.0, share + (1 - share) * self.wrong_object)
 
     def sign_pixels(self) -> NDArray[np.float32]:
         """How many pixels of the sign each member's last frame shows, (B,), in quarters.

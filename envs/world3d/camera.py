@@ -42,8 +42,8 @@ def make_camera(width: int = 80, height: int = 60, eye: float = 1.5, fov_y: floa
         raise ValueError(f"frames of {width} x {height} pixels: both must be even")
     up = float(np.tan(np.radians(fov_y) / 2))
     right = up * width / height
-    column_right: NDArray[np.float64] = ((np.arange(width) + 0.5) / (width / 2) - 1) * right
-    row_up: NDArray[np.float64] = (1 - (np.arange(height) + 0.5) / (height / 2)) * up
+    column_right = ((np.arange(width, dtype=np.float64) + 0.5) / (width / 2) - 1) * right
+    row_up = (1 - (np.arange(height, dtype=np.float64) + 0.5) / (height / 2)) * up
     far: NDArray[np.float64] = 1 / np.maximum(np.abs(row_up), 1e-6)
     # OpenGL takes differences within blocks of 2 x 2 pixels, from the block's lower left pixel.
     lower, upper = far[1::2], far[0::2]
