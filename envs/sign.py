@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv
+from dream.envs.base import MetaEnv, Phase
 from dream.envs.problems import ProblemSet
 from dream.envs.sign_layout import COLOURS, layout_of
 
@@ -118,10 +118,57 @@ class SignFamily(MetaEnv):
             raise NotImplementedError("the miniworld backend does not tell what is visible: take the backend fast")
         return self._backend.thing_pixels()[:, -1]
 
+    def episode_picture(self, member: int = 0, caption: str = "") -> NDArray[np.uint8]:
+        """Map of a member's episode so far, and what it sees, (400, 352, 3) uint8.
+
+        Raises RuntimeError before the first reset, ValueError for a member that does not exist.
+        """
+        from dream.envs.sign_picture import Path3D, episode_picture  # here, so that who draws nothing loads no opencv
+
+        if self.elapsed < 0:
+            raise RuntimeError("a picture was asked for before reset: call reset first")
+        if not 0 <= member < self.num_envs:
+            raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
+        last = int(self._lengths[member]) + 1
+        path = Path3D(
+            np.stack([pose[member] for pose in self._poses[:last]]),
+            np.stack([pixels[member] for pixels in self._seen[:last]]),
+        )
+        return episode_picture(
+            self.layout,
+            self.family,
+            int(self.problem_id[member]),
+            self.phase,
+            int(self.instruction[member, 0]),
+            self.last_obs[member],
+            path,
+            caption,
+            self._yaw[member],
+        )
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.sign_picture import frames_picture  # here, so that who draws nothing does not load opencv
+
+        kind = self.layout.kinds[int(instruction[0])]
+        return frames_picture(self.family, problem_id, phase, kind, obs, trail, caption)
+
     @property
     def pose(self) -> NDArray[np.float64]:
         """(B, 3) x, z and direction of the agents: metres, and radians from +x, growing to the left."""
         return self._pose.copy()
+
+    def _look(self) -> None:
+        """Remember, for pictures, how much of the sign is seen; the miniworld backend does not tell."""
+        tells = hasattr(self._backend, "thing_pixels")
+        self._seen.append(self.sign_pixels() if tells else np.zeros(self.num_envs, np.float32))
 
     def _begin(self) -> NDArray[Any]:
         count = self.num_envs
@@ -132,12 +179,16 @@ class SignFamily(MetaEnv):
         )
         self._yaw = draw(-np.pi, np.pi, (count, len(layout.objects)))
         self._poses = [self._pose]
-        return self._backend.reset(self.problem_id, self._pose, self._yaw)
+        self._seen: list[NDArray[np.float32]] = []
+        frames = self._backend.reset(self.problem_id, self._pose, self._yaw)
+        self._look()
+        return frames
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
         result = self._backend.step(actions, self._active)
         self._pose = result.pose
         self._poses.append(self._pose)
+        self._look()
         touched = result.touched
         right = self.instruction[:, 0] * len(COLOURS) + self.problem_id
         reward = np.where(touched < 0, 0.0, np.where(touched == right, 1.0, self.wrong_object)).astype(np.float32)
