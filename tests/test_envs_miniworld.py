@@ -330,6 +330,13 @@ def test_episodes_go_the_same_way_in_the_twin(pair: MiniworldBackend) -> None:
         twin = FastBackend(48, layout)
         first = compare_with_the_twin(real, twin, rng, anywhere=False)
         second = compare_with_the_twin(real, twin, rng, anywhere=True)
+        # And at the edge: a micrometre within reach of a box or key, and a micrometre beyond, away from the balls.
+        within, number, angle = np.arange(48) % 2 == 0, np.arange(48) // 2 % 6, rng.uniform(-np.pi, 0, 48)
+        distance = twin.radii[number] + 0.4 + 1.1 * 0.7 + np.where(within, -1e-6, 1e-6)
+        place = twin.places[number] + distance[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+        for backend in (real, twin):
+            backend.reset(number % 3, np.column_stack([place, angle]), np.zeros((48, 9)))
+            assert (backend.step(np.zeros(48, np.int64)).touched == np.where(within, number, -1)).all()
     assert all(first[name] + second[name] for name in ("bumps", "touched", "right", "given up", "out of time"))
     check_pictures(np.concatenate([first["errors"], second["errors"]]))
 
