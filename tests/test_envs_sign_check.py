@@ -24,6 +24,12 @@ def record(path: Path, brighter: int = 0, **change: np.ndarray) -> Path:
     return path
 
 
+def test_our_frames_are_close_to_miniworlds() -> None:
+    """Eight recorded frames of MiniWorld 2.1.0 (Mesa's llvmpipe), the worst of 310 among them; needs no OpenGL."""
+    found = compare_frames(Path(__file__).parent / "data" / "miniworld_sign_frames.npz")
+    assert len(found.error) == 8 and found.error.mean() < 0.4 and found.error.max() < 0.5
+
+
 def test_the_same_frames_differ_by_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = record(tmp_path / "a.npz")
     assert run(["doctor", "--frames", str(path), "--json"]) == 0

@@ -64,7 +64,7 @@ def make_facets(width: int, height: int, count: int) -> Facets:
     )
 
 
-@kernel
+@inlined
 def hidden(scene: Any, camera: Any, rays: Any, model: int, x: float, z: float) -> bool:
     """Whether a model at (x, z) in the camera's frame lies beside the view or behind walls."""
     reach = scene.model_reach[model, 0]
@@ -201,7 +201,7 @@ def _cut_off(px: Any, py: Any, pz: Any, sides: int, out: Any) -> int:
     return corners
 
 
-@kernel
+@inlined
 def _cover(camera: Any, rays: Any, facets: Any, number: int, corner: Any, corners: int, slope: Any) -> bool:
     """Mark the samples inside a polygon (corners in pixels) that nothing nearer covers. Returns whether any was."""
     top = bottom = corner[0, 1]

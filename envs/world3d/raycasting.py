@@ -10,6 +10,7 @@ which side of the ray a point lies, so a wall is crossed where e changes its sig
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class Rays(NamedTuple):
     frame: NDArray[np.float64]
     """(C, MAX_FRAMES, 3) their 1 / depth, and the rows between which one sees through."""
     piece: NDArray[np.float64]
-    """(S, 5) x, z of begin and end, and the product that is above 0 where the camera is in front."""
+    """(S, 6) x, z of begin and end; the product that is above 0 where the camera is in front; length over that."""
     hints: NDArray[np.int64]
     """(MAX_ROOMS,) the piece through which the ray before left its n-th room."""
     low_end: NDArray[np.float64]
@@ -65,7 +66,7 @@ def make_rays(columns: int, pieces: int) -> Rays:
         np.zeros(columns),
         np.zeros(columns, np.int64),
         np.zeros((columns, MAX_FRAMES, 3)),
-        np.zeros((pieces, 5)),
+        np.zeros((pieces, 6)),
         np.zeros(MAX_ROOMS, np.int64),
         np.zeros(MAX_SPANS),
         np.zeros(MAX_SPANS, np.int64),
@@ -100,6 +101,8 @@ def place_pieces(scene: Any, x: float, z: float, forward_x: float, forward_z: fl
             out[s, 2 * end + 1] = dx * forward_x + dz * forward_z
         ax, az, bx, bz = out[s, 0], out[s, 1], out[s, 2], out[s, 3]
         out[s, 4] = ax * (bz - az) - az * (bx - ax)
+        if out[s, 4] > 0:
+            out[s, 5] = math.sqrt((bx - ax) * (bx - ax) + (bz - az) * (bz - az)) / out[s, 4]
 
 
 @inlined

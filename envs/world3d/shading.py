@@ -37,9 +37,10 @@ _BYTE = 1.0 / ONE
 @inlined
 def _write(frame: Any, row: int, column: int, lanes: int) -> None:
     rounded = lanes + _HALF
-    frame[row, column, 0] = np.uint8(rounded >> 13)
-    frame[row, column, 1] = np.uint8(rounded >> (13 + LANE))
-    frame[row, column, 2] = np.uint8(rounded >> (13 + 2 * LANE))
+    r, c = np.uint64(row), np.uint64(column)  # unsigned: no test for an index that counts from the end
+    frame[r, c, 0] = np.uint8(rounded >> 13)
+    frame[r, c, 1] = np.uint8(rounded >> (13 + LANE))
+    frame[r, c, 2] = np.uint8(rounded >> (13 + 2 * LANE))
 
 
 @inlined
@@ -56,9 +57,10 @@ def _plane_column(scene: Any, camera: Any, eye: Any, p: int, column: int, first:
     v1 = (eye[3] + t * eye[2]) * distance * to_v
     log = _LOG_DENSITY + log2_256(distance)
     lanes = 0
+    half = np.uint64(column >> 1)
     for row in range(first, last):
-        far = camera.row_far[row]
-        step = step_of(camera.plane_log[row >> 1, column >> 1] + log)
+        far = camera.row_far[np.uint64(row)]
+        step = np.uint64(step_of(camera.plane_log[np.uint64(row >> 1), half] + log))
         lanes = fetch_blended(
             blended.texels, blended.offset[texture, step], blended.width[texture, step], blended.height[texture, step],
             weight, fixed(u0 + u1 * far), fixed(v0 + v1 * far),
@@ -78,14 +80,14 @@ def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first:
     piece = rays.piece
     ax, az, bx, bz, front = piece[s, 0], piece[s, 1], piece[s, 2], piece[s, 3], piece[s, 4]
     dx, dz = bx - ax, bz - az
-    length = math.sqrt(dx * dx + dz * dz)
+    measure = piece[s, 5]
     # Depth and metres along the wall in both columns of the block of 2 x 2 pixels.
     even = column & ~1
     t0, t1 = camera.column_right[even], camera.column_right[even + 1]
     depth0 = front / max(t0 * dz - dx, 1e-3 * front)
     depth1 = front / max(t1 * dz - dx, 1e-3 * front)
-    along0 = depth0 * (ax - t0 * az) / front * length
-    along1 = depth1 * (ax - t1 * az) / front * length
+    along0 = depth0 * (ax - t0 * az) * measure
+    along1 = depth1 * (ax - t1 * az) * measure
     across = (along1 - along0) * (along1 - along0)
     tall = camera.row_up[0] - camera.row_up[1]
     down = (depth0 * tall) * (depth0 * tall)
@@ -99,11 +101,11 @@ def _wall_column(scene: Any, camera: Any, rays: Any, s: int, column: int, first:
     lanes = offset = width = height = 0
     for row in range(first, last):
         if row == first or row & 1 == 0:  # a block of 2 x 2 pixels has one level of detail
-            lower = camera.row_up[row | 1]
-            step = step_of((log2_256(max(across + lower * lower * slope, down)) >> 1) + _LOG_DENSITY)
+            lower = camera.row_up[np.uint64(row | 1)]
+            step = np.uint64(step_of((log2_256(max(across + lower * lower * slope, down)) >> 1) + _LOG_DENSITY))
             offset, width = blended.offset[texture, step], blended.width[texture, step]
             height = blended.height[texture, step]
-        v = fixed(v0 + v1 * camera.row_up[row])
+        v = fixed(v0 + v1 * camera.row_up[np.uint64(row)])
         lanes = fetch_blended(blended.texels, offset, width, height, weight, u, v)
         _write(frame, row, column, lanes)
     return lanes
