@@ -11,10 +11,14 @@ import torch
 from dream.config import TrainConfig
 from dream.core.replay import TrialReplay
 from dream.envs import MetaEnv, make
+from dream.errors import UserError
 from dream.eval.evaluate import build
 
 ENV_MEMBERS = 4096
 """Members when the environment is measured alone."""
+PIXELS = ("sign", "sign-ball")
+"""Families that are measured without training, against MiniWorld."""
+PIXEL_MEMBERS = {"fast": 128, "miniworld": 8}
 
 
 class _TimedEnv:
@@ -45,10 +49,15 @@ def run(envs: list[str], device: str = "cpu", seconds: float = 10.0, threads: in
 
     Returns one dict a family: env, train_steps_per_s, env_steps_per_s (alone), sequences_per_s (replayed exploration
     and execution streams per second of learning), updates_per_s, replay_ratio (replayed transitions per environment
-    step), env_share, act_share, learn_share (of the training time), device, threads.
+    step), env_share, act_share, learn_share (of the training time), device, threads. For a family seen as pixels
+    only what `measure_pixels` says: it cannot be trained yet.
     """
     torch.set_num_threads(threads)
-    return [measure_training(name, device, seconds) | {"device": device, "threads": threads} for name in envs]
+    return [
+        (measure_pixels(name, seconds) if name in PIXELS else measure_training(name, device, seconds))
+        | {"device": device, "threads": threads}
+        for name in envs
+    ]
 
 
 def measure_training(name: str, device: str, seconds: float) -> dict[str, Any]:
@@ -117,4 +126,48 @@ def measure_env(name: str, seconds: float = 1.0) -> float:
         env.reset()
         for action in actions:
             steps += int(env.step(action)[4]["active"].sum())
+    return steps / (time.perf_counter() - begin)
+
+
+def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
+    """Steps per second of a family's own renderer and of MiniWorld, each on one core, in turns of a second.
+
+    Random actions but the end, whole episodes, resets included; the median over the turns, because what else the
+    machine does disturbs both. Returns env, env_steps_per_s, and miniworld_steps_per_s and env_speedup_over_miniworld,
+    which are None where MiniWorld cannot be run.
+    """
+    envs = {"fast": make(name, PIXEL_MEMBERS["fast"])}
+    try:
+        envs["miniworld"] = make(name, PIXEL_MEMBERS["miniworld"], backend="miniworld")
+        envs["miniworld"].reset(seed=0)
+    except UserError:
+        envs.pop("miniworld", None)
+    turns: dict[str, list[float]] = {backend: [] for backend in envs}
+    rng = np.random.default_rng(0)
+    for env in envs.values():
+        _whole_episodes(env, rng, 0.0)  # warm up
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds or not turns["fast"]:
+        for backend, env in envs.items():
+            turns[backend].append(_whole_episodes(env, rng, 1.0))
+    for env in envs.values():
+        env.close()
+    speed = {backend: float(np.median(each)) for backend, each in turns.items()}
+    real = speed.get("miniworld")
+    return {
+        "env": name,
+        "env_steps_per_s": speed["fast"],
+        "miniworld_steps_per_s": real,
+        "env_speedup_over_miniworld": speed["fast"] / real if real else None,
+    }
+
+
+def _whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) -> float:
+    """Steps per second of at least one episode and this many seconds, with any action but the last (the end)."""
+    steps, begin = 0, time.perf_counter()
+    while not steps or time.perf_counter() - begin < seconds:
+        env.reset()
+        for _ in range(env.horizon):
+            actions = rng.integers(len(env.action_names) - 1, size=env.num_envs)
+            steps += int(env.step(actions)[4]["active"].sum())
     return steps / (time.perf_counter() - begin)

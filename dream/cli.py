@@ -249,8 +249,11 @@ def envs(arguments: list[str]) -> int:
         splits = ", ".join(f"{size} {split}" for split, size in family["splits"].items())
         for label, text in (
             ("problems", f"{splits} (split {family['problems']})"),
-            ("return", f"{_text(family['optimal_return'])} at best, "
-                       f"{_text(family['no_exploration_return'])} without exploring (test problems)"),
+            (
+                "return",
+                f"{_text(family['optimal_return'])} at best, "
+                f"{_text(family['no_exploration_return'])} without exploring (test problems)",
+            ),
             ("observes", f"{family['observation_space']}, for {family['horizon']} steps"),
             ("actions", ", ".join(family["actions"])),
             ("parameters", " ".join(f"{name}={value}" for name, value in family["parameters"].items()) or "none"),
@@ -310,12 +313,24 @@ def methods(arguments: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class DoctorArguments:
+    """What `dream doctor` takes."""
+
+    frames: Path | None = None
+    """an .npz of MiniWorld's frames of sign: say how far ours are from them, and look at nothing else"""
+    json: bool = False
+    """print one JSON object"""
+
+
 def doctor(arguments: list[str]) -> int:
     """Check this machine: versions, devices, video, what works and what to install. Exit code 0 if all needed works.
 
     Example: dream doctor --json
     """
-    given = _parse(ListArguments, arguments, "doctor", doctor)
+    given = _parse(DoctorArguments, arguments, "doctor", doctor)
+    if given.frames is not None:
+        return _compare_frames(given.frames, given.json)
     from dream.doctor import examine
 
     checks = examine()
@@ -330,6 +345,26 @@ def doctor(arguments: list[str]) -> int:
     Console().print(table)
     print("Everything needed works." if healthy else "Something needed does not work: see the lines marked failed.")
     return 0 if healthy else 1
+
+
+def _compare_frames(path: Path, as_json: bool) -> int:
+    from dream.envs.sign_check import compare_frames
+
+    error = compare_frames(path).error
+    found = {
+        "frames": len(error),
+        "mean_abs_error": float(error.mean()),
+        "worst_frame_error": float(error.max()),
+        "worst_frame": int(error.argmax()),
+    }
+    if as_json:
+        _print_json(found)
+    else:
+        print(
+            f"{found['frames']} frames: mean absolute error {found['mean_abs_error']:.3f} of 255, worst frame "
+            f"{found['worst_frame_error']:.3f} (number {found['worst_frame']})."
+        )
+    return 0
 
 
 # -- bench and demo ----------------------------------------------------------------------------------------------
@@ -369,6 +404,17 @@ def bench(arguments: list[str]) -> int:
         return 0
     print(f"On {given.device}, {found[0]['threads']} thread(s):")
     for speed in found:
+        if "train_steps_per_s" not in speed:
+            real = speed["miniworld_steps_per_s"]
+            print(
+                f"{speed['env']}: the env alone {speed['env_steps_per_s']:,.0f} steps/s on one core; MiniWorld "
+                + (
+                    f"{real:,.0f}, {speed['env_speedup_over_miniworld']:.1f} times fewer"
+                    if real
+                    else "cannot be run here"
+                )
+            )
+            continue
         print(
             f"{speed['env']}: trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay ratio of "
             f"{speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 for _family in families():
-    _id = f"dream/{_family.capitalize()}-v0"
+    _id = f"dream/{''.join(word.capitalize() for word in _family.split('-'))}-v0"
     if _id not in gym.registry:
         gym.register(
             _id,

@@ -14,6 +14,8 @@ _FAMILIES = {
     "map": "dream.envs.bus:Map",
     "cooking": "dream.envs.cooking:Cooking",
     "signpost": "dream.envs.signpost:Signpost",
+    "sign": "dream.envs.sign:Sign",
+    "sign-ball": "dream.envs.sign:SignBall",
 }
 
 

@@ -183,4 +183,4 @@ def test_split_problems_refuses_nonsense() -> None:
         split_problems("x", 2)
     with pytest.raises(ValueError, match="factor_table has shape"):
         split_problems("x", 8, factor_table=np.zeros((3, 1), int))
-    assert sorted(families()) == ["bus", "cooking", "map", "signpost"]
+    assert sorted(families()) == ["bus", "cooking", "map", "sign", "sign-ball", "signpost"]

@@ -1,0 +1,253 @@
+"""Sign: a room with coloured objects, and behind a barrier a sign that names the colour to go for. Seen as pixels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.base import MetaEnv, Phase
+from dream.envs.problems import ProblemSet
+from dream.envs.sign_layout import COLOURS, layout_of
+
+ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
+LEFT, RIGHT, FORWARD, END = range(4)
+BACKENDS = ("fast", "miniworld")
+PLANNED_HORIZON = 20
+"""Steps with which every object was reached from every start that was tried."""
+
+
+class SignFamily(MetaEnv):
+    """What `sign` and `sign-ball` share; see `Sign`."""
+
+    wrong_object: ClassVar[float]
+    """What touching another object than the right one pays."""
+
+    def __init__(
+        self,
+        num_envs: int,
+        family: str,
+        horizon: int,
+        variant: str,
+        backend: str,
+        threads: int,
+        render_mode: str | None,
+    ) -> None:
+        if backend not in BACKENDS:
+            raise ValueError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")
+        if threads < 1:
+            raise ValueError(f"threads is {threads}: give at least 1")
+        self.layout = layout_of(family, variant)
+        self.variant = variant
+        ids = np.arange(len(COLOURS))
+        super().__init__(
+            num_envs,
+            problems=ProblemSet(
+                family,
+                {"horizon": horizon, "variant": variant},
+                len(ids),
+                {"train": ids, "validation": ids, "test": ids},
+                (len(ids),),
+                ids[:, None],
+            ),
+            horizon=horizon,
+            observation_space=gym.spaces.Box(0, 255, (60, 80, 3), np.uint8),
+            instruction_space=gym.spaces.MultiDiscrete([len(self.layout.kinds)]),
+            action_names=ACTION_NAMES,
+            end_action=END,
+            render_mode=render_mode,
+        )
+        self._backend = self._make_backend(backend, threads)
+
+    def _make_backend(self, backend: str, threads: int) -> Any:
+        # Here, so that nobody compiles kernels or opens OpenGL who does not need them.
+        if backend == "fast":
+            from dream.envs.sign_fast import FastBackend
+
+            return FastBackend(self.num_envs, self.layout, threads=threads)
+        from dream.envs.miniworld_backend import MiniworldBackend, MiniworldLayout
+
+        layout = self.layout
+        real = MiniworldLayout(
+            layout.objects,
+            sign=layout.sign,
+            sign_height=layout.sign_height,
+            wall_texture=layout.wall_texture,
+        )
+        return MiniworldBackend(self.num_envs, real, workers=threads)
+
+    def close(self, **arguments: Any) -> None:
+        """End the processes of the backend, if it has any."""
+        self._backend.close()
+        super().close(**arguments)
+
+    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A kind of object for each problem, uniformly, (N,) -> (N, 1)."""
+        return rng.integers(len(self.layout.kinds), size=(len(problem_id), 1))
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """1 for every problem and instruction (N,), (N, 1) -> (N,): any object is reached in time from any start.
+
+        Planned, not proved: `sign_planning.search` finds a way in 20 steps from every start that was tried
+        (tests/test_envs_sign_planning.py). Errors as for `MetaEnv`; NotImplementedError for a horizon below 20.
+        """
+        ids = self._checked_problems(problem_id)
+        self._checked_instructions(ids, instruction)
+        if self.horizon < PLANNED_HORIZON:
+            raise NotImplementedError(f"the optimal return is known for {PLANNED_HORIZON} steps or more")
+        return np.ones(len(ids))
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Mean return of the best who goes by the instruction alone: touch nothing, or where that pays, any colour.
+
+        As in the paper, this is one who does not look at the sign. It is no upper bound for an executor with eyes:
+        there is time to read the sign and then go (docs/sign.md). Raises ValueError for a split that does not exist.
+        """
+        share = 1 / len(self.problems.ids(split))
+        return max(0.0, share + (1 - share) * self.wrong_object)
+
+    def sign_pixels(self) -> NDArray[np.float32]:
+        """How many pixels of the sign each member's last frame shows, (B,), in quarters.
+
+        The truth about what could be read, for diagnostics; an agent sees only the frame. Raises NotImplementedError
+        with backend "miniworld", which does not tell.
+        """
+        if not hasattr(self._backend, "thing_pixels"):
+            raise NotImplementedError("the miniworld backend does not tell what is visible: take the backend fast")
+        return self._backend.thing_pixels()[:, -1]
+
+    def episode_picture(self, member: int = 0, caption: str = "") -> NDArray[np.uint8]:
+        """Map of a member's episode so far, and what it sees, (400, 352, 3) uint8.
+
+        Raises RuntimeError before the first reset, ValueError for a member that does not exist.
+        """
+        from dream.envs.sign_picture import Path3D, episode_picture  # here, so that who draws nothing loads no opencv
+
+        if self.elapsed < 0:
+            raise RuntimeError("a picture was asked for before reset: call reset first")
+        if not 0 <= member < self.num_envs:
+            raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
+        last = int(self._lengths[member]) + 1
+        path = Path3D(
+            np.stack([pose[member] for pose in self._poses[:last]]),
+            np.stack([pixels[member] for pixels in self._seen[:last]]),
+        )
+        return episode_picture(
+            self.layout,
+            self.family,
+            int(self.problem_id[member]),
+            self.phase,
+            int(self.instruction[member, 0]),
+            self.last_obs[member],
+            path,
+            caption,
+            self._yaw[member],
+        )
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.sign_picture import frames_picture  # here, so that who draws nothing does not load opencv
+
+        kind = self.layout.kinds[int(instruction[0])]
+        return frames_picture(self.family, problem_id, phase, kind, obs, trail, caption)
+
+    @property
+    def pose(self) -> NDArray[np.float64]:
+        """(B, 3) x, z and direction of the agents: metres, and radians from +x, growing to the left."""
+        return self._pose.copy()
+
+    def _look(self) -> None:
+        """Remember, for pictures, how much of the sign is seen; the miniworld backend does not tell."""
+        tells = hasattr(self._backend, "thing_pixels")
+        self._seen.append(self.sign_pixels() if tells else np.zeros(self.num_envs, np.float32))
+
+    def _begin(self) -> NDArray[Any]:
+        count = self.num_envs
+        layout = self.layout
+        draw = self.np_random.uniform
+        self._pose = np.stack(
+            [draw(*layout.start_x, count), draw(*layout.start_z, count), draw(-np.pi, np.pi, count)], axis=1
+        )
+        self._yaw = draw(-np.pi, np.pi, (count, len(layout.objects)))
+        self._poses = [self._pose]
+        self._seen: list[NDArray[np.float32]] = []
+        frames = self._backend.reset(self.problem_id, self._pose, self._yaw)
+        self._look()
+        return frames
+
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        result = self._backend.step(actions, self._active)
+        self._pose = result.pose
+        self._poses.append(self._pose)
+        self._look()
+        touched = result.touched
+        right = self.instruction[:, 0] * len(COLOURS) + self.problem_id
+        reward = np.where(touched < 0, 0.0, np.where(touched == right, 1.0, self.wrong_object)).astype(np.float32)
+        return result.frames, reward, touched >= 0
+
+
+class Sign(SignFamily):
+    """The paper's 3D task, MiniWorld's Sign: box and key, blue, red and green; obs (60, 80, 3) uint8, red, green, blue.
+
+    The problem is the colour (0 blue, 1 red, 2 green), which the sign names; the instruction is the kind of object
+    (0 box, 1 key). Coming near any object ends the episode: in execution 1 for the one that has both, -1 for another.
+    Each episode begins somewhere else in the middle of the room, in any direction. The end action steps back once,
+    then ends. All splits hold all three colours; `variant` is what generalisation is tested with.
+
+    Args:
+        num_envs: members.
+        horizon: steps.
+        variant: "default"; or a world that differs in one thing: "sign-left" or "sign-high" (where the sign hangs),
+            "walls" (bricks), "start" (another part of the room).
+        backend: "fast", our own renderer, or "miniworld", the real one (Linux with OpenGL).
+        threads: cores to render with.
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: a parameter that makes no sense.
+        UserError: the miniworld package (its textures and meshes) is missing; for backend "miniworld" also OpenGL.
+    """
+
+    summary = "walk around a barrier to read a colour off a sign, then go to the object; pixels (3 problems)"
+    wrong_object = -1.0
+
+    def __init__(
+        self,
+        num_envs: int,
+        horizon: int = 20,
+        variant: str = "default",
+        backend: str = "fast",
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__(num_envs, "sign", horizon, variant, backend, threads, render_mode)
+
+
+class SignBall(SignFamily):
+    """As `Sign` with balls: nine objects, instruction 0 box, 1 key, 2 ball, and only the right one pays, 1.
+
+    Touching another object ends the episode and pays 0. Arguments and errors as for `Sign`.
+    """
+
+    summary = "sign with balls: nine objects, and reward for the right one only; pixels (3 problems)"
+    wrong_object = 0.0
+
+    def __init__(
+        self,
+        num_envs: int,
+        horizon: int = 20,
+        variant: str = "default",
+        backend: str = "fast",
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__(num_envs, "sign-ball", horizon, variant, backend, threads, render_mode)
