@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -159,10 +160,19 @@ def load_method(run_dir: Path | str, device: str = "cpu", members: int = MEMBERS
 
 
 def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
-    """An untrained method and `members` members of its family. Raises UserError for an unknown method."""
+    """An untrained method and `members` members of its family.
+
+    Raises UserError for an unknown method, or a family whose observations no network here reads.
+    """
     if config.method not in METHODS:
         raise UserError(f"unknown method {config.method!r}: choose one of {', '.join(METHODS)}")
     env = make(config.env, members, **config.env_parameters)
+    space = env.single_observation_space
+    if not isinstance(space, gym.spaces.MultiDiscrete):
+        env.close()
+        raise UserError(
+            f"{config.env} cannot be trained yet: it is seen as {space}, and the networks read integers only"
+        )
     return METHODS[config.method].build(env, config), env
 
 

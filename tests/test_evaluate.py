@@ -167,6 +167,8 @@ def test_what_cannot_be_loaded_is_explained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not fit its config.yaml"):
         load_method(run)
     change_config(run, "method", "telepathy")
+    with pytest.raises(UserError, match=r"sign cannot be trained yet: .* integers only"):
+        build(TrainConfig(env="sign"), 1)
     with pytest.raises(UserError, match=r"unknown method 'telepathy': choose one of dream"):
         load_method(run)
     change_config(run, "method", "dream")
