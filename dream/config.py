@@ -71,12 +71,8 @@ class ExecutorConfig:
     """discount of the execution reward"""
     trace: float = 0.9
     """lambda of Watkins's Q(lambda)"""
-    gap: float = 0.7
-    """alpha of advantage learning: 0 leaves the action gap as it is, 0.7 widens it to 3.3 times"""
-    epsilon_low: float = 0.03
+    epsilon_low: float = 0.05
     """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
-    late_start: float = 0.67
-    """share of training episodes that take up their member's share of random actions at a random step only"""
     priority: float = 0.7
     """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
     id_fraction: float = 0.5
@@ -154,7 +150,7 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-FAMILY_STEPS: Mapping[str, int] = {"map": 1_500_000, "bus": 1_500_000, "cooking": 2_500_000, "signpost": 60_000}
+FAMILY_STEPS: Mapping[str, int] = {"map": 1_500_000, "bus": 1_500_000, "cooking": 3_000_000, "signpost": 60_000}
 """Environment steps until a pair has settled on a family (docs/learning.md); all other settings serve every family."""
 
 

@@ -105,13 +105,7 @@ class DecoupledPair:
         order = torch.randperm(members, generator=generator)
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
-        execute_epsilon = late_epsilons(
-            member_epsilons(members, cfg.executor.epsilon_low)[order],
-            env.horizon,
-            cfg.executor.epsilon_low,
-            cfg.executor.late_start,
-            generator,
-        )
+        execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
         on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g else members
         used_id = torch.randperm(members, generator=generator) < on_id
         return self._trials(
@@ -131,9 +125,9 @@ class DecoupledPair:
         Args:
             generator: draws the actions of a random explorer; unused otherwise.
         """
-        zero, zeros = torch.zeros(len(problem_id)), torch.zeros(env.horizon, len(problem_id))
+        zero = torch.zeros(len(problem_id))
         used_id = torch.full((len(problem_id),), self.rules.knows_id, device=self.device)
-        return self._trials(env, problem_id, self.averaged, zero, zeros, used_id, generator)
+        return self._trials(env, problem_id, self.averaged, zero, zero, used_id, generator)
 
     @torch.no_grad()
     def _trials(
@@ -154,11 +148,9 @@ class DecoupledPair:
             z = torch.where(used_id[:, None], code, z)
 
         def policy_of(instruction: Tensor) -> Any:
-            epsilons = iter(execute_epsilon)
-
             def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
                 q, memory = networks.executor.step(obs, instruction, z, memory)
-                return epsilon_greedy(q, next(epsilons), generator, self._random_action), memory
+                return epsilon_greedy(q, execute_epsilon, generator, self._random_action), memory
 
             return policy
 
@@ -292,7 +284,6 @@ class DecoupledPair:
             target_z.detach().repeat_interleave(n, 0),
             gamma=cfg.executor.gamma,
             trace=cfg.executor.trace,
-            gap=cfg.executor.gap,
         )
         replay.set_priority(rows, surprise[: batch * n].view(batch, n).amax(1) + MIN_PRIORITY)
         rates = rate(code)
@@ -355,19 +346,6 @@ def member_epsilons(members: int, low: float) -> Tensor:
     There is no schedule to tune: someone always explores at random, and someone is always nearly greedy.
     """
     return torch.logspace(0.0, float(np.log10(low)), members)
-
-
-def late_epsilons(epsilon: Tensor, horizon: int, low: float, share: float, generator: torch.Generator) -> Tensor:
-    """(T, B) chance of a random action at each step: `epsilon` (B,), for a `share` of members from a late step on only.
-
-    Before that step, drawn evenly from the episode, they act at random with `low` at most. Random actions at every
-    step seldom get to the later parts of a task; to go there first and try things then does (Ecoffet et al., 2021,
-    "First return, then explore").
-    """
-    begin = torch.randint(horizon, epsilon.shape, generator=generator)
-    begin = begin * (torch.rand(epsilon.shape, generator=generator) < share)
-    before = torch.arange(horizon)[:, None] < begin
-    return torch.where(before, epsilon.clamp(max=low), epsilon)
 
 
 def _interleave(episodes: list[Episodes]) -> Episodes:

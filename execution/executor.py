@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.core.networks import RecurrentQ
-from dream.core.qlearning import double_q_value, lambda_returns, q_loss, td_error, widen_action_gap
+from dream.core.qlearning import double_q_value, lambda_returns, q_loss, td_error
 from dream.core.rollout import Memory
 from dream.core.trial import Episodes
 
@@ -39,34 +39,23 @@ class Executor(nn.Module):
 
 
 def executor_loss(
-    online: Executor,
-    target: Executor,
-    execute: Episodes,
-    z: Tensor,
-    target_z: Tensor,
-    *,
-    gamma: float,
-    trace: float,
-    gap: float,
+    online: Executor, target: Executor, execute: Episodes, z: Tensor, target_z: Tensor, *, gamma: float, trace: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Q(lambda) loss of an executor on a batch of execution episodes; its gradient reaches z.
 
     Args:
         z, target_z: (N, Z), for the online and for the target network.
-        gap: alpha of `widen_action_gap`.
 
     Returns:
         loss (); largest absolute error of each episode (N,) and mean value of the first observation (), both detached.
     """
     q = online(execute, z)
     with torch.no_grad():
-        target_q = target(execute, target_z)
-        value, best = double_q_value(q, target_q)
+        value, best = double_q_value(q, target(execute, target_z))
         greedy = best[:, :-1] == execute.action
         returns = lambda_returns(
             execute.reward, execute.terminated, execute.mask, value, greedy, gamma=gamma, trace=trace
         )
-        returns = widen_action_gap(returns, target_q[:, :-1], execute.action, gap)
     weight = execute.mask.to(q.dtype)
     error = td_error(q[:, :-1], execute.action, returns, weight)
     return q_loss(error, weight), error.detach().abs().amax(1), value[:, 0].mean()

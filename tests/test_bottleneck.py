@@ -256,7 +256,7 @@ def test_the_executor_teaches_whoever_gave_it_z() -> None:
     f = ProblemEncoder([2], width=8, z_dim=Z, initial_scale=0.5)
     z, target_z = f(torch.arange(MEMBERS)[:, None] % 2), f(torch.arange(MEMBERS)[:, None] % 2)
     target_z.retain_grad()
-    loss, *_ = executor_loss(online, target, execute, z, target_z, gamma=0.9, trace=0.9, gap=0.5)
+    loss, *_ = executor_loss(online, target, execute, z, target_z, gamma=0.9, trace=0.9)
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in f.parameters())
     assert target_z.grad is None and all(p.grad is None for p in target.parameters())

@@ -118,13 +118,13 @@ def test_a_space_without_an_encoder_is_refused(space: gym.Space) -> None:
 
 def test_z_scales_and_shifts_the_features() -> None:
     torch.manual_seed(0)
-    encoder = StepEncoder(SPACE, 6, integers=[3], z_dim=2)
-    assert encoder.scale_shift is not None and encoder.question is not None and encoder.integers is not None
-    obs, instruction, z = torch.tensor([[1, 2]]), torch.tensor([[2]]), torch.tensor([[0.5, -2.0]])
+    encoder = StepEncoder(SPACE, 6, z_dim=2)
+    assert encoder.scale_shift is not None
+    obs, z = torch.tensor([[1, 2]]), torch.tensor([[0.5, -2.0]])
     scale, shift = encoder.scale_shift(z).split(6, -1)
-    h = encoder.question(normed_relu(encoder.obs(obs) + encoder.integers(instruction)))
+    h = encoder.obs(obs)
     h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt() * (1 + scale) + shift
-    torch.testing.assert_close(encoder(obs, instruction, z), normed_relu(encoder.hidden(normed_relu(h))))
+    torch.testing.assert_close(encoder(obs, None, z), normed_relu(encoder.hidden(normed_relu(h))))
 
 
 def test_the_dueling_mean_is_per_state() -> None:

@@ -10,15 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dream.core.qlearning import (
-    double_q_value,
-    epsilon_greedy,
-    lambda_returns,
-    q_loss,
-    skip_reset_steps,
-    td_error,
-    widen_action_gap,
-)
+from dream.core.qlearning import double_q_value, epsilon_greedy, lambda_returns, q_loss, skip_reset_steps, td_error
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import make
@@ -201,29 +193,15 @@ def test_executor_loss_by_hand() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     execute = stream([1, 0, 0], length=2, reward=reward)  # out of time after two steps; both actions greedy
     z = torch.zeros(1, 1)
-    settings: Any = {"gamma": GAMMA, "trace": TRACE, "gap": 0.0}
-    loss, surprise, value = executor_loss(online, target, execute, z, z, **settings)  # type: ignore[arg-type]
+    loss, surprise, value = executor_loss(online, target, execute, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
     g1 = 2 + 0.5 * 60  # online likes action 1 best there, target says 60
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * g1)  # online likes action 0 best there, and it was taken
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - g1) ** 2) / 2)
     assert float(value) == 20
     assert float(surprise) == pytest.approx(max(abs(2 - g0), abs(4 - g1)))
     done = replace(execute, terminated=torch.tensor([[False, True, False]]))
-    loss, *_ = executor_loss(online, target, done, z, z, **settings)  # type: ignore[arg-type]
+    loss, *_ = executor_loss(online, target, done, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
     assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - 2) ** 2) / 2)
-    # A wider gap: action 1 is the target network's best at first, action 0 is 10 below its best (40) afterwards.
-    loss, *_ = executor_loss(online, target, done, z, z, **settings | {"gap": 0.5})  # type: ignore[arg-type]
-    assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - (2 - 5)) ** 2) / 2)
-
-
-def test_a_wider_action_gap_keeps_the_best_value_and_lowers_the_others() -> None:
-    """At the fixed point an inferior action lies 1 / (1 - alpha) times as far below the best one."""
-    true, alpha = torch.tensor([[4.0, 3.0, 0.0]]), 0.75
-    action, q = torch.tensor([[0, 1, 2]]), torch.zeros(1, 3, 3)
-    for _ in range(60):
-        q = widen_action_gap(true, q, action, alpha).expand(1, 3, 3)  # the same three actions in each of three states
-    torch.testing.assert_close(q[0, 0], torch.tensor([4.0, 4.0 - 1.0 / 0.25, 4.0 - 4.0 / 0.25]))
-    assert torch.equal(widen_action_gap(true, q, action, 0.0), true)
 
 
 def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
@@ -293,7 +271,7 @@ def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
 
     def loss(episodes: Episodes, which: list[int]) -> tuple[Tensor, Tensor]:
         z_of, target_of = z[which], target_z[which]
-        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, trace=0.9, gap=0.5)[:2]
+        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, trace=0.9)[:2]
 
     everyone = list(range(6))
     whole = loss(execute, everyone)

@@ -49,17 +49,15 @@ def normed_relu(h: Tensor) -> Tensor:
 class StepEncoder(nn.Module):
     """What a policy knows at one step -> features: observation, integers beside it (previous action, instruction), z.
 
-    Observation and integers enter the first layer as a sum, which is the linear layer on their concatenation. Where
-    there is a z, a hidden layer makes a question of them, and z answers: it scales and shifts the units of that layer
-    (FiLM, Perez et al., 2018, arXiv 1709.07871). Which action is right depends on place, instruction and problem
-    together; asked this way z is read linearly, so that an answer holds in problems never seen (docs/learning.md).
+    Observation and integers enter one hidden layer as a sum, which is the linear layer on their concatenation. z scales
+    and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871): which action is right depends on place, instruction
+    and problem together, and a sum would have to learn every such product (docs/learning.md).
     """
 
     def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), z_dim: int = 0):
         super().__init__()
         self.obs = observation_encoder(space, width)
         self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None
-        self.question = nn.Linear(width, width) if z_dim else None
         self.scale_shift = nn.Linear(z_dim, 2 * width) if z_dim else None
         self.hidden = nn.Linear(width, width)
 
@@ -68,10 +66,9 @@ class StepEncoder(nn.Module):
         h = self.obs(obs)
         if self.integers is not None and integers is not None:
             h = h + self.integers(integers)
-        if self.question is not None and self.scale_shift is not None and z is not None:
-            question = self.question(normed_relu(h))
+        if self.scale_shift is not None and z is not None:
             scale, shift = self.scale_shift(z).chunk(2, dim=-1)
-            h = F.layer_norm(question, h.shape[-1:]) * (1.0 + scale) + shift
+            h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
         return normed_relu(self.hidden(normed_relu(h)))
 
 

@@ -1,8 +1,7 @@
 """Masked recurrent double Q-learning on whole streams: pure functions.
 
 Sources: double Q-learning (van Hasselt et al., 2016, arXiv 1509.06461); Watkins's Q(lambda) (Watkins 1989; Sutton &
-Barto 2018, section 12.10): the multi-step return is cut where the action taken was not the greedy one; advantage
-learning (Bellemare et al., 2016, arXiv 1512.04860).
+Barto 2018, section 12.10): the multi-step return is cut where the action taken was not the greedy one.
 """
 
 from __future__ import annotations
@@ -54,26 +53,6 @@ def lambda_returns(
     for t in range(steps - 2, -1, -1):
         returns.append(fixed_columns[t] + carried_columns[t] * (returns[-1] - value_columns[t + 1]))
     return torch.stack(returns[::-1], dim=1)
-
-
-def widen_action_gap(returns: Tensor, target: Tensor, action: Tensor, alpha: float) -> Tensor:
-    """Advantage learning (Bellemare et al., 2016, arXiv 1512.04860, eq. 10): lower the targets of inferior actions.
-
-    G_t - alpha (max_a Q(o_t, a) - Q(o_t, a_t)): the best action keeps its value, the others come to lie 1 / (1 - alpha)
-    times as far below it. Doing nothing for a step costs next to nothing, less than what a network errs by in a problem
-    it has never seen, and a greedy policy then stands still or walks in circles; a wider gap outweighs the error.
-
-    Args:
-        returns: (N, T) targets.
-        target: (N, T, A) action values of the target network.
-        action: (N, T) int64.
-        alpha: 0 changes nothing; below 1.
-
-    Returns:
-        (N, T).
-    """
-    gap = target.amax(-1) - target.gather(-1, action[..., None]).squeeze(-1)
-    return returns - alpha * gap
 
 
 def skip_reset_steps(value: Tensor, reset_step: Tensor, reward: Tensor) -> Tensor:
