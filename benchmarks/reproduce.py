@@ -2,10 +2,10 @@
 
     python -m benchmarks.reproduce --processes 2          # everything in results/grids.csv, several hours
     python -m benchmarks.reproduce --envs map --seeds 0   # a part of it
-    python -m benchmarks.reproduce --envs cooking --methods dream --set executor.gap=0 --csv results/ablations.csv
+    python -m benchmarks.reproduce --envs cooking --methods dream --set executor.priority=0 --csv results/ablations.csv
 
-With --set, an ablation, the method is called dream[executor.gap=0] in the rows. Finished runs are not trained again, so
-the command may be stopped and given again. Each process uses one core.
+With --set the method is called dream[executor.priority=0] in the rows. Finished runs are not trained again,
+so the command may be stopped and given again. Each process uses one core.
 """
 
 from __future__ import annotations

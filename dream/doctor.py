@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import platform
@@ -10,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -138,7 +137,9 @@ def _video() -> Check:
 
     frame = np.zeros((64, 64, 3), np.uint8)
     works = []
-    with tempfile.TemporaryDirectory() as folder, _without_stderr():
+    from dream.envs.stderr import without_stderr
+
+    with tempfile.TemporaryDirectory() as folder, without_stderr():
         for codec in ("VP80", "VP90"):
             path = Path(folder, f"{codec}.webm")
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 4.0, (64, 64))
@@ -151,19 +152,6 @@ def _video() -> Check:
         advice = "pip install --force-reinstall opencv-python-headless"
         return Check("video", "warning", "neither VP80 nor VP90 can be written", advice)
     return Check("video", "ok", " and ".join(works))
-
-
-@contextlib.contextmanager
-def _without_stderr() -> Iterator[None]:
-    """FFmpeg complains, past Python's sys.stderr, about a tag in a file that it then writes all the same."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _disk() -> Check:

@@ -31,10 +31,6 @@ PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfreetype6")
 """Debian and Ubuntu packages that MiniWorld needs; `.ci/run` installs the same."""
 
 
-MiniworldLayout = SignLayout
-"""Its name while there was no fast backend."""
-
-
 class MiniworldStep(NamedTuple):
     """What came of one step of B members; rows of members that were not active repeat frame and pose."""
 

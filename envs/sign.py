@@ -67,16 +67,9 @@ class SignFamily(MetaEnv):
             from dream.envs.sign_fast import FastBackend
 
             return FastBackend(self.num_envs, self.layout, threads=threads)
-        from dream.envs.miniworld_backend import MiniworldBackend, MiniworldLayout
+        from dream.envs.miniworld_backend import MiniworldBackend
 
-        layout = self.layout
-        real = MiniworldLayout(
-            layout.objects,
-            sign=layout.sign,
-            sign_height=layout.sign_height,
-            wall_texture=layout.wall_texture,
-        )
-        return MiniworldBackend(self.num_envs, real, workers=threads)
+        return MiniworldBackend(self.num_envs, self.layout, workers=threads)
 
     def close(self, **arguments: Any) -> None:
         """End the processes of the backend, if it has any."""

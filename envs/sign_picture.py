@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from dream.envs import render
 from dream.envs.sign_layout import COLOURS, WORDS, SignLayout
+from dream.envs.stderr import without_stderr
 
 INKS: dict[str, render.Colour] = {"blue": (45, 80, 220), "red": (214, 52, 50), "green": (30, 150, 60)}
 SEEN = 12.0
@@ -154,26 +153,13 @@ def write_video(path: Path, pictures: Sequence[NDArray[np.uint8]], fps: float = 
     if not len(pictures):
         raise ValueError("there are no pictures: give at least one")
     height, width, _ = pictures[0].shape
-    with _without_stderr():
+    with without_stderr():
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), fps, (width, height))
     if not writer.isOpened():
         raise ValueError(f"{path} cannot be written: is there such a folder?")
     for picture in pictures:
         writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     writer.release()
-
-
-@contextlib.contextmanager
-def _without_stderr() -> Iterator[None]:
-    """FFmpeg complains, past Python's sys.stderr, about a tag in a file that it then writes all the same."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _paste(picture: NDArray[np.uint8], frame: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> None:
