@@ -107,6 +107,7 @@ def run(job: Job) -> str:
 
 def curve_rows(job: Job) -> Iterator[dict[str, object]]:
     """The validation curve against environment steps, updates and seconds, as rows of split `validation`."""
+
     def lines(name: str) -> list[dict[str, float]]:
         return [json.loads(line) for line in (job.run_dir / name).read_text(encoding="utf-8").splitlines()]
 

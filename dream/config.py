@@ -1,6 +1,6 @@
 """Every setting of a training run, typed. No torch here, so that a bad argument fails at once.
 
-The defaults are one set for every family; only how long to train depends on it (`FAMILY_STEPS`).
+The defaults are one set for every family but for what `FAMILY_SETTINGS` names.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from dream.presets import override
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,10 @@ class LearningConfig:
     """updates after each round"""
     explore_batch: int = 64
     """explorations in an update of g and the explorer"""
+    even: bool = False
+    """draw explorations evenly over the problems, for g and the explorer"""
+    transitions: int = 0
+    """single transitions in an update that teach g's features what to look for; 0 leaves this out"""
     execute_batch: int = 64
     """trials in an update of the executor on f(problem); half as many more on g(exploration)"""
     learning_rate: float = 2e-3
@@ -150,13 +156,26 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-FAMILY_STEPS: Mapping[str, int] = {"map": 1_500_000, "bus": 1_500_000, "cooking": 3_000_000, "signpost": 60_000}
-"""Environment steps until a pair has settled on a family (docs/learning.md); all other settings serve every family."""
+FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "map": {"steps": 1_500_000},
+    "bus": {"steps": 1_500_000},
+    "cooking": {"steps": 3_000_000},
+    "signpost": {"steps": 60_000},
+    "sign": {
+        "steps": 1_500_000,
+        "learning.even": True,
+        "learning.transitions": 192,
+        "learning.replay": 6_000,  # 3.6 GB of frames
+        "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
+    },
+}
+"""What differs between families; all other settings serve every one of them (docs/learning.md, docs/sign.md)."""
 
 
 def default_config(method: str, env: str, **changes: Any) -> TrainConfig:
-    """The default settings for a method on a family, some of them changed."""
-    return dataclasses.replace(TrainConfig(method=method, env=env, steps=FAMILY_STEPS.get(env, 2_000_000)), **changes)
+    """The default settings for a method on a family, some top-level ones changed."""
+    config = TrainConfig(method=method, env=env, steps=2_000_000)
+    return dataclasses.replace(override(config, FAMILY_SETTINGS.get(env, {})), **changes)
 
 
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dream.config import FAMILY_STEPS, TrainConfig
+from dream.config import FAMILY_SETTINGS, TrainConfig
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, make
 from dream.envs.render import contact_sheet
@@ -20,10 +20,11 @@ from dream.progress import ConsoleProgress
 from dream.training import train
 
 FAMILY, TRIALS = "map", 480
+STEPS: int = FAMILY_SETTINGS[FAMILY]["steps"]
 SEED = 0
 
 
-def main(run_dir: Path = Path("runs/demo"), steps: int = FAMILY_STEPS[FAMILY], overwrite: bool = False) -> None:
+def main(run_dir: Path = Path("runs/demo"), steps: int = STEPS, overwrite: bool = False) -> None:
     """Train, compare with not exploring and with exploring at random, and draw one trial.
 
     Args:
@@ -108,5 +109,3 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
 
 def _return(method: DecoupledPair, env: MetaEnv, problem_id: np.ndarray) -> float:
     return float(run_trials(method.play, env, problem_id, SEED).returns.mean())
-
-

@@ -44,7 +44,14 @@ class Networks(nn.Module):
         self.f = ProblemEncoder(
             env.problems.factors, width=size.width, z_dim=z_dim, initial_scale=config.bottleneck.initial_scale
         )
-        self.g = TrajectoryEncoder(space, actions, width=size.width, hidden=size.memory, z_dim=z_dim)
+        self.g = TrajectoryEncoder(
+            space,
+            actions,
+            width=size.width,
+            hidden=size.memory,
+            z_dim=z_dim,
+            single=config.learning.transitions > 0,
+        )
         self.executor = Executor(
             space, env.instruction_space, actions, width=size.width, hidden=size.memory, z_dim=z_dim
         )
@@ -200,7 +207,12 @@ class DecoupledPair:
     def update(self, replay: TrialReplay, learning_rate: float, generator: torch.Generator) -> dict[str, Tensor]:
         """One gradient step of every network on replayed trials; metrics stay on the device."""
         learning = self.config.learning
-        loss, metrics = self._explore_loss(replay.sample(learning.explore_batch))
+        draw = replay.sample_evenly if learning.even else replay.sample
+        loss, metrics = self._explore_loss(draw(learning.explore_batch))
+        if learning.transitions and self.rules.explore != "none":
+            single_loss = self._single_loss(*replay.sample_transitions(learning.transitions))
+            loss = loss + single_loss
+            metrics["loss/single"] = single_loss.detach()
         execute_loss, execute_metrics = self._execute_loss(replay, generator)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -253,6 +265,12 @@ class DecoupledPair:
                 "explore/return": reward.sum(1).mean(),
             }
         return loss, metrics
+
+    def _single_loss(self, problem_id: Tensor, transition: Episodes) -> Tensor:
+        """g's features: the squared error of what single transitions tell about z."""
+        with torch.no_grad():
+            code = self.networks.f(self._factors(problem_id))
+        return 0.5 * (self.networks.g.from_single(transition)[:, 0] - code).square().sum(-1).mean()
 
     def _execute_loss(self, replay: TrialReplay, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """What the executor and f learn from.

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dream.config import TrainConfig, config_from_dict
+from dream.core.frames import is_frame
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
@@ -168,10 +169,11 @@ def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
         raise UserError(f"unknown method {config.method!r}: choose one of {', '.join(METHODS)}")
     env = make(config.env, members, **config.env_parameters)
     space = env.single_observation_space
-    if not isinstance(space, gym.spaces.MultiDiscrete):
+    if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
         env.close()
         raise UserError(
-            f"{config.env} cannot be trained yet: it is seen as {space}, and the networks read integers only"
+            f"{config.env} cannot be trained: it is seen as {space}; the networks read integers (MultiDiscrete) and "
+            "frames (Box of uint8, height x width x 3)"
         )
     return METHODS[config.method].build(env, config), env
 

@@ -29,9 +29,13 @@ class Executor(nn.Module):
         sizes = [int(n) for n in instruction.nvec]
         self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=sizes, z_dim=z_dim)
 
-    def forward(self, execute: Episodes, z: Tensor) -> Tensor:
-        """Whole episodes with z (N, Z) -> action values (N, T + 1, A)."""
-        return self.q(execute.obs, execute.instruction[:, None], z[:, None])
+    def see(self, execute: Episodes) -> Tensor:
+        """What the policy sees in each observation of whole episodes: (N, T + 1, ...)."""
+        return self.q.frames(execute.obs, execute.observed)
+
+    def forward(self, execute: Episodes, seen: Tensor, z: Tensor) -> Tensor:
+        """Whole episodes, what was seen in them, from `see`, and z (N, Z) -> action values (N, T + 1, A)."""
+        return self.q(seen, execute.instruction[:, None], z[:, None])
 
     def step(self, obs: Tensor, instruction: Tensor, z: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """(B, ...), (B, I), (B, Z) -> action values (B, A), memory."""
@@ -43,15 +47,18 @@ def executor_loss(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Q(lambda) loss of an executor on a batch of execution episodes; its gradient reaches z.
 
+    Frames are looked at once, by the online network; the target network differs in what it makes of them.
+
     Args:
         z, target_z: (N, Z), for the online and for the target network.
 
     Returns:
         loss (); largest absolute error of each episode (N,) and mean value of the first observation (), both detached.
     """
-    q = online(execute, z)
+    seen = online.see(execute)
+    q = online(execute, seen, z)
     with torch.no_grad():
-        value, best = double_q_value(q, target(execute, target_z))
+        value, best = double_q_value(q, target(execute, seen, target_z))
         greedy = best[:, :-1] == execute.action
         returns = lambda_returns(
             execute.reward, execute.terminated, execute.mask, value, greedy, gamma=gamma, trace=trace

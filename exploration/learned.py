@@ -23,9 +23,13 @@ class LearnedExplorer(nn.Module):
         self.actions = actions
         self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=[actions + 1])
 
-    def forward(self, explore: Episodes) -> Tensor:
-        """Whole streams -> action values (N, T + 1, A)."""
-        return self.q(explore.obs, explore.previous_action(none=self.actions)[..., None])
+    def see(self, explore: Episodes) -> Tensor:
+        """What the policy sees in each observation of whole streams: (N, T + 1, ...)."""
+        return self.q.frames(explore.obs, explore.observed)
+
+    def forward(self, explore: Episodes, seen: Tensor) -> Tensor:
+        """Whole streams and what was seen in them, from `see` -> action values (N, T + 1, A)."""
+        return self.q(seen, explore.previous_action(none=self.actions)[..., None])
 
     def step(self, obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """(B, ...), (B,) -> action values (B, A), memory."""
@@ -38,7 +42,8 @@ def explorer_loss(
     """Q(lambda) loss of an explorer on a batch of exploration streams.
 
     The end of a stream ends the exploration phase: nothing can be learned afterwards, so it is terminal for the
-    exploration return even where the environment only ran out of time.
+    exploration return even where the environment only ran out of time. Frames are looked at once, by the online
+    network; the target network differs in what it makes of them.
 
     Args:
         reward: (N, T) exploration reward.
@@ -46,9 +51,10 @@ def explorer_loss(
     Returns:
         loss (), mean action value taken () (detached).
     """
-    q = online(explore)
+    seen = online.see(explore)
+    q = online(explore, seen)
     with torch.no_grad():
-        value, best = double_q_value(q, target(explore))
+        value, best = double_q_value(q, target(explore, seen))
         value = skip_reset_steps(value, explore.reset_step, reward)
         slot = torch.arange(explore.mask.shape[1], device=reward.device)
         last = slot == explore.length[:, None] - 1

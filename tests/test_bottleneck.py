@@ -19,7 +19,6 @@ from dream.core.bottleneck import (
     last_prefix,
     nats,
     prefix_error,
-    prefix_mask,
     rate,
 )
 from dream.core.networks import normed_relu
@@ -101,13 +100,13 @@ def test_rate_by_hand_and_as_a_divergence() -> None:
 
 def test_the_loss_of_g_is_the_mean_over_prefixes_that_exist() -> None:
     explore = masked([3, 1, 0], 3)
-    assert prefix_mask(explore).tolist() == [[True] * 4, [True, True, False, False], [True, False, False, False]]
+    assert explore.observed.tolist() == [[True] * 4, [True, True, False, False], [True, False, False, False]]
     error = torch.tensor([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 1e6, 1e6], [100.0, 1e6, 1e6, 1e6]], requires_grad=True)
     loss = encoder_loss(error, explore)
     assert loss.item() == 140.0 / 7
     loss.backward()
     assert error.grad is not None
-    torch.testing.assert_close(error.grad, prefix_mask(explore) / 7)
+    torch.testing.assert_close(error.grad, explore.observed / 7)
 
 
 def test_the_last_prefix_is_that_of_the_whole_exploration() -> None:

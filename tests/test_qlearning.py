@@ -164,7 +164,10 @@ class Table:
     def __init__(self, q: list[list[float]]):
         self.q = torch.tensor([q])
 
-    def __call__(self, episodes: Episodes, z: Tensor | None = None) -> Tensor:
+    def see(self, episodes: Episodes) -> Tensor:
+        return episodes.obs
+
+    def __call__(self, episodes: Episodes, seen: Tensor, z: Tensor | None = None) -> Tensor:
         return self.q.expand(len(episodes.mask), -1, -1)
 
 

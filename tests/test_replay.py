@@ -233,3 +233,37 @@ def test_errors() -> None:
         TrialReplay(2, seed=0).sample_decoded(1)
     with pytest.raises(ValueError, match=r"cannot add 3 trials to a replay of 2"):
         TrialReplay(2, seed=0).add(trials(1, 2, 3))
+
+
+def test_an_even_draw_holds_every_problem_as_often_and_every_trial_of_it_as_likely() -> None:
+    replay = TrialReplay(12, seed=0)
+    replay.add(trials(7, 7, 7, 7, 7, 2, 2, 5, lengths=(1, 2, 3, 4, 5, 1, 2, 1)))  # a problem's trials differ in length
+    drawn = replay.sample_evenly(90)
+    assert torch.bincount(drawn.problem_id)[[2, 5, 7]].tolist() == [30, 30, 30]
+    counts = torch.bincount(replay.sample_evenly(100).problem_id)[[2, 5, 7]]
+    assert counts.sum() == 100 and counts.min() >= 32 and counts.max() <= 35
+    lengths = replay.sample_evenly(6000).explore.length
+    of_seven = torch.bincount(lengths)[3:]  # only problem 7 has these
+    assert (of_seven - 400).abs().max() < 100  # five standard deviations, at the least
+
+
+def test_single_transitions_are_steps_of_the_trials_they_come_from() -> None:
+    replay = TrialReplay(4, seed=0)
+    given = trials(0, 1, 2, lengths=(2, 5, 1))
+    step = torch.arange(SLOTS + 1)
+    for name in ("obs", "action", "reward"):  # every slot says which it is
+        values = getattr(given.explore, name)
+        slots = step[: values.shape[1]].view(1, -1, *[1] * (values.ndim - 2))
+        values.mul_(10).add_(slots.to(values.dtype))
+    replay.add(given)
+    problem_id, one = replay.sample_transitions(3000)
+    assert torch.bincount(problem_id).tolist() == [1000] * 3
+    assert one.obs.shape == (3000, 2, 2) and one.mask.shape == (3000, 1) and one.mask.all()
+    slot = one.action[:, 0] - 10 * problem_id
+    assert torch.equal(one.obs[:, 0, 0].long(), 10 * problem_id + slot)
+    assert torch.equal(one.obs[:, 1, 0].long(), 10 * problem_id + slot + 1)
+    assert torch.equal(one.reward[:, 0].long(), one.action[:, 0])
+    assert torch.equal(one.instruction[:, 0], problem_id)
+    assert set(slot[problem_id == 2].tolist()) == {0}
+    assert (torch.bincount(slot[problem_id == 1]) - 200).abs().max() < 65  # five standard deviations
+    assert torch.equal(one.start[:, 0], slot == 0)

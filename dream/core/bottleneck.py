@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.frames import frame_encoder
 from dream.core.networks import DiscreteEncoder, Recurrent, normed_relu, observation_encoder
 from dream.core.trial import Episodes
 
@@ -54,11 +55,14 @@ class TrajectoryEncoder(nn.Module):
     Each transition (o, a, o') goes through a small network of its own before the memory, which has to remember
     transitions, not to find them. Its last layers start small and cannot die: f's codes start near zero, and a head of
     ReLUs that is first asked for nothing switches itself off for good.
+
+    With `single` it can also be asked what one transition tells on its own, see `from_single`.
     """
 
-    def __init__(self, space: gym.Space, actions: int, *, width: int, hidden: int, z_dim: int):
+    def __init__(self, space: gym.Space, actions: int, *, width: int, hidden: int, z_dim: int, single: bool = False):
         super().__init__()
         self.actions = actions
+        self.frames = frame_encoder(space)
         self.before = observation_encoder(space, width)
         self.after = observation_encoder(space, width)
         self.action = DiscreteEncoder([actions + 1], width)
@@ -69,18 +73,35 @@ class TrajectoryEncoder(nn.Module):
         with torch.no_grad():
             self.out.weight.mul_(0.1)
             self.out.bias.zero_()
+        self.single = nn.Linear(width, z_dim) if single else None
+        if self.single is not None:
+            with torch.no_grad():
+                self.single.weight.mul_(0.1)
+                self.single.bias.zero_()
 
     def forward(self, explore: Episodes) -> Tensor:
         """N streams of T steps -> (N, T + 1, Z): entry t is g(tau_:t), after t transitions.
 
         Entries after the end of a stream mean nothing; `last_prefix` picks the valid one.
         """
-        obs = explore.obs
-        previous = torch.cat([obs[:, :1], obs[:, :-1]], dim=1)
+        return self.out(F.elu(self.head(self.core(self.transitions(explore)))))
+
+    def from_single(self, explore: Episodes) -> Tensor:
+        """z from one transition without its past: N streams -> (N, T, Z). Built with `single` only.
+
+        It is never acted on. Its loss over transitions of as many trials teaches the features what to look for much
+        sooner than whole streams do, whose steps all make the same error (docs/sign.md).
+        """
+        assert self.single is not None
+        return self.single(self.transitions(explore)[:, 1:])
+
+    def transitions(self, explore: Episodes) -> Tensor:
+        """Features of each transition before the memory, (N, T + 1, width); entry 0 is the first observation."""
+        seen = self.frames(explore.obs, explore.observed)
+        previous = torch.cat([seen[:, :1], seen[:, :-1]], dim=1)
         action = explore.previous_action(none=self.actions)[..., None]
-        h = normed_relu(self.before(previous) + self.action(action) + self.after(obs))
-        h = normed_relu(self.hidden(h))
-        return self.out(F.elu(self.head(self.core(h))))
+        h = normed_relu(self.before(previous) + self.action(action) + self.after(seen))
+        return normed_relu(self.hidden(h))
 
 
 def last_prefix(prefixes: Tensor, explore: Episodes) -> Tensor:
@@ -99,14 +120,9 @@ def prefix_error(code: Tensor, prefixes: Tensor, noise: float) -> Tensor:
     return nats((code[:, None] - prefixes).square().sum(-1), noise)
 
 
-def prefix_mask(explore: Episodes) -> Tensor:
-    """(N, T + 1) bool: prefixes that exist (the empty one always does)."""
-    return torch.cat([torch.ones_like(explore.mask[:, :1]), explore.mask], dim=1)
-
-
 def encoder_loss(error: Tensor, explore: Episodes) -> Tensor:
     """g's loss: the mean of `prefix_error` over all prefixes that exist (eq. 5, maximised over q)."""
-    weight = prefix_mask(explore).to(error.dtype)
+    weight = explore.observed.to(error.dtype)
     return (error * weight).sum() / weight.sum()
 
 

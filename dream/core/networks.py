@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.frames import FrameEncoder, frame_encoder, is_frame
+
 RecurrentMemory = tuple[Tensor, Tensor, Tensor]
 """LSTM state h (B, hidden), c (B, hidden) and the running maximum (B, width)."""
 
@@ -32,13 +34,17 @@ class DiscreteEncoder(nn.Module):
 
 
 def observation_encoder(space: gym.Space, width: int) -> nn.Module:
-    """Encoder of one observation, (..., *space.shape) -> (..., width), without a final nonlinearity.
+    """A linear layer on what `frame_encoder` makes of an observation: on one-hots of integers, on features of a frame.
 
-    Raises TypeError for a space it does not know.
+    Raises TypeError for a space it does not know, ValueError for frames that are too small.
     """
     if isinstance(space, gym.spaces.MultiDiscrete):
         return DiscreteEncoder(space.nvec.tolist(), width)
-    raise TypeError(f"no observation encoder for {space}: use a MultiDiscrete observation space")
+    if is_frame(space):
+        return nn.Linear(FrameEncoder.features_of(space.shape), width)  # type: ignore[arg-type]
+    raise TypeError(
+        f"no observation encoder for {space}: use integers (MultiDiscrete) or frames (Box of uint8, height x width x 3)"
+    )
 
 
 def normed_relu(h: Tensor) -> Tensor:
@@ -62,7 +68,10 @@ class StepEncoder(nn.Module):
         self.hidden = nn.Linear(width, width)
 
     def forward(self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """obs (..., *obs shape), integers (..., K), z (..., Z) -> (..., width). Leading dimensions broadcast."""
+        """obs (..., D) as `frame_encoder` gives them, integers (..., K), z (..., Z) -> (..., width).
+
+        Leading dimensions broadcast.
+        """
         h = self.obs(obs)
         if self.integers is not None and integers is not None:
             h = h + self.integers(integers)
@@ -121,7 +130,7 @@ class DuelingHead(nn.Module):
 
 
 class RecurrentQ(nn.Module):
-    """Action values with memory: step encoder -> LSTM -> dueling head."""
+    """Action values with memory: frames, if there are any -> step encoder -> LSTM -> dueling head."""
 
     def __init__(
         self,
@@ -134,19 +143,20 @@ class RecurrentQ(nn.Module):
         z_dim: int = 0,
     ):
         super().__init__()
+        self.frames = frame_encoder(space)
         self.encoder = StepEncoder(space, width, integers=integers, z_dim=z_dim)
         self.core = Recurrent(width, hidden)
         self.head = DuelingHead(self.core.out_features, width, actions)
 
-    def forward(self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """Whole streams: obs (N, T, ...), integers (N, T or 1, K), z (N, T or 1, Z) -> (N, T, A)."""
-        return self.head(self.core(self.encoder(obs, integers, z)))
+    def forward(self, seen: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
+        """Whole streams: seen (N, T, ...) from `frames`, integers (N, T or 1, K), z (N, T or 1, Z) -> (N, T, A)."""
+        return self.head(self.core(self.encoder(seen, integers, z)))
 
     def step(
         self, obs: Tensor, integers: Tensor | None, z: Tensor | None, memory: RecurrentMemory | None
     ) -> tuple[Tensor, RecurrentMemory]:
         """One step of B members: obs (B, ...), integers (B, K), z (B, Z) -> (B, A), new memory."""
-        features, memory = self.core.step(self.encoder(obs, integers, z), memory)
+        features, memory = self.core.step(self.encoder(self.frames(obs), integers, z), memory)
         return self.head(features), memory
 
 

@@ -55,6 +55,38 @@ class TrialReplay:
         self._refuse_empty()
         return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device))
 
+    def sample_evenly(self, count: int) -> Trials:
+        """As `sample`, but every problem in the replay makes up the same share of the draw, to within one trial.
+
+        A stream says the same about its problem at every step, so in an uneven draw whatever all streams have in common
+        seems to speak for the problem drawn most: noise that drowns what a rare frame has to say (docs/sign.md).
+        """
+        self._refuse_empty()
+        return self._take(self._draw_evenly(count))
+
+    def sample_transitions(self, count: int) -> tuple[Tensor, Episodes]:
+        """Single exploration transitions, each from a trial of its own, the problems drawn as in `sample_evenly`.
+
+        Returns:
+            problem_id (count,) and `Episodes` of one step. Each step of a stream is as likely as every other.
+        """
+        self._refuse_empty()
+        rows = self._draw_evenly(count)
+        store = self._store
+        length = store["explore.mask"].index_select(0, rows).sum(1)
+        slot = (torch.rand(count, generator=self._generator).to(self._device) * length).long()
+
+        def at(name: str, offset: int = 0) -> Tensor:
+            values = store[f"explore.{name}"]
+            return values.flatten(0, 1).index_select(0, rows * values.shape[1] + slot + offset)[:, None]
+
+        names = ("action", "reward", "terminated", "mask", "start")
+        return store["problem_id"].index_select(0, rows), Episodes(
+            obs=torch.cat([at("obs"), at("obs", 1)], 1),
+            instruction=store["explore.instruction"].index_select(0, rows),
+            **{name: at(name) for name in names},
+        )
+
     def sample_decoded(self, count: int) -> Trials:
         """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
         self._refuse_empty()
@@ -81,6 +113,16 @@ class TrialReplay:
         draws = torch.rand(count, generator=self._generator).to(self._device) * cumulative[-1]
         # right=True: a draw of exactly 0 must not find a leading row of weight 0
         return torch.searchsorted(cumulative, draws, right=True).clamp(max=len(self) - 1)
+
+    def _draw_evenly(self, count: int) -> Tensor:
+        """Rows (count,), one from each of `count` equal parts of the trials sorted by problem, all problems equal."""
+        problem = self._store["problem_id"][: len(self)]
+        order = problem.argsort(stable=True)
+        _, of_problem, trials = problem[order].unique_consecutive(return_inverse=True, return_counts=True)
+        cumulative = (1.0 / trials.double())[of_problem].cumsum(0)
+        part = torch.arange(count, device=self._device) + torch.rand(count, generator=self._generator).to(self._device)
+        place = torch.searchsorted(cumulative, part / count * cumulative[-1], right=True)
+        return order[place.clamp(max=len(self) - 1)]
 
     def _take(self, rows: Tensor) -> Trials:
         trials = _unflatten({name: value.index_select(0, rows) for name, value in self._store.items()})

@@ -22,8 +22,6 @@ class Policy(Protocol):
         ...
 
 
-
-
 def rollout(
     env: Any,
     policy: Policy,
@@ -133,7 +131,6 @@ def _merge(old: Memory, new: Memory, active: np.ndarray, episodes: int) -> Memor
     """
     if episodes == 1 or old is None or active.all():
         return new
-
 
     def pick(before: Tensor, after: Tensor) -> Tensor:
         return torch.where(_as(active, after)[:, None], after, before)

@@ -70,6 +70,11 @@ class Episodes(_Tensors):
         """(N, T) bool: the real environment transitions."""
         return self.mask & ~self.reset_step
 
+    @property
+    def observed(self) -> Tensor:
+        """(N, T + 1) bool: the observations there are, and so the prefixes (the empty one always exists)."""
+        return torch.cat([torch.ones_like(self.mask[:, :1]), self.mask], dim=1)
+
     def select(self, rows: Tensor) -> Episodes:
         """The streams of the given rows, (M,) int64."""
         return self.map(lambda tensor: tensor.index_select(0, rows))

@@ -1,0 +1,174 @@
+"""The pixel path: what the frame encoder computes, that it looks at what it should only, and that it learns."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dream.config import TrainConfig
+from dream.core import frames as module
+from dream.core.bottleneck import TrajectoryEncoder
+from dream.core.frames import FrameEncoder, Unchanged, frame_encoder, is_frame
+from dream.core.networks import DiscreteEncoder, RecurrentQ, observation_encoder
+from dream.core.replay import TrialReplay
+from dream.core.trial import Episodes
+from dream.envs.signpost import Signpost
+from dream.methods import METHODS
+from dream.pair import DecoupledPair
+from dream.presets import override
+
+SHAPE = (28, 36, 3)
+SPACE = gym.spaces.Box(0, 255, SHAPE, np.uint8)
+
+
+def some_frames(*leading: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (*leading, *SHAPE), generator=generator, dtype=torch.uint8)
+
+
+@pytest.fixture
+def encoder() -> FrameEncoder:
+    torch.manual_seed(0)
+    return FrameEncoder(SHAPE)
+
+
+def test_the_features_are_those_of_plain_convolutions_on_centred_pixels(encoder: FrameEncoder) -> None:
+    frames = some_frames(5)
+    pixels = 4.0 * (frames.double().permute(0, 3, 1, 2) / 255.0 - 0.5)
+    first = F.relu(F.conv2d(pixels, encoder.first.weight.double(), encoder.first.bias.double(), stride=4))
+    second = F.conv2d(first, encoder.second.weight.double(), encoder.second.bias.double(), stride=2).flatten(1)
+    scale = (second.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+    expected = F.relu((second - second.mean(1, keepdim=True)) / scale)
+    torch.testing.assert_close(encoder(frames), expected.float(), rtol=1e-4, atol=1e-4)
+    assert encoder.out_features == expected.shape[1] == FrameEncoder.features_of(SHAPE)
+
+
+def test_leading_dimensions_chunks_and_neighbours_change_nothing(
+    encoder: FrameEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = some_frames(3, 4)
+    whole = encoder(frames)
+    torch.testing.assert_close(encoder(frames.flatten(0, 1)), whole.flatten(0, 1))
+    torch.testing.assert_close(encoder(frames[1, 2]), whole[1, 2])
+    monkeypatch.setattr(module, "CHUNK", 5)
+    torch.testing.assert_close(encoder(frames), whole)
+    other = frames.clone()
+    other[0] = 7
+    torch.testing.assert_close(encoder(other)[1:], whole[1:])
+
+
+def test_frames_after_the_end_are_not_looked_at(encoder: FrameEncoder) -> None:
+    frames, seen = some_frames(2, 3), torch.tensor([[True, True, False], [True, False, False]])
+    features = encoder(frames, seen)
+    torch.testing.assert_close(features[seen], encoder(frames)[seen])
+    assert (features[~seen] == 0).all()
+    features.square().sum().backward()
+    gradient = encoder.first.weight.grad
+    assert gradient is not None
+    other, encoder.first.weight.grad = frames.masked_fill(~seen[..., None, None, None], 255), None
+    encoder(other, seen).square().sum().backward()
+    assert encoder.first.weight.grad is not None
+    torch.testing.assert_close(encoder.first.weight.grad, gradient)
+
+
+def test_which_spaces_are_frames() -> None:
+    assert is_frame(SPACE)
+    assert not is_frame(gym.spaces.Box(0, 1, SHAPE, np.float32))
+    assert not is_frame(gym.spaces.Box(0, 255, (5,), np.uint8))
+    assert isinstance(frame_encoder(SPACE), FrameEncoder)
+    integers = gym.spaces.MultiDiscrete([3, 2])
+    obs = torch.tensor([[1, 0]])
+    assert isinstance(frame_encoder(integers), Unchanged) and frame_encoder(integers)(obs) is obs
+    assert isinstance(observation_encoder(integers, 4), DiscreteEncoder)
+    with pytest.raises(ValueError, match=r"frames of 8 x 36 pixels are too small: give at least 20 x 20"):
+        FrameEncoder((8, 36, 3))
+
+
+def test_a_policy_on_frames_acts_step_by_step_as_on_the_whole_stream() -> None:
+    torch.manual_seed(0)
+    network = RecurrentQ(SPACE, 4, width=12, hidden=8, integers=[5], z_dim=3)
+    frames, integers, z = some_frames(2, 5), torch.randint(5, (2, 5, 1)), torch.randn(2, 1, 3)
+    whole = network(network.frames(frames), integers, z)
+    memory = None
+    for t in range(5):
+        q, memory = network.step(frames[:, t], integers[:, t], z[:, 0], memory)
+        torch.testing.assert_close(q, whole[:, t])
+
+
+def streams(frames: torch.Tensor) -> Episodes:
+    count, steps = frames.shape[0], frames.shape[1] - 1
+    blank = torch.zeros(count, steps)
+    return Episodes(
+        obs=frames,
+        action=torch.randint(4, (count, steps), generator=torch.Generator().manual_seed(1)),
+        reward=blank,
+        terminated=blank.bool(),
+        mask=~blank.bool(),
+        start=blank.bool(),
+        instruction=torch.zeros(count, 1, dtype=torch.int64),
+    )
+
+
+def test_g_on_one_transition_is_g_on_that_step_of_a_stream() -> None:
+    torch.manual_seed(0)
+    g = TrajectoryEncoder(SPACE, 4, width=12, hidden=6, z_dim=3, single=True)
+    assert g.single is not None
+    whole = streams(some_frames(2, 4))
+    one = Episodes(**{k: getattr(whole, k)[:, 1:2] for k in ("action", "reward", "terminated", "mask", "start")},
+                   obs=whole.obs[:, 1:3], instruction=whole.instruction)  # fmt: skip
+    torch.testing.assert_close(g.from_single(one)[:, 0], g.single(g.transitions(whole)[:, 2]))
+    assert TrajectoryEncoder(SPACE, 4, width=12, hidden=6, z_dim=3).single is None
+
+
+class PixelSignpost(Signpost):
+    """The signpost seen as a picture: a bright column for where one stands, the upper half in a colour for the sign."""
+
+    summary = "signpost in pixels, for tests"
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        self.single_observation_space = gym.spaces.Box(0, 255, (20, 25, 3), np.uint8)
+        self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
+
+    def _observe(self) -> np.ndarray:
+        place, sign = super()._observe().T
+        frames = np.full((self.num_envs, 20, 25, 3), 60, np.uint8)
+        columns = np.arange(25) // 5 == place[:, None]
+        frames[:, 12:] = np.where(columns[:, None, :, None], 220, 60)
+        for problem in range(2):
+            frames[sign == problem + 1, :12, :, 2 * problem] = 200
+        return frames
+
+
+def test_dream_learns_from_pixels() -> None:
+    settings = {
+        "network.width": 32,
+        "network.memory": 16,
+        "learning.members": 32,
+        "learning.updates": 4,
+        "learning.explore_batch": 16,
+        "learning.execute_batch": 16,
+        "learning.transitions": 16,
+        "learning.even": True,
+        "learning.warmup": 128,
+        "learning.replay": 2000,
+    }
+    config = override(TrainConfig(method="dream", env="signpost", seed=0, steps=12_000), settings)
+    torch.manual_seed(0)
+    env = PixelSignpost(32)
+    pair: DecoupledPair = METHODS["dream"].build(env, config)
+    env.reset(seed=0)
+    generator, rng, replay = torch.Generator().manual_seed(0), np.random.default_rng(0), TrialReplay(2000, 0)
+    step = 0
+    while step < config.steps:
+        trials = pair.collect(env, env.problems.sample("train", 32, rng), generator)
+        replay.add(trials)
+        step += trials.environment_steps()
+        if replay.added >= config.learning.warmup:
+            for _ in range(config.learning.updates):
+                pair.update(replay, 2e-3, generator)
+    test = PixelSignpost(200)
+    test.reset(seed=1)
+    played = pair.play(test, np.arange(200) % 2, generator)
+    assert played.execute.reward.sum(1).mean() > 0.95
