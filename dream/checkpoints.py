@@ -78,6 +78,7 @@ class CheckpointStore:
         state: Mapping[str, Any] | None = None,
         *,
         best: bool = False,
+        last: bool = False,
     ) -> Path:
         """Write a checkpoint, then delete the ones it makes superfluous. Returns its directory.
 
@@ -86,6 +87,7 @@ class CheckpointStore:
             weights: name -> tensor, any shape and device.
             state: plain data (see `check_plain`); None leaves state.pt out.
             best: save under `best_`; each replaces the one before.
+            last: the run is finished: no older one is kept beside it.
 
         Raises:
             UserError: no space left, or the directory cannot be written. What was there before is still there.
@@ -111,7 +113,7 @@ class CheckpointStore:
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
-            keep = 0 if best else _KEEP - 1
+            keep = 0 if best or last else _KEEP - 1
             good = [checkpoint.path for checkpoint in older if checkpoint.path not in self._damaged]
             for path in {checkpoint.path for checkpoint in older} - set(good[len(good) - keep :]):
                 self._delete(path)
@@ -182,7 +184,7 @@ def _read(checkpoint: Checkpoint, device: str) -> tuple[dict[str, torch.Tensor],
         weights = safetensors.torch.load_file(checkpoint.path / "weights.safetensors", device=device)
         state: dict[str, Any] = {}
         if "state.pt" in files:
-            state = torch.load(checkpoint.path / "state.pt", map_location="cpu", weights_only=True)
+            state = torch.load(checkpoint.path / "state.pt", map_location="cpu", weights_only=True, mmap=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _Damaged(f"{checkpoint.path} is damaged ({type(error).__name__}: {error})") from error
     return weights, state

@@ -149,10 +149,14 @@ class DecoupledPair:
         may_stop: bool = True,
     ) -> Trials:
         explore = self._explore(env, problem_id, networks, explore_epsilon, generator, may_stop)
-        z = last_prefix(networks.g(explore.trimmed()), explore)
-        if bool(used_id.any()):
-            code = networks.f(self._factors(torch.from_numpy(problem_id).to(self.device)))
-            z = torch.where(used_id[:, None], code, z)
+        z = torch.zeros(len(problem_id), self.config.bottleneck.z_dim, device=self.device)
+        informed, uninformed = used_id.nonzero()[:, 0], (~used_id).nonzero()[:, 0]
+        if len(informed):
+            ids = torch.from_numpy(problem_id).to(self.device).index_select(0, informed)
+            z.index_copy_(0, informed, networks.f(self._factors(ids)))
+        if len(uninformed):
+            decoded = explore.select(uninformed).trimmed()
+            z.index_copy_(0, uninformed, last_prefix(networks.g(decoded), decoded))
 
         def policy_of(instruction: Tensor) -> Any:
             def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
@@ -189,7 +193,7 @@ class DecoupledPair:
 
         def learned(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
             assert networks.explorer is not None
-            q, memory = networks.explorer.step(obs, previous_action, memory)
+            q, memory = networks.explorer.step(networks.g.frames(obs), previous_action, memory)
             if not may_stop:
                 q = q.masked_fill(self._ends_episode, -torch.inf)
             return epsilon_greedy(q, epsilon, generator, self._random_action), memory
@@ -232,7 +236,8 @@ class DecoupledPair:
         noise, explore = cfg.bottleneck.noise, trials.explore
         with torch.no_grad():
             code = net.f(self._factors(trials.problem_id))
-        prefixes = net.g(explore)
+        seen = net.g.see(explore)
+        prefixes = net.g(explore, seen)
         error = prefix_error(code, prefixes, noise)
         loss = g_loss = encoder_loss(error, explore) * noise**2  # nats are large; Adam needs only a direction
         belief = Belief(code, prefixes.detach(), error.detach())
@@ -254,6 +259,7 @@ class DecoupledPair:
                 net.explorer,
                 average.explorer,
                 explore,
+                seen,
                 reward / self._scale(first),
                 gamma=cfg.explorer.gamma,
                 trace=cfg.explorer.trace,

@@ -111,9 +111,17 @@ class RunDirectory:
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def save_checkpoint(
-        self, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any], *, best: bool = False
+        self,
+        step: int,
+        weights: Mapping[str, torch.Tensor],
+        state: Mapping[str, Any],
+        *,
+        best: bool = False,
+        last: bool = False,
     ) -> None:
         """Save a checkpoint that the run can resume from; with `best` also its weights as the best so far.
+
+        With `last` the run is finished, and older checkpoints are deleted.
 
         Log the step's metrics first: `resume` drops the lines of later steps, and keeps those of this one.
         Raises UserError when the disk is full or cannot be written; the checkpoints before are untouched.
@@ -124,8 +132,12 @@ class RunDirectory:
                     os.fsync(file.fileno())
         if best:
             # First: killed in between, the resumed run comes here again and writes the same weights.
-            self.checkpoints.save(step, weights, best=True)
-        self.checkpoints.save(step, weights, state)
+            self.save_best(step, weights)
+        self.checkpoints.save(step, weights, state, last=last)
+
+    def save_best(self, step: int, weights: Mapping[str, torch.Tensor]) -> None:
+        """Save weights as the best so far. A run resumed from an earlier step comes here again with the same ones."""
+        self.checkpoints.save(step, weights, best=True)
 
     def resume(self) -> Loaded | None:
         """The newest whole checkpoint, (step, weights, state), the logs cut back to it; None to start from nothing.

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dream.checkpoints import pack_rng, restore_rng
 from dream.config import TrainConfig
-from dream.core.replay import TrialReplay
+from dream.core.replay import TrialReplay, trial_bytes
 from dream.envs import make
 from dream.eval.evaluate import build, score
 from dream.progress import Progress, SilentProgress
@@ -58,10 +58,10 @@ def train(
     environment = describe_environment(config.device, env.problems.hash)
     with RunDirectory.open(run_dir, config.as_dict(), environment, overwrite=overwrite) as run:
 
-        def save(is_best: bool = False) -> None:
+        def save(*, is_best: bool, finished: bool) -> None:
             state = {
                 "method": method.state_dict(),
-                "replay": replay.state_dict(),
+                "replay": None if finished else replay.state_dict(),  # may be gigabytes that nobody will need
                 "generator": pack_rng(generator),
                 "rng": pack_rng(rng),
                 "instructions": pack_rng(env.np_random),
@@ -70,14 +70,15 @@ def train(
                 "pending": pending,
                 "collected": collected,
             }
-            run.save_checkpoint(step, method.weights(), state, best=is_best)
+            run.save_checkpoint(step, method.weights(), state, best=is_best, last=finished)
 
         loaded = run.resume()
         if loaded is not None:
             step, weights, state = loaded
             method.load_weights(weights)
             method.load_state_dict(state["method"])
-            replay.load_state_dict(state["replay"])
+            if state["replay"] is not None:
+                replay.load_state_dict(state["replay"])
             restore_rng(generator, state["generator"])
             restore_rng(rng, state["rng"])
             restore_rng(env.np_random, state["instructions"])
@@ -88,6 +89,7 @@ def train(
             pending = [{k: v.to(config.device) for k, v in metrics.items()} for metrics in state["pending"]]
             collected = state["collected"]
             progress.note(f"resumed at step {step:,} from {run.path}")
+        progress.note(f"memory: the replay of {learning.replay:,} trials fills up to {_replay_gigabytes(config, env)}")
         progress.start(config.steps, f"{config.method} on {config.env}, seed {config.seed}", step)
 
         with _delayed_interrupt() as interrupted, contextlib.closing(progress):
@@ -121,11 +123,18 @@ def train(
                     run.log(step, metrics, clock.report(step))
                     shown = {"validation": validated, "replay ratio": metrics.get("replay/ratio", 0.0)}
                     progress.update(step, shown)
-                if finished or is_best or interrupted or crossed(before, step, evaluation.checkpoint_every):
-                    save(is_best)
+                if finished or interrupted or crossed(before, step, evaluation.checkpoint_every):
+                    save(is_best=is_best, finished=finished)
+                elif is_best:
+                    run.save_best(step, method.weights())
                 if interrupted and not finished:
                     raise KeyboardInterrupt
     return run.path
+
+
+def _replay_gigabytes(config: TrainConfig, env: Any) -> str:
+    trial = trial_bytes(env, config.trial.explore_episodes, config.trial.execute_episodes)
+    return f"{config.learning.replay * trial / 1e9:.2g} GB"
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

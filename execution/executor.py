@@ -6,6 +6,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
+from dream.core.frames import frame_encoder
 from dream.core.networks import RecurrentQ
 from dream.core.qlearning import double_q_value, lambda_returns, q_loss, td_error
 from dream.core.rollout import Memory
@@ -27,11 +28,12 @@ class Executor(nn.Module):
     ):
         super().__init__()
         sizes = [int(n) for n in instruction.nvec]
+        self.frames = frame_encoder(space)
         self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=sizes, z_dim=z_dim)
 
     def see(self, execute: Episodes) -> Tensor:
-        """What the policy sees in each observation of whole episodes: (N, T + 1, ...)."""
-        return self.q.frames(execute.obs, execute.observed)
+        """What the policy sees in each observation of whole episodes: (N, T + 1, D)."""
+        return self.frames(execute.obs, execute.observed)
 
     def forward(self, execute: Episodes, seen: Tensor, z: Tensor) -> Tensor:
         """Whole episodes, what was seen in them, from `see`, and z (N, Z) -> action values (N, T + 1, A)."""
@@ -39,7 +41,7 @@ class Executor(nn.Module):
 
     def step(self, obs: Tensor, instruction: Tensor, z: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """(B, ...), (B, I), (B, Z) -> action values (B, A), memory."""
-        return self.q.step(obs, instruction, z, memory)
+        return self.q.step(self.frames(obs), instruction, z, memory)
 
 
 def executor_loss(

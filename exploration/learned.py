@@ -16,42 +16,44 @@ from dream.core.trial import Episodes
 
 
 class LearnedExplorer(nn.Module):
-    """pi_exp: action values of an exploration stream."""
+    """pi_exp: action values of an exploration stream. It sees frames through the eyes of g, so they pass once."""
 
     def __init__(self, space: gym.Space, actions: int, *, width: int, hidden: int):
         super().__init__()
         self.actions = actions
         self.q = RecurrentQ(space, actions, width=width, hidden=hidden, integers=[actions + 1])
 
-    def see(self, explore: Episodes) -> Tensor:
-        """What the policy sees in each observation of whole streams: (N, T + 1, ...)."""
-        return self.q.frames(explore.obs, explore.observed)
-
     def forward(self, explore: Episodes, seen: Tensor) -> Tensor:
-        """Whole streams and what was seen in them, from `see` -> action values (N, T + 1, A)."""
+        """Whole streams and what is seen in them (N, T + 1, D) -> action values (N, T + 1, A)."""
         return self.q(seen, explore.previous_action(none=self.actions)[..., None])
 
-    def step(self, obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """(B, ...), (B,) -> action values (B, A), memory."""
-        return self.q.step(obs, previous_action[:, None], None, memory)
+    def step(self, seen: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """(B, D), (B,) -> action values (B, A), memory."""
+        return self.q.step(seen, previous_action[:, None], None, memory)
 
 
 def explorer_loss(
-    online: LearnedExplorer, target: LearnedExplorer, explore: Episodes, reward: Tensor, *, gamma: float, trace: float
+    online: LearnedExplorer,
+    target: LearnedExplorer,
+    explore: Episodes,
+    seen: Tensor,
+    reward: Tensor,
+    *,
+    gamma: float,
+    trace: float,
 ) -> tuple[Tensor, Tensor]:
     """Q(lambda) loss of an explorer on a batch of exploration streams.
 
     The end of a stream ends the exploration phase: nothing can be learned afterwards, so it is terminal for the
-    exploration return even where the environment only ran out of time. Frames are looked at once, by the online
-    network; the target network differs in what it makes of them.
+    exploration return even where the environment only ran out of time.
 
     Args:
+        seen: (N, T + 1, D) what is seen in each observation, for both networks; the loss's gradient reaches it.
         reward: (N, T) exploration reward.
 
     Returns:
         loss (), mean action value taken () (detached).
     """
-    seen = online.see(explore)
     q = online(explore, seen)
     with torch.no_grad():
         value, best = double_q_value(q, target(explore, seen))

@@ -112,14 +112,6 @@ def test_truncated_checkpoints(run: Path, capsys):
     assert "is damaged" in sentence and "--overwrite" in sentence
 
 
-def test_a_damaged_newest_checkpoint_is_passed_over_and_the_run_ends_as_before(run: Path, capsys):
-    before = contents(run)
-    truncate(sorted((run / "checkpoints").glob("0*"))[-1] / "state.pt")
-    assert cli.run([*TRAIN, "--run-dir", str(run)]) == 0
-    assert "dream: warning: " in capsys.readouterr().err
-    assert contents(run)["metrics.jsonl"] == before["metrics.jsonl"]
-
-
 def test_a_place_that_cannot_be_written(run: Path, tmp_path: Path, capsys):
     (tmp_path / "file").write_text("")
     assert "Cannot write" in refused(capsys, run, *TRAIN, "--run-dir", str(tmp_path / "file" / "run"))

@@ -87,12 +87,13 @@ def test_which_spaces_are_frames() -> None:
 
 def test_a_policy_on_frames_acts_step_by_step_as_on_the_whole_stream() -> None:
     torch.manual_seed(0)
+    eyes = FrameEncoder(SHAPE)
     network = RecurrentQ(SPACE, 4, width=12, hidden=8, integers=[5], z_dim=3)
     frames, integers, z = some_frames(2, 5), torch.randint(5, (2, 5, 1)), torch.randn(2, 1, 3)
-    whole = network(network.frames(frames), integers, z)
+    whole = network(eyes(frames), integers, z)
     memory = None
     for t in range(5):
-        q, memory = network.step(frames[:, t], integers[:, t], z[:, 0], memory)
+        q, memory = network.step(eyes(frames[:, t]), integers[:, t], z[:, 0], memory)
         torch.testing.assert_close(q, whole[:, t])
 
 

@@ -236,8 +236,8 @@ def test_play_is_greedy(env: str, k: int) -> None:
     z = last_prefix(net.g(trials.explore), trials.explore).repeat_interleave(2, 0)
     assert net.explorer is not None
     for episodes, q in (
-        (trials.explore, net.explorer(trials.explore)),
-        (trials.execute, net.executor(trials.execute, z)),
+        (trials.explore, net.explorer(trials.explore, net.g.see(trials.explore))),
+        (trials.execute, net.executor(trials.execute, net.executor.see(trials.execute), z)),
     ):
         taken = q[:, :-1].gather(-1, episodes.action.clamp(max=q.shape[-1] - 1)[..., None])[..., 0]
         regret = (q[:, :-1].amax(-1) - taken)[episodes.transition]

@@ -210,7 +210,7 @@ def test_executor_loss_by_hand() -> None:
 def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     explore = stream([1, 0, 0], length=2)  # a time limit, not a termination
-    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, reward, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
+    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * 2)
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - 2) ** 2) / 2)
 
@@ -218,7 +218,7 @@ def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
 def test_an_explorer_looks_past_the_reset_step_and_learns_nothing_on_it() -> None:
     reward = torch.tensor([[1.0, 5.0, 3.0]])
     explore = stream([1, Table.actions, 1], length=3, start=(0, 2))
-    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, reward, gamma=GAMMA, trace=0.0)  # type: ignore[arg-type]
+    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, trace=0.0)  # type: ignore[arg-type]
     g0 = 1 + 0.5 * (5 + 60)  # not 30, the value of an observation nobody acts on
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (6 - 3) ** 2) / 2)
 
@@ -296,7 +296,7 @@ def test_explorer_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
     reward = torch.randn(explore.mask.shape)
 
     def loss(episodes: Episodes, reward: Tensor) -> Tensor:
-        return explorer_loss(online, target, episodes, reward, gamma=0.9, trace=0.9)[0]
+        return explorer_loss(online, target, episodes, episodes.obs, reward, gamma=0.9, trace=0.9)[0]
 
     whole = loss(explore, reward)
     longer = torch.cat([reward, torch.full((6, 3), 7.0)], 1)

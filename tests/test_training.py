@@ -202,3 +202,33 @@ def test_metrics_are_means_over_updates() -> None:
     assert mean_metrics([]) == {}
     pending = [{"a": torch.tensor(1.0), "b": torch.tensor(-2.0)}, {"a": torch.tensor(4.0), "b": torch.tensor(2.0)}]
     assert mean_metrics(pending) == {"a": 2.5, "b": 0.0}
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over_and_the_run_ends_as_before(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected = 0
+    collect = DecoupledPair.collect
+
+    def interrupting(*arguments: Any) -> Any:
+        nonlocal collected
+        collected += 1
+        if collected == 12:
+            signal.raise_signal(signal.SIGINT)
+        return collect(*arguments)
+
+    monkeypatch.setattr(DecoupledPair, "collect", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, tmp_path / "run")
+    older, newest = CheckpointStore(tmp_path / "run" / "checkpoints").all()
+    state = newest.path / "state.pt"
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=rf"state.pt is damaged .* going back to step {older.step}"):
+        train(CONFIG, tmp_path / "run")
+    assert results(tmp_path / "run") == results(uninterrupted)
+
+
+def test_a_finished_run_keeps_its_weights_and_no_replay(uninterrupted: Path) -> None:
+    (only,) = CheckpointStore(uninterrupted / "checkpoints").all()
+    loaded = CheckpointStore(uninterrupted / "checkpoints").load()
+    assert loaded is not None and loaded[0] == only.step >= CONFIG.steps and loaded[2]["replay"] is None

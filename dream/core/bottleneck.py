@@ -79,12 +79,20 @@ class TrajectoryEncoder(nn.Module):
                 self.single.weight.mul_(0.1)
                 self.single.bias.zero_()
 
-    def forward(self, explore: Episodes) -> Tensor:
+    def see(self, explore: Episodes) -> Tensor:
+        """What is seen in each observation of whole streams: (N, T + 1, D)."""
+        return self.frames(explore.obs, explore.observed)
+
+    def forward(self, explore: Episodes, seen: Tensor | None = None) -> Tensor:
         """N streams of T steps -> (N, T + 1, Z): entry t is g(tau_:t), after t transitions.
 
         Entries after the end of a stream mean nothing; `last_prefix` picks the valid one.
+
+        Args:
+            explore: the streams.
+            seen: (N, T + 1, D) from `see`, where it is known already.
         """
-        return self.out(F.elu(self.head(self.core(self.transitions(explore)))))
+        return self.out(F.elu(self.head(self.core(self.transitions(explore, seen)))))
 
     def from_single(self, explore: Episodes) -> Tensor:
         """z from one transition without its past: N streams -> (N, T, Z). Built with `single` only.
@@ -95,9 +103,9 @@ class TrajectoryEncoder(nn.Module):
         assert self.single is not None
         return self.single(self.transitions(explore)[:, 1:])
 
-    def transitions(self, explore: Episodes) -> Tensor:
+    def transitions(self, explore: Episodes, seen: Tensor | None = None) -> Tensor:
         """Features of each transition before the memory, (N, T + 1, width); entry 0 is the first observation."""
-        seen = self.frames(explore.obs, explore.observed)
+        seen = self.see(explore) if seen is None else seen
         previous = torch.cat([seen[:, :1], seen[:, :-1]], dim=1)
         action = explore.previous_action(none=self.actions)[..., None]
         h = normed_relu(self.before(previous) + self.action(action) + self.after(seen))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dream.core.frames import FrameEncoder, frame_encoder, is_frame
+from dream.core.frames import FrameEncoder, is_frame
 
 RecurrentMemory = tuple[Tensor, Tensor, Tensor]
 """LSTM state h (B, hidden), c (B, hidden) and the running maximum (B, width)."""
@@ -130,7 +130,7 @@ class DuelingHead(nn.Module):
 
 
 class RecurrentQ(nn.Module):
-    """Action values with memory: frames, if there are any -> step encoder -> LSTM -> dueling head."""
+    """Action values with memory: what is seen (see `frame_encoder`) -> step encoder -> LSTM -> dueling head."""
 
     def __init__(
         self,
@@ -143,20 +143,19 @@ class RecurrentQ(nn.Module):
         z_dim: int = 0,
     ):
         super().__init__()
-        self.frames = frame_encoder(space)
         self.encoder = StepEncoder(space, width, integers=integers, z_dim=z_dim)
         self.core = Recurrent(width, hidden)
         self.head = DuelingHead(self.core.out_features, width, actions)
 
     def forward(self, seen: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """Whole streams: seen (N, T, ...) from `frames`, integers (N, T or 1, K), z (N, T or 1, Z) -> (N, T, A)."""
+        """Whole streams: seen (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z) -> (N, T, A)."""
         return self.head(self.core(self.encoder(seen, integers, z)))
 
     def step(
-        self, obs: Tensor, integers: Tensor | None, z: Tensor | None, memory: RecurrentMemory | None
+        self, seen: Tensor, integers: Tensor | None, z: Tensor | None, memory: RecurrentMemory | None
     ) -> tuple[Tensor, RecurrentMemory]:
-        """One step of B members: obs (B, ...), integers (B, K), z (B, Z) -> (B, A), new memory."""
-        features, memory = self.core.step(self.encoder(self.frames(obs), integers, z), memory)
+        """One step of B members: seen (B, D), integers (B, K), z (B, Z) -> (B, A), new memory."""
+        features, memory = self.core.step(self.encoder(seen, integers, z), memory)
         return self.head(features), memory
 
 

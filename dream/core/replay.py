@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,14 +136,14 @@ class TrialReplay:
             raise ValueError("cannot sample from an empty replay: add trials first")
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data: tensors, numbers."""
+        """Plain data: tensors, numbers. Trials share memory with the replay: save them before the next `add`."""
         size = len(self)
         return {
             "added": self.added,
             "holds_decoded_until": self._holds_decoded_until,
             "generator": self._generator.get_state(),
             "priority": self._priority[:size].clone(),
-            "store": {name: value[:size].clone() for name, value in self._store.items()},
+            "store": {name: value[:size] for name, value in self._store.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -156,6 +157,16 @@ class TrialReplay:
         for name, value in state["store"].items():
             self._store[name] = torch.zeros((self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device)
             self._store[name][: len(value)] = value.to(self._device)
+
+
+def trial_bytes(env: Any, explore_episodes: int, execute_episodes: int) -> int:
+    """What a trial takes in the replay: nearly all of it observations."""
+    space, horizon = env.single_observation_space, env.horizon
+    observation = int(np.prod(space.shape)) * space.dtype.itemsize
+    explore = explore_episodes * (horizon + 1) - 1
+    per_step = sum(torch.empty(0, dtype=kind).itemsize for kind in (torch.int64, torch.float32, *[torch.bool] * 3))
+    observations = explore + 1 + execute_episodes * (horizon + 1)
+    return observations * observation + (explore + execute_episodes * horizon) * per_step
 
 
 def _flatten(trials: Trials) -> dict[str, Tensor]:
