@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dream.config import TrainConfig
     from dream.errors import UserError
     from dream.eval.evaluate import evaluate_run, load_method
+    from dream.eval.pretrained import pretrained
     from dream.training import train
 
 _WHERE = {
@@ -20,10 +21,11 @@ _WHERE = {
     "UserError": "dream.errors",
     "evaluate_run": "dream.eval.evaluate",
     "load_method": "dream.eval.evaluate",
+    "pretrained": "dream.eval.pretrained",
     "train": "dream.training",
 }
 
-__all__ = ["TrainConfig", "UserError", "envs", "evaluate_run", "load_method", "train"]
+__all__ = ["TrainConfig", "UserError", "envs", "evaluate_run", "load_method", "pretrained", "train"]
 
 
 def __getattr__(name: str) -> Any:

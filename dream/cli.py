@@ -19,7 +19,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -168,8 +168,12 @@ def check_device(device: str) -> None:
 class EvalArguments:
     """What `dream eval` takes."""
 
-    run: Positional[Path]
+    run: Positional[Path | None] = None
     """run directory that dream train wrote"""
+    pretrained: str | None = None
+    """instead of a run: the trained pair for this family that comes with the package"""
+    env_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """parameters of the family that differ from those of training, such as variant=walls"""
     split: Literal["train", "validation", "test"] = "test"
     """problems to evaluate on"""
     trials: int = 1000
@@ -188,19 +192,38 @@ def evaluate(arguments: list[str]) -> int:
     """Evaluate a trained pair with greedy policies and no problem ids; adds the rows to eval.csv in the run directory.
 
     Example: dream eval runs/bus/dream/s1 --trials 2000
+    Or: dream eval --pretrained sign --env-parameters variant=walls
     """
     given = _parse(EvalArguments, arguments, "eval", evaluate)
     if given.trials < 1:
         raise UserError(f"--trials is {given.trials}: it must be at least 1")
-    if not given.run.is_dir():
+    if given.run is not None and not given.run.is_dir():
         raise UserError(f"{given.run} is not a directory: give the run directory that dream train wrote")
     from dream.eval.evaluate import eval_rows, evaluate_run
-    from dream.run import merge_tidy_csv
+    from dream.eval.pretrained import pretrained
+    from dream.run import RunDirectory, merge_tidy_csv
 
     check_device(given.device)
-    found = evaluate_run(given.run, split=given.split, trials=given.trials, seed=given.seed, device=given.device)
+    if given.run is not None and given.pretrained is None:
+        run = given.run
+    elif given.run is None and given.pretrained is not None:
+        run = pretrained(given.pretrained)
+    else:
+        raise UserError("give either a run directory or --pretrained FAMILY, for example: dream eval --pretrained bus")
+    if given.env_parameters:
+        config = RunDirectory.read(run).config
+        parameters = {**config["env_parameters"], **given.env_parameters}
+        check_config(TrainConfig(env=config["env"], env_parameters=parameters))
+    found = evaluate_run(
+        run,
+        split=given.split,
+        trials=given.trials,
+        seed=given.seed,
+        device=given.device,
+        env_parameters=given.env_parameters,
+    )
     rows, result = eval_rows(found), dataclasses.asdict(found)
-    for path in (given.run / "eval.csv", given.csv):
+    for path in (given.run and given.run / "eval.csv", given.csv):
         if path is not None:
             merge_tidy_csv(path, rows)
     if given.json:

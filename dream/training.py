@@ -21,6 +21,7 @@ from dream.checkpoints import pack_rng, restore_rng
 from dream.config import TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
 from dream.envs import make
+from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, score
 from dream.progress import Progress, SilentProgress
 from dream.run import RunDirectory, describe_environment
@@ -112,7 +113,9 @@ def train(
                 is_best = False
                 if finished or crossed(before, step, evaluation.every):
                     with clock.measure("evaluate"):
-                        scores = score(method, validation_env, "validation", evaluation.trials, VALIDATION_SEED)
+                        diagnosis = Diagnosis(method)
+                        scores = score(diagnosis.play, validation_env, "validation", evaluation.trials, VALIDATION_SEED)
+                        scores |= diagnosis.summary()
                     validated = scores.get("normalised", scores["return"])
                     is_best, best = validated >= best, max(best, validated)
                     metrics = mean_metrics(pending) | {f"eval/validation/{k}": v for k, v in scores.items()}

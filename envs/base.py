@@ -132,6 +132,13 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
     def check_instruction(self, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
         """Raise ValueError if a problem (N,) never gives this instruction (N, I), which is known to fit the space."""
 
+    def informative(self) -> NDArray[np.bool_] | None:
+        """Whether each member's last observation shows what tells the problem, (B,); None if the family cannot say.
+
+        The truth, for diagnostics: no agent gets to know it.
+        """
+        return None
+
     # What every family shares
 
     def reset(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv, Phase
 from dream.envs.problems import ProblemSet
-from dream.envs.sign_layout import COLOURS, layout_of
+from dream.envs.sign_layout import COLOURS, LEGIBLE_PIXELS, layout_of
 
 ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
 LEFT, RIGHT, FORWARD, END = range(4)
@@ -60,6 +60,7 @@ class SignFamily(MetaEnv):
             render_mode=render_mode,
         )
         self._backend = self._make_backend(backend, threads)
+        self._tells = hasattr(self._backend, "thing_pixels")
 
     def _make_backend(self, backend: str, threads: int) -> Any:
         # Here, so that nobody compiles kernels or opens OpenGL who does not need them.
@@ -107,9 +108,13 @@ class SignFamily(MetaEnv):
         The truth about what could be read, for diagnostics; an agent sees only the frame. Raises NotImplementedError
         with backend "miniworld", which does not tell.
         """
-        if not hasattr(self._backend, "thing_pixels"):
+        if not self._tells:
             raise NotImplementedError("the miniworld backend does not tell what is visible: take the backend fast")
         return self._backend.thing_pixels()[:, -1]
+
+    def informative(self) -> NDArray[np.bool_] | None:
+        """Whether the last frame shows enough of the sign to read it, (B,); None with backend "miniworld"."""
+        return self._seen[-1] >= LEGIBLE_PIXELS if self._tells else None
 
     def episode_picture(self, member: int = 0, caption: str = "") -> NDArray[np.uint8]:
         """Map of a member's episode so far, and what it sees, (400, 352, 3) uint8.
@@ -160,8 +165,7 @@ class SignFamily(MetaEnv):
 
     def _look(self) -> None:
         """Remember, for pictures, how much of the sign is seen; the miniworld backend does not tell."""
-        tells = hasattr(self._backend, "thing_pixels")
-        self._seen.append(self.sign_pixels() if tells else np.zeros(self.num_envs, np.float32))
+        self._seen.append(self.sign_pixels() if self._tells else np.zeros(self.num_envs, np.float32))
 
     def _begin(self) -> NDArray[Any]:
         count = self.num_envs

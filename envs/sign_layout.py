@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+LEGIBLE_PIXELS = 12.0
+"""Pixels of the sign from which on small networks begin to read it (docs/sign.md)."""
+
 COLOURS = ("blue", "red", "green")
 """By colour index, which is the problem id."""
 WORDS = ("BLUE", "RED", "GREEN")

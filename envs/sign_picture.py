@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import render
-from dream.envs.sign_layout import COLOURS, WORDS, SignLayout
+from dream.envs.sign_layout import COLOURS, LEGIBLE_PIXELS, WORDS, SignLayout
 from dream.envs.stderr import without_stderr
 
 INKS: dict[str, render.Colour] = {"blue": (45, 80, 220), "red": (214, 52, 50), "green": (30, 150, 60)}
-SEEN = 12.0
-"""Pixels of the sign from which on it counts as in view."""
 _ROOMS = ((0.0, 10.0, 0.0, 6.5), (0.0, 6.0, 6.5, 6.75), (0.0, 10.0, 6.75, 13.0))
 """Floor of the U-shaped room: least and largest x, least and largest z."""
 _SIZE = (10.0, 13.0)
@@ -73,11 +71,11 @@ def draw_map(
             cone.append(
                 (places[-1][0] + reach * math.cos(direction + turn), places[-1][1] - reach * math.sin(direction + turn))
             )
-        canvas.polygon(cone, render.GOLD if path.sign_pixels[-1] >= SEEN else (120, 150, 190))
+        canvas.polygon(cone, render.GOLD if path.sign_pixels[-1] >= LEGIBLE_PIXELS else (120, 150, 190))
     if len(places) > 1:
         canvas.path(places, (120, 124, 132), 2)
     for place, (_, _, heading), pixels in zip(places, path.pose.tolist(), path.sign_pixels.tolist(), strict=True):
-        ink = render.GOLD if pixels >= SEEN else (120, 124, 132)
+        ink = render.GOLD if pixels >= LEGIBLE_PIXELS else (120, 124, 132)
         tip = place[0] + 0.34 * scale * math.cos(heading), place[1] - 0.34 * scale * math.sin(heading)
         canvas.path([place, tip], ink, 2)
         canvas.disc(place, 2.6, ink)

@@ -12,8 +12,6 @@ from dream.envs.sign_layout import WORDS, SignLayout
 from dream.envs.world3d.motion import AGENT_RADIUS, move
 from dream.envs.world3d.renderer import Renderer
 
-LEGIBLE = 12.0
-"""Pixels of the sign from which on small networks begin to read it."""
 _GRID = 1e-3
 """Poses nearer to each other than this (metres) count as the same."""
 

@@ -57,6 +57,10 @@ class Signpost(MetaEnv):
         self.problems.ids(split)
         return 0.0
 
+    def informative(self) -> NDArray[np.bool_]:
+        """Whether the sign is read, (B,)."""
+        return self._readable()
+
     def _begin(self) -> NDArray[Any]:
         self._x = np.full(self.num_envs, self.length // 2)
         return self._observe()
@@ -85,6 +89,8 @@ class Signpost(MetaEnv):
     def _observe(self) -> NDArray[np.int16]:
         obs = np.empty((self.num_envs, 2), np.int16)
         obs[:, 0] = self._x
-        readable = (self._x == self.length - 1) & (self.phase == "explore")
-        obs[:, 1] = readable * (self.problem_id + 1)
+        obs[:, 1] = self._readable() * (self.problem_id + 1)
         return obs
+
+    def _readable(self) -> NDArray[np.bool_]:
+        return (self._x == self.length - 1) & (self.phase == "explore")

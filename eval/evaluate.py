@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,9 +129,9 @@ def spread_over_problems(env: MetaEnv, split: str, trials: int, seed: int) -> ND
     return env.problems.sample(split, trials, np.random.default_rng(seed))
 
 
-def score(method: DecoupledPair, env: MetaEnv, split: str, trials: int, seed: int) -> dict[str, float]:
+def score(play: Play, env: MetaEnv, split: str, trials: int, seed: int) -> dict[str, float]:
     """Mean return, normalised score (where the family knows its bounds) and exploration length on a split."""
-    results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
+    results = run_trials(play, env, spread_over_problems(env, split, trials, seed), seed)
     scores = {"return": float(results.returns.mean()), "explore_length": float(results.explore_length.mean())}
     with contextlib.suppress(NotImplementedError):
         floor = env.no_exploration_return()
@@ -140,13 +140,26 @@ def score(method: DecoupledPair, env: MetaEnv, split: str, trials: int, seed: in
     return scores
 
 
-def load_method(run_dir: Path | str, device: str = "cpu", members: int = MEMBERS) -> tuple[DecoupledPair, MetaEnv, int]:
+def load_method(
+    run_dir: Path | str,
+    device: str = "cpu",
+    members: int = MEMBERS,
+    env_parameters: Mapping[str, Any] | None = None,
+) -> tuple[DecoupledPair, MetaEnv, int]:
     """The trained method of a run (its best checkpoint on validation, else the newest), an environment, and the step.
+
+    Args:
+        run_dir: the directory that `train` wrote, or what `pretrained` gives.
+        device: torch device.
+        members: of the environment.
+        env_parameters: parameters of the family that differ from those of training, such as {"variant": "walls"}.
 
     Raises UserError if the directory is no run, has no checkpoint yet, or its checkpoint is damaged.
     """
     run = RunDirectory.read(run_dir)
     config = config_from_dict({**run.config, "device": device})
+    if env_parameters:
+        config = dataclasses.replace(config, env_parameters={**config.env_parameters, **env_parameters})
     loaded = run.checkpoints.load(best=True, device=device) or run.checkpoints.load(device=device)
     if loaded is None:
         raise UserError(f"{run_dir} has no checkpoint yet: train it first, or wait for its first checkpoint")
@@ -179,11 +192,21 @@ def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
 
 
 def evaluate_run(
-    run_dir: Path | str, *, split: str = "test", trials: int = 1000, seed: int = 0, device: str = "cpu"
+    run_dir: Path | str,
+    *,
+    split: str = "test",
+    trials: int = 1000,
+    seed: int = 0,
+    device: str = "cpu",
+    env_parameters: Mapping[str, Any] | None = None,
 ) -> EvalResult:
-    """Evaluate a trained run on a split. Raises UserError as `load_method`."""
-    method, env, step = load_method(run_dir, device, min(trials, MEMBERS))
-    results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
+    """Evaluate a trained run on a split. Arguments and errors as for `load_method`.
+
+    Where parameters differ from those of training, the result's `env` names them: "sign[variant=walls]".
+    """
+    method, env, step = load_method(run_dir, device, min(trials, MEMBERS), env_parameters)
+    with contextlib.closing(env):
+        results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
     config = method.config
     got = float(results.returns.mean())
     floor: float | None = None
@@ -194,7 +217,7 @@ def evaluate_run(
     if results.optimal is not None and floor is not None:
         interval = normalised_interval(results.returns, results.optimal, floor)
     return EvalResult(
-        env=config.env,
+        env=f"{config.env}[{changed}]" if (changed := _named(env_parameters)) else config.env,
         method=config.method,
         seed=config.seed,
         step=step,
@@ -209,3 +232,7 @@ def evaluate_run(
         normalised_high=interval[2],
         explore_length=float(results.explore_length.mean()),
     )
+
+
+def _named(parameters: Mapping[str, Any] | None) -> str:
+    return ",".join(f"{name}={value}" for name, value in (parameters or {}).items())

@@ -159,7 +159,7 @@ def test_errors_of_training_are_one_sentence_and_bugs_are_not_hidden(capsys, mon
         ([".", "--split", "tset"], "test"),
         ([".", "--trials", "0"], "--trials is 0"),
         ([".", "--trials", "many"], "--trials takes an integer, not 'many'"),
-        ([], "Missing from dream eval: PATH run directory that dream train wrote"),
+        ([], "give either a run directory or --pretrained FAMILY"),
     ],
 )
 def test_bad_evaluations_are_refused(arguments, sentence, capsys):
@@ -237,7 +237,7 @@ def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
     assert cli.run(["eval", "run", "--trials", "500", "--csv", "results/all.csv"]) == 0
     table = capsys.readouterr().out
     assert "0.900" in table and "0.850 to 0.950" in table and "500 trials at step 1,000" in table
-    assert asked == [(Path("run"), {"split": "test", "trials": 500, "seed": 0, "device": "cpu"})]
+    assert asked == [(Path("run"), {"split": "test", "trials": 500, "seed": 0, "device": "cpu", "env_parameters": {}})]
     lines = Path("run/eval.csv").read_text().splitlines()
     assert "map,dream,3,1000,test,return,0.75" in lines and "map,dream,3,1000,test,normalised,0.9" in lines
     assert Path("results/all.csv").read_text() == Path("run/eval.csv").read_text()

@@ -5,8 +5,8 @@ import pytest
 
 from dream.envs import make
 from dream.envs.sign import SignFamily
-from dream.envs.sign_layout import VARIANTS, layout_of
-from dream.envs.sign_planning import LEGIBLE, search, sign_pixels
+from dream.envs.sign_layout import LEGIBLE_PIXELS, VARIANTS, layout_of
+from dream.envs.sign_planning import search, sign_pixels
 
 
 def starts(family: str, variant: str, count: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def check(family: str, variant: str, count: int) -> tuple[int, int]:
         farthest = max(farthest, *steps)
         free = np.flatnonzero((found.touched < 0) & (found.steps <= 13))
         pixels = sign_pixels(layout, found.pose[free])
-        looks = found.steps[free][pixels >= LEGIBLE]
+        looks = found.steps[free][pixels >= LEGIBLE_PIXELS]
         assert len(looks)
         slowest = max(slowest, looks.min())
     return farthest, slowest
@@ -72,11 +72,11 @@ def test_pixels_of_the_plan_are_those_of_the_environment() -> None:
     found = search(env.layout, env.pose[0], 9)
     pixels = sign_pixels(env.layout, found.pose)
     free = found.touched < 0
-    look = int(np.flatnonzero(free & (pixels >= LEGIBLE))[0])
+    look = int(np.flatnonzero(free & (pixels >= LEGIBLE_PIXELS))[0])
     for action in found.way(look):
         env.step(np.array([action]))
     assert env.sign_pixels()[0] == pytest.approx(pixels[look], abs=8)  # things may stand in the way
-    assert look == found.nearest(free & (pixels >= LEGIBLE)) and found.steps[look] == len(found.way(look))
+    assert look == found.nearest(free & (pixels >= LEGIBLE_PIXELS)) and found.steps[look] == len(found.way(look))
 
 
 def test_bounds_of_who_never_looks() -> None:

@@ -1,10 +1,12 @@
 """Evaluation: every trial counted once, scores by hand, and loading what a run left."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,8 @@ from dream.core.rollout import no_steps
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
+from dream.eval import evaluate
+from dream.eval import pretrained as pretrained_module
 from dream.eval.evaluate import build, eval_rows, evaluate_run, load_method, run_trials, score, spread_over_problems
 from dream.presets import PRESETS, override
 from dream.training import train
@@ -94,17 +98,17 @@ def test_a_family_that_does_not_know_its_optimum(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(env, "optimal_return", unknown)
     results = run_trials(Fake().play, env, np.array([0, 1, 1]), seed=0)
     assert results.optimal is None and results.returns.tolist() == [0, 1, 1]
-    assert score(method, env, "test", 4, seed=0) == {"return": 0.5, "explore_length": 0.5}  # type: ignore[arg-type]
+    assert score(method.play, env, "test", 4, seed=0) == {"return": 0.5, "explore_length": 0.5}  # type: ignore[arg-type]
     monkeypatch.undo()
     monkeypatch.setattr(env, "no_exploration_return", unknown)
-    assert "normalised" not in score(method, env, "test", 4, seed=0)  # type: ignore[arg-type]
+    assert "normalised" not in score(method.play, env, "test", 4, seed=0)  # type: ignore[arg-type]
 
 
 def test_normalised_score_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     env, method = make("signpost", 4), SimpleNamespace(play=Fake(n=2).play)
     monkeypatch.setattr(env, "no_exploration_return", lambda split="all": 0.25)
     monkeypatch.setattr(env, "optimal_return", lambda ids, instruction: np.where(ids == 1, 3.0, 1.5))
-    got = score(method, env, "test", 8, seed=0)  # type: ignore[arg-type]
+    got = score(method.play, env, "test", 8, seed=0)  # type: ignore[arg-type]
     # Returns 0.5 and 1.5, at best 1.5 and 3, without exploring 0.25: (1 - 0.25) / (2.25 - 0.25)
     assert got == {"return": 1.0, "explore_length": 0.5, "normalised": 0.375}
 
@@ -167,8 +171,6 @@ def test_what_cannot_be_loaded_is_explained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not fit its config.yaml"):
         load_method(run)
     change_config(run, "method", "telepathy")
-    with pytest.raises(UserError, match=r"sign cannot be trained yet: .* integers only"):
-        build(TrainConfig(env="sign"), 1)
     with pytest.raises(UserError, match=r"unknown method 'telepathy': choose one of dream"):
         load_method(run)
     change_config(run, "method", "dream")
@@ -212,3 +214,41 @@ def test_an_evaluation_as_tidy_rows(trained: Path) -> None:
 def test_an_unknown_method_is_refused_before_anything_is_built() -> None:
     with pytest.raises(UserError, match="unknown method 'dreem'"):
         build(TrainConfig(method="dreem", env="no such family"), 4)
+
+
+def test_a_family_whose_observations_no_network_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make("signpost", 1)
+    env.single_observation_space = gym.spaces.Box(0, 1, (3,), np.float32)
+    monkeypatch.setattr(evaluate, "make", lambda *arguments, **parameters: env)
+    with pytest.raises(UserError, match=r"signpost cannot be trained: it is seen as Box.*; the networks read integers"):
+        build(TrainConfig(env="signpost"), 1)
+
+
+def test_a_pair_in_the_package_is_the_run_it_was_taken_from(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained_module, "FOLDER", tmp_path / "pretrained")
+    pretrained_module.export(run, tmp_path / "pretrained" / "signpost")
+    assert pretrained_module.pretrained_names() == ["signpost"]
+    taken = pretrained_module.pretrained("signpost")
+    assert evaluate_run(taken, trials=40) == evaluate_run(run, trials=40)
+    assert not list(taken.rglob("state.pt")) and not (taken / "metrics.jsonl").exists()
+    with pytest.raises(UserError, match=r"no pretrained pair 'map': choose one of signpost"):
+        pretrained_module.pretrained("map")
+    with pytest.raises(UserError, match="exists already"):
+        pretrained_module.export(run, taken)
+
+
+def test_evaluated_in_another_world_than_it_was_trained_in(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+
+    def remember(config: TrainConfig, members: int) -> Any:
+        built.append(dict(config.env_parameters))
+        return build(dataclasses.replace(config, env_parameters={}), members)
+
+    monkeypatch.setattr(evaluate, "build", remember)
+    change_config(run, "env_parameters", {"size": 3, "light": "on"})
+    assert evaluate_run(run, trials=2).env == "signpost"
+    result = evaluate_run(run, trials=2, env_parameters={"light": "off", "planet": "mars"})
+    assert result.env == "signpost[light=off,planet=mars]"
+    assert built == [{"size": 3, "light": "on"}, {"size": 3, "light": "off", "planet": "mars"}]

@@ -1,0 +1,127 @@
+"""Which link of the chain is broken: what explorations saw, what g made of it, what the executor then did.
+
+Written at each validation beside the scores (`eval/validation/...`), see docs/learning.md for how to read it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dream.core.bottleneck import prefix_error
+from dream.core.trial import Trials
+from dream.envs import MetaEnv
+from dream.pair import DecoupledPair
+
+MOST_INSTRUCTIONS = 8
+"""Returns are told apart by instruction where there are no more than this."""
+
+
+class Diagnosis:
+    """Plays trials as the pair does, and looks at them: `play` may be called several times, then `summary` once.
+
+    Problem ids are read here to judge, after the trials were played; nothing of it reaches the policies.
+    """
+
+    def __init__(self, pair: DecoupledPair) -> None:
+        self.pair = pair
+        self._rows: list[dict[str, Tensor]] = []
+        self._codes = torch.zeros(0)
+        self._sizes: tuple[int, ...] = ()
+
+    def play(self, env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator) -> Trials:
+        """As `DecoupledPair.play`."""
+        watched = _Watched(env)
+        trials = self.pair.play(watched, problem_id, generator)
+        self._look(env, trials, watched.informed)
+        return trials
+
+    @torch.no_grad()
+    def _look(self, env: MetaEnv, trials: Trials, informed: NDArray[np.bool_] | None) -> None:
+        net, device = self.pair.averaged, trials.problem_id.device
+        everyone = torch.arange(len(env.problems.factor_table), device=device)
+        self._codes = net.f(torch.from_numpy(env.problems.factor_table).to(device))
+        self._sizes = tuple(int(n) for n in env.instruction_space.nvec)
+        explore, truth = trials.explore, trials.problem_id
+        prefixes = net.g(explore)
+        error = prefix_error(self._codes[truth], prefixes, self.pair.config.bottleneck.noise)
+        last = explore.length
+        split = everyone[torch.isin(everyone, truth)]  # the problems that are played are the ones there are
+        final = prefixes[torch.arange(len(last), device=device), last]
+        nearest = split[torch.cdist(final, self._codes[split]).argmin(1)]
+        n = trials.execute_episodes
+        row = {
+            "decoded": (nearest == truth).float(),
+            "error": error.gather(1, torch.arange(error.shape[1], device=device).minimum(last[:, None])),
+            "instruction": trials.execute.instruction.view(len(truth), n, -1),
+            "return": trials.execute.reward.sum(1).view(len(truth), n),
+        }
+        if informed is not None:
+            row["informed"] = torch.from_numpy(informed).to(device).float()
+        self._rows.append(row)
+
+    def summary(self) -> dict[str, float]:
+        """What was seen.
+
+        Returns:
+            decoded: share of trials whose z is nearest to the code of their own problem, among those of the split;
+            informed, decoded_informed, decoded_uninformed: share of explorations in which the family says that the
+                decisive thing was in view, and `decoded` of these and of the others (where the family tells);
+            error_T: -log q(f(mu) | first T steps) up to a constant, nats, for a few T (streams that ended stay);
+            code_distance, code_distance_min: mean and least distance between the codes of two problems;
+            return_I: mean return for each instruction, where there are few.
+        """
+        rows = {name: torch.cat([row[name] for row in self._rows]) for name in self._rows[0]}
+        found = {"decoded": rows["decoded"].mean()}
+        if "informed" in rows:
+            seen = rows["informed"] > 0
+            found["informed"] = rows["informed"].mean()
+            for name, which in (("decoded_informed", seen), ("decoded_uninformed", ~seen)):
+                if bool(which.any()):
+                    found[name] = rows["decoded"][which].mean()
+        longest = rows["error"].shape[1] - 1
+        for t in sorted({round(longest * share) for share in (0.0, 0.25, 0.5, 1.0)}):
+            found[f"error_{t}"] = rows["error"][:, t].mean()
+        distance = torch.pdist(self._codes)
+        if len(distance):
+            found["code_distance"], found["code_distance_min"] = distance.mean(), distance.min()
+        if np.prod(self._sizes) <= MOST_INSTRUCTIONS:
+            of_episode, returns = rows["instruction"].flatten(0, 1), rows["return"].flatten()
+            for instruction in torch.cartesian_prod(*[torch.arange(n) for n in self._sizes]).view(-1, len(self._sizes)):
+                same = (of_episode == instruction.to(of_episode.device)).all(1)
+                if bool(same.any()):
+                    name = "_".join(str(int(i)) for i in instruction)
+                    found[f"return_{name}"] = returns[same].mean()
+        return {name: float(value) for name, value in found.items()}
+
+
+class _Watched:
+    """An environment that remembers whether the decisive thing was in view during an exploration."""
+
+    def __init__(self, env: MetaEnv) -> None:
+        self._env = env
+        self.informed: NDArray[np.bool_] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, **arguments: Any) -> Any:
+        result = self._env.reset(**arguments)
+        if self._env.phase == "explore":
+            self._look()
+        return result
+
+    def step(self, actions: NDArray[Any]) -> Any:
+        result = self._env.step(actions)
+        if self._env.phase == "explore":
+            self._look()
+        return result
+
+    def _look(self) -> None:
+        now = self._env.informative()
+        if now is not None:
+            self.informed = now if self.informed is None else self.informed | now

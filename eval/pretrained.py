@@ -1,0 +1,48 @@
+"""Trained pairs that come with the package, to evaluate and to look at without training.
+
+Each is a small run directory below dream/pretrained/: settings, environment, the best weights, evaluations.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from dream.checkpoints import CheckpointStore
+from dream.errors import UserError
+from dream.run import RunDirectory
+
+FOLDER = Path(__file__).parent.parent / "pretrained"  # of the package, also where eval/ is a link
+
+
+def pretrained_names() -> list[str]:
+    """Families that a trained pair is there for."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/config.yaml"))
+
+
+def pretrained(name: str) -> Path:
+    """The run directory of the pair that comes with the package for a family; give it to `load_method`.
+
+    Raises UserError where there is none.
+    """
+    if name not in pretrained_names():
+        raise UserError(f"no pretrained pair {name!r}: choose one of {', '.join(pretrained_names()) or '(none)'}")
+    return FOLDER / name
+
+
+def export(run_dir: Path, folder: Path) -> None:
+    """Copy of a trained run what is needed to evaluate it: no replay, no logs.
+
+    Raises UserError if the directory is no run or has no best checkpoint yet, or `folder` exists.
+    """
+    run = RunDirectory.read(run_dir)
+    best = CheckpointStore(run.path / "checkpoints").all(best=True)
+    if not best:
+        raise UserError(f"{run_dir} has no best checkpoint yet: train it first")
+    if folder.exists():
+        raise UserError(f"{folder} exists already: delete it, or choose another place")
+    (folder / "checkpoints").mkdir(parents=True)
+    for name in ("config.yaml", "environment.json", "eval.csv"):
+        if (run.path / name).exists():
+            shutil.copy(run.path / name, folder / name)
+    shutil.copytree(best[-1].path, folder / "checkpoints" / best[-1].path.name)
