@@ -79,6 +79,8 @@ class ExecutorConfig:
     """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
     id_fraction: float = 0.5
     """share of training trials executed on f(problem) instead of on g(exploration)"""
+    id_first: bool = False
+    """execute on f(problem) only until the explorer's gate opens; for families where g starts late"""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "signpost": {"steps": 60_000},
     "sign": {
         "steps": 1_500_000,
+        "executor.id_first": True,
         "learning.even": True,
         "learning.transitions": 192,
         "learning.replay": 6_000,  # 3.6 GB of frames

@@ -113,7 +113,8 @@ class DecoupledPair:
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
-        on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g else members
+        waits = cfg.executor.id_first and self.rules.explore != "none" and not explorer_open
+        on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g and not waits else members
         used_id = torch.randperm(members, generator=generator) < on_id
         return self._trials(
             env,
@@ -294,7 +295,7 @@ class DecoupledPair:
         code = net.f(factors)
         jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
         execute, z, target_z = informed.execute, code + jitter, average.f(factors) + jitter
-        if self._executes_on_g:
+        if self._executes_on_g and replay.holds_decoded:
             decoded = replay.sample_decoded(batch // 2)
             with torch.no_grad():
                 g_z = last_prefix(net.g(decoded.explore), decoded.explore)

@@ -34,6 +34,11 @@ class TrialReplay:
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
+    @property
+    def holds_decoded(self) -> bool:
+        """Whether any trial in the replay was executed on g(exploration)."""
+        return self.added < self._holds_decoded_until
+
     def add(self, trials: Trials) -> None:
         """Store B trials (B <= capacity); the oldest make room."""
         count = trials.problem_id.shape[0]
@@ -91,7 +96,7 @@ class TrialReplay:
     def sample_decoded(self, count: int) -> Trials:
         """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
         self._refuse_empty()
-        if self.added >= self._holds_decoded_until:
+        if not self.holds_decoded:
             raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
         return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()))
 

@@ -1,0 +1,173 @@
+"""The links of a pair trained on sign, one by one: executor, g, information reward, and the pair itself.
+
+python -m benchmarks.sign_links                                   # the pair that comes with the package
+python -m benchmarks.sign_links --run runs/sign/dream/s0 --csv results/sign_links.csv
+
+Explorations are played by a script that knows the map (the shortest way to where the sign shows 30 pixels, by
+breadth-first search, then the end), at random, and by the trained explorer. Everything is greedy, on 300 trials (120
+scripted ones).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dream.core.bottleneck import last_prefix, prefix_error
+from dream.core.rollout import Memory, rollout
+from dream.core.trial import Episodes
+from dream.envs.sign_fast import END
+from dream.envs.sign_layout import LEGIBLE_PIXELS
+from dream.envs.sign_planning import search, sign_pixels
+from dream.eval.evaluate import load_method
+from dream.eval.pretrained import pretrained
+from dream.exploration.information import information_reward
+
+CLEAR_PIXELS = 30.0
+TRIALS, SCRIPTED = 300, 120
+
+
+def main() -> None:
+    """See the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, help="run directory (default: the pair that comes with the package)")
+    parser.add_argument("--csv", type=Path, help="also write the rows here")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = measure(given.run or pretrained("sign"))
+    for link, name, value in rows:
+        print(f"{link:32}{name:44}{value:8.3f}")
+    if given.csv:
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([("link", "measure", "value"), *rows])
+
+
+@torch.no_grad()
+def measure(run: Path) -> list[tuple[str, str, float]]:
+    """Rows link, measure, value."""
+    rows: list[tuple[str, str, float]] = []
+    pair, env, _ = load_method(run, members=TRIALS)
+    net = pair.averaged
+    env.reset(seed=0)
+    colour = np.arange(TRIALS) % 3
+    codes = net.f(torch.arange(3)[:, None])
+    for name, z in (
+        ("of the true problem", codes[colour]),
+        ("of another problem", codes[(colour + 1) % 3]),
+        ("of nothing seen, g(empty)", nothing_seen(pair, env, colour)),
+    ):
+        rows.append(("executor", f"return with z {name}", execute(net, env, colour, z)))
+
+    explore = rollout(env, random_policy(pair), colour, phase="explore")
+    rows += judge("g, random explorations", pair, env, colour, explore)
+    trials = pair.play(env, colour, torch.Generator().manual_seed(0))
+    rows += judge("pair", pair, env, colour, trials.explore)
+    rows.append(("pair", "return", float(trials.execute.reward.sum(1).mean())))
+
+    _, env, _ = load_method(run, members=SCRIPTED)
+    env.reset(seed=1)
+    colour = colour[:SCRIPTED]
+    explore = rollout(env, Script(env), colour, phase="explore")
+    rows += judge("g, scripted explorations", pair, env, colour, explore)
+    z = last_prefix(net.g(explore), explore)
+    rows.append(("g, scripted explorations", "return with z", execute(net, env, colour, z)))
+    rows += reward_by_moment(pair, colour, explore, Script.pixels)
+    return rows
+
+
+def nothing_seen(pair: Any, env: Any, colour: np.ndarray) -> Tensor:
+    """(B, Z) g of the empty prefix: the first frame of an exploration."""
+    explore = rollout(env, random_policy(pair), colour, phase="explore")
+    return pair.averaged.g(explore)[:, 0]
+
+
+def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
+    """Mean return of greedy execution on z (B, Z)."""
+    instruction = env.sample_instruction(colour, np.random.default_rng(0))
+    told = torch.from_numpy(instruction)
+
+    def policy(obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        q, memory = net.executor.step(obs, told, z, memory)
+        return q.argmax(-1), memory
+
+    played = rollout(env, policy, colour, phase="execute", instruction=instruction)
+    return float(played.reward.sum(1).mean())
+
+
+def random_policy(pair: Any) -> Any:
+    """Forward and turns alike, and the end in two of a hundred steps."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.tensor([0.98 / 3] * 3 + [0.02])
+
+    def policy(obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        return torch.multinomial(weight, len(obs), replacement=True, generator=generator), None
+
+    return policy
+
+
+class Script:
+    """The shortest way to where the sign shows clearly, planned from each member's start; then the end."""
+
+    pixels: np.ndarray
+    """(B, T + 1) pixels of the sign in each frame of the last script that was played."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self.ways: list[list[int]] = []
+
+    def __call__(self, obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """The next action of each member's way."""
+        if not self.ways:
+            for start in self.env.pose:
+                found = search(self.env.layout, start, 9)
+                free = found.touched < 0
+                seen = np.zeros(len(free))
+                seen[free] = sign_pixels(self.env.layout, found.pose[free])
+                self.ways.append(found.way(found.nearest(seen >= CLEAR_PIXELS)))
+            Script.pixels = np.zeros((len(self.ways), self.env.horizon + 1), np.float32)
+        Script.pixels[:, self.env.elapsed] = self.env.sign_pixels()
+        step = self.env.elapsed
+        actions = [way[step] if step < len(way) else END for way in self.ways]
+        return torch.tensor(actions), None
+
+
+def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes) -> list[tuple[str, str, float]]:
+    """How long the explorations were, and how often g's last belief is nearest to the code of the right problem."""
+    net = pair.averaged
+    codes = net.f(torch.arange(3)[:, None])
+    prefixes = net.g(explore)
+    decoded = torch.cdist(last_prefix(prefixes, explore), codes).argmin(1) == torch.from_numpy(colour)
+    error = prefix_error(codes[colour], prefixes, pair.config.bottleneck.noise)
+    return [
+        (link, "steps", float(explore.length.float().mean())),
+        (link, "colour decoded from z", float(decoded.float().mean())),
+        (link, "error before the first step, nats", float(error[:, 0].mean())),
+        (link, "error after the last, nats", float(last_prefix(error[..., None], explore).mean())),
+    ]
+
+
+def reward_by_moment(
+    pair: Any, colour: np.ndarray, explore: Episodes, pixels: np.ndarray
+) -> list[tuple[str, str, float]]:
+    """The information reward of scripted explorations before, when and after the sign comes into view."""
+    net, link = pair.averaged, "information reward, scripted"
+    codes = net.f(torch.arange(3)[:, None])
+    error = prefix_error(codes[colour], net.g(explore), pair.config.bottleneck.noise)
+    reward = information_reward(error, explore, 0.0)
+    legible = torch.from_numpy(pixels[:, 1:]) >= LEGIBLE_PIXELS  # in the frame that the step led to
+    before = explore.mask & (legible.cumsum(1) == 0)
+    seen = explore.mask & legible
+    after = explore.mask & ~before & ~seen
+    moments = (("while it is not in view", before), ("when it is in view", seen), ("after that", after))
+    rows = [(link, f"nats {name}", float(reward[where].sum() / len(colour))) for name, where in moments]
+    return [*rows, (link, "sum, nats", float(reward.sum() / len(colour)))]
+
+
+if __name__ == "__main__":
+    main()
