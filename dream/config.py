@@ -164,7 +164,7 @@ FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "cooking": {"steps": 3_000_000},
     "signpost": {"steps": 60_000},
     "sign": {
-        "steps": 1_500_000,
+        "steps": 1_000_000,
         "executor.id_first": True,
         "learning.even": True,
         "learning.transitions": 192,

@@ -226,6 +226,42 @@ def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
 # -- playing -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method_name", ["dream", "random", "none", "oracle"])
+def test_with_id_first_z_comes_from_the_problem_until_g_explains_something(method_name: str) -> None:
+    method, env = build(
+        method_name,
+        learning__members=100,
+        explorer__gate=0.5,
+        executor__id_fraction=0.25,
+        executor__id_first=True,
+        learning__replay=200,
+    )
+    loop = Loop(method, env)
+    shares = []
+    for explained in (0.49, 0.51):
+        method.explained = torch.tensor(explained)
+        trials = loop.rounds(1)  # an update must do without trials executed on g(exploration), too
+        shares.append(float(trials.used_id.float().mean()))
+    # Who never explores will never explain anything, and has to learn to execute on that.
+    assert (
+        shares == {"dream": [1.0, 0.25], "random": [1.0, 0.25], "none": [0.25, 0.25], "oracle": [1.0, 1.0]}[method_name]
+    )
+    assert all(torch.isfinite(value) for value in loop.metrics.values())
+
+
+def test_single_transitions_teach_g_and_nobody_else() -> None:
+    loop = trained(learning__transitions=6, learning__even=True)
+    method = loop.method
+    assert "loss/single" in loop.metrics
+    method.optimizer.zero_grad()
+    method._single_loss(*loop.replay.sample_transitions(6)).backward()
+    learns = {
+        name.split(".")[0] for name, p in method.networks.named_parameters() if p.grad is not None and p.grad.any()
+    }
+    assert learns == {"g"}
+    assert method.networks.g.out.weight.grad is None  # what is acted on is not asked
+
+
 @pytest.mark.parametrize("env", ["signpost", "map"])
 @pytest.mark.parametrize("k", [1, 2])
 def test_play_is_greedy(env: str, k: int) -> None:

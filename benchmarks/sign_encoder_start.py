@@ -1,0 +1,126 @@
+"""How soon g learns to read random explorations of sign: with and without an even draw and single transitions.
+
+python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv       # about ten minutes on one core
+
+f is replaced by three fixed codes, so that nothing but g is measured: R2 of its final prediction on the explorations it
+is about to learn from, mean over 100 updates; of all explorations, and of those that saw 12 pixels of the sign or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dream.config import default_config
+from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
+from dream.core.replay import TrialReplay
+from dream.core.rollout import Memory, no_steps, rollout
+from dream.core.trial import Trials
+from dream.envs import make
+from dream.envs.sign_layout import LEGIBLE_PIXELS
+
+EXPLORATIONS, MEMBERS = 2_560, 256
+VARIANTS = {"neither": (False, 0), "even draw": (True, 0), "single transitions": (False, 192), "both": (True, 192)}
+"""Name -> even draw, single transitions an update."""
+
+
+def main() -> None:
+    """See the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updates", type=int, default=600)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--csv", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    replay, informed = explorations()
+    print(f"{informed.float().mean():.2f} of the explorations saw {LEGIBLE_PIXELS:.0f} pixels of the sign")
+    rows = []
+    for name, (even, transitions) in VARIANTS.items():
+        for seed in given.seeds:
+            curve = learn(replay, informed, seed, given.updates, even, transitions)
+            print(
+                f"{name}, seed {seed}: " + " ".join(f"{at}:{r2:.3f}/{seen:.3f}" for at, r2, seen in curve), flush=True
+            )
+            rows += [(name, seed, *point) for point in curve]
+    if given.csv:
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("what", "seed", "update", "r2", "r2_of_those_that_saw_the_sign"))
+            writer.writerows(rows)
+
+
+def explorations() -> tuple[TrialReplay, Tensor]:
+    """Random explorations in a replay (nobody executes), and which of them saw the sign, by the replay's rows."""
+    env, replay, seen = make("sign", MEMBERS), TrialReplay(EXPLORATIONS, seed=0), []
+    env.reset(seed=0)
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    weight = torch.tensor([0.98 / 3] * 3 + [0.02])
+
+    def policy(obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        seen[-1] |= env.sign_pixels() >= LEGIBLE_PIXELS
+        return torch.multinomial(weight, len(obs), replacement=True, generator=generator), None
+
+    for _ in range(EXPLORATIONS // MEMBERS):
+        colour = env.problems.sample("train", MEMBERS, rng)
+        seen.append(np.zeros(MEMBERS, bool))
+        explore = rollout(env, policy, colour, phase="explore")
+        seen[-1] |= env.sign_pixels() >= LEGIBLE_PIXELS
+        # The row of each trial travels with it as its instruction.
+        rows = (torch.arange(MEMBERS) + replay.added)[:, None]
+        explore = type(explore)(**{**vars(explore), "instruction": rows})
+        execute = no_steps(env, colour, phase="execute")
+        replay.add(Trials(torch.from_numpy(colour), explore, execute, torch.ones(MEMBERS, dtype=torch.bool)))
+    return replay, torch.from_numpy(np.concatenate(seen))
+
+
+def learn(
+    replay: TrialReplay, informed: Tensor, seed: int, updates: int, even: bool, transitions: int
+) -> list[tuple[int, float, float]]:
+    """After every 100 updates: R2 of all explorations and of those that saw the sign."""
+    torch.manual_seed(seed)
+    config, env = default_config("dream", "sign"), make("sign", 1)
+    noise, z_dim, learning = config.bottleneck.noise, config.bottleneck.z_dim, config.learning
+    g = TrajectoryEncoder(
+        env.single_observation_space,
+        len(env.action_names),
+        width=config.network.width,
+        hidden=config.network.memory,
+        z_dim=z_dim,
+        single=transitions > 0,
+    )
+    codes = torch.randn(3, z_dim, generator=torch.Generator().manual_seed(1))
+    codes = codes - codes.mean(0)
+    codes = codes / codes.norm(dim=1).mean()
+    spread = codes.square().sum(1).mean() / (2 * noise**2)
+    optimizer = torch.optim.AdamW(
+        g.parameters(), lr=learning.learning_rate, eps=1e-5, weight_decay=learning.weight_decay
+    )
+    curve, all_errors, seen_errors = [], [], []
+    for update in range(1, updates + 1):
+        trials = (replay.sample_evenly if even else replay.sample)(learning.explore_batch)
+        error = prefix_error(codes[trials.problem_id], g(trials.explore), noise)
+        loss = encoder_loss(error, trials.explore) * noise**2
+        if transitions:
+            problem_id, single = replay.sample_transitions(transitions)
+            loss = loss + 0.5 * (g.from_single(single)[:, 0] - codes[problem_id]).square().sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(g.parameters(), learning.clip)
+        optimizer.step()
+        final = last_prefix(error.detach()[..., None], trials.explore)[:, 0]
+        all_errors.append(final)
+        seen_errors.append(final[informed[trials.explore.instruction[:, 0]]])
+        if update % 100 == 0:
+            r2 = [float(1 - torch.cat(errors).mean() / spread) for errors in (all_errors, seen_errors)]
+            curve.append((update, *r2))
+            all_errors, seen_errors = [], []
+    return curve
+
+
+if __name__ == "__main__":
+    main()
