@@ -1,5 +1,6 @@
 """Evaluation: every trial counted once, scores by hand, and loading what a run left."""
 
+import csv
 import dataclasses
 import shutil
 from pathlib import Path
@@ -252,3 +253,13 @@ def test_evaluated_in_another_world_than_it_was_trained_in(run: Path, monkeypatc
     result = evaluate_run(run, trials=2, env_parameters={"light": "off", "planet": "mars"})
     assert result.env == "signpost[light=off,planet=mars]"
     assert built == [{"size": 3, "light": "on"}, {"size": 3, "light": "off", "planet": "mars"}]
+
+
+@pytest.mark.parametrize("name", pretrained_module.pretrained_names())
+def test_the_pairs_in_the_package_do_what_is_said_of_them(name: str) -> None:
+    folder = pretrained_module.pretrained(name)
+    with (folder / "eval.csv").open(encoding="utf-8") as file:
+        said = {row["metric"]: float(row["value"]) for row in csv.DictReader(file) if row["split"] == "test"}
+    result = evaluate_run(folder, trials=120)
+    assert result.normalised is not None
+    assert abs(result.normalised - said["normalised"]) < 0.1 and said["normalised"] > 0.9
