@@ -20,9 +20,8 @@ from torch import Tensor
 from dream.checkpoints import pack_rng, restore_rng
 from dream.config import TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
-from dream.envs import make
 from dream.eval.diagnostics import Diagnosis
-from dream.eval.evaluate import build, score
+from dream.eval.evaluate import build, make_env, score
 from dream.progress import Progress, SilentProgress
 from dream.run import RunDirectory, describe_environment
 
@@ -46,7 +45,7 @@ def train(
     torch.manual_seed(config.seed)
     learning, evaluation = config.learning, config.evaluation
     method, env = build(config, learning.members)
-    validation_env = make(config.env, min(evaluation.trials, 512), **config.env_parameters)
+    validation_env = make_env(config, min(evaluation.trials, 512))
     generator = torch.Generator().manual_seed(config.seed)  # actions, noise
     rng = np.random.default_rng(config.seed)  # which problems
     env.reset(seed=config.seed)  # seeds the instructions

@@ -15,7 +15,7 @@ import gymnasium as gym
 from dream.envs.adapter import GymnasiumAdapter
 from dream.envs.base import PHASES, MetaEnv, Phase, integer_space
 from dream.envs.problems import SPLITS, ProblemSet, split_problems
-from dream.envs.registry import families, make
+from dream.envs.registry import families, find_family, make
 
 __all__ = [
     "PHASES",
@@ -25,6 +25,7 @@ __all__ = [
     "Phase",
     "ProblemSet",
     "families",
+    "find_family",
     "integer_space",
     "make",
     "split_problems",

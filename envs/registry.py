@@ -35,15 +35,7 @@ def make(name: str, num_envs: int, **parameters: Any) -> MetaEnv:
     Raises:
         ValueError: unknown name, unknown parameter, or a value that the family refuses.
     """
-    if ":" in name:
-        cls = _load(name)
-    elif name in _FAMILIES:
-        cls = _load(_FAMILIES[name])
-    else:
-        raise ValueError(
-            f"unknown family {name!r}: choose one of {', '.join(_FAMILIES)}, or give package.module:Class"
-            f"{_did_you_mean(name, list(_FAMILIES))}"
-        )
+    cls = find_family(name)
     allowed = [p for p in inspect.signature(cls).parameters if p != "num_envs"]
     for parameter in parameters:
         if parameter not in allowed:
@@ -52,6 +44,18 @@ def make(name: str, num_envs: int, **parameters: Any) -> MetaEnv:
                 f"{_did_you_mean(parameter, allowed)}"
             )
     return cls(num_envs, **parameters)
+
+
+def find_family(name: str) -> type[MetaEnv]:
+    """The class of a family, named as for `make`. Raises ValueError for a name that is unknown."""
+    if ":" in name:
+        return _load(name)
+    if name not in _FAMILIES:
+        raise ValueError(
+            f"unknown family {name!r}: choose one of {', '.join(_FAMILIES)}, or give package.module:Class"
+            f"{_did_you_mean(name, list(_FAMILIES))}"
+        )
+    return _load(_FAMILIES[name])
 
 
 def _load(path: str) -> type[MetaEnv]:

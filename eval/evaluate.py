@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from dream.config import TrainConfig, config_from_dict
 from dream.core.frames import is_frame
 from dream.core.trial import Trials
-from dream.envs import MetaEnv, make
+from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.eval.statistics import normalised_interval
 from dream.methods import METHODS
@@ -173,6 +174,14 @@ def load_method(
     return method, env, step
 
 
+def make_env(config: TrainConfig, members: int) -> MetaEnv:
+    """`members` members of the run's family; one that renders on several cores does so on the run's `threads`."""
+    parameters = dict(config.env_parameters)
+    if "threads" in inspect.signature(find_family(config.env)).parameters:
+        parameters.setdefault("threads", config.threads)
+    return make(config.env, members, **parameters)
+
+
 def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
     """An untrained method and `members` members of its family.
 
@@ -180,7 +189,7 @@ def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
     """
     if config.method not in METHODS:
         raise UserError(f"unknown method {config.method!r}: choose one of {', '.join(METHODS)}")
-    env = make(config.env, members, **config.env_parameters)
+    env = make_env(config, members)
     space = env.single_observation_space
     if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
         env.close()

@@ -285,7 +285,7 @@ def test_methods(capsys):
 
 
 def test_bench(capsys, monkeypatch):
-    def measure(envs, device, seconds):
+    def measure(envs, device, seconds, threads):
         speeds = {"train_steps_per_s": 5000.0, "env_steps_per_s": 1e6, "sequences_per_s": 4000.0, "replay_ratio": 2.5}
         shares = {"env_share": 0.01, "act_share": 0.15, "learn_share": 0.84}
         return [{"env": env, **speeds, **shares, "threads": 1} for env in envs]
@@ -300,7 +300,8 @@ def test_bench(capsys, monkeypatch):
     assert [line.split(":")[0] for line in lines] == ["bus", "map", "cooking"]
     assert "5,000 env steps/s with a replay ratio of 2.5 (env 1.0%, act 15.0%, learn 84.0%; 4,000" in lines[0]
     assert "unknown family 'taxi'" in refused(capsys, "bench", "--env", "taxi")
-    assert "at least one family" in refused(capsys, "bench", "--env")
+    assert "one family or more" in refused(capsys, "bench", "--env")
+    assert "1 thread or more" in refused(capsys, "bench", "--threads", "0")
 
 
 def test_demo(capsys, monkeypatch):
