@@ -3,7 +3,7 @@
 python -m benchmarks.sign_links                                   # the pair that comes with the package
 python -m benchmarks.sign_links --run runs/sign/dream/s0 --csv results/sign_links.csv
 
-Explorations are played by a script that knows the map (the shortest way to where the sign shows 30 pixels, by
+Explorations are played by a script that knows the map (the shortest way to where the sign shows 30 or 120 pixels, by
 breadth-first search, then the end), at random, and by the trained explorer. Everything is greedy, on 300 trials (120
 scripted ones).
 """
@@ -29,8 +29,8 @@ from dream.eval.evaluate import load_method
 from dream.eval.pretrained import pretrained
 from dream.exploration.information import information_reward
 
-CLEAR_PIXELS = 30.0
-TRIALS, SCRIPTED = 300, 120
+TRIALS, SCRIPTED, STEPS = 300, 120, 12
+"""Trials; those that are scripted; and the most steps that a script may take."""
 
 
 def main() -> None:
@@ -70,14 +70,16 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
     rows += judge("pair", pair, env, colour, trials.explore)
     rows.append(("pair", "return", float(trials.execute.reward.sum(1).mean())))
 
-    _, env, _ = load_method(run, members=SCRIPTED)
-    env.reset(seed=1)
     colour = colour[:SCRIPTED]
-    explore = rollout(env, Script(env), colour, phase="explore")
-    rows += judge("g, scripted explorations", pair, env, colour, explore)
-    z = last_prefix(net.g(explore), explore)
-    rows.append(("g, scripted explorations", "return with z", execute(net, env, colour, z)))
-    rows += reward_by_moment(pair, colour, explore, Script.pixels)
+    for pixels in (30, 120):
+        _, env, _ = load_method(run, members=SCRIPTED)
+        env.reset(seed=1)
+        script, link = Script(env, pixels), f"script to {pixels} pixels"
+        explore = rollout(env, script, colour, phase="explore")
+        rows += judge(link, pair, env, colour, explore)
+        z = last_prefix(net.g(explore), explore)
+        rows.append((link, "return with z", execute(net, env, colour, z)))
+        rows += reward_by_moment(link, pair, colour, explore, script.pixels)
     return rows
 
 
@@ -112,29 +114,31 @@ def random_policy(pair: Any) -> Any:
 
 
 class Script:
-    """The shortest way to where the sign shows clearly, planned from each member's start; then the end."""
+    """The shortest way to where the sign shows so many pixels, planned from each member's start; then the end."""
 
-    pixels: np.ndarray
-    """(B, T + 1) pixels of the sign in each frame of the last script that was played."""
-
-    def __init__(self, env: Any) -> None:
-        self.env = env
+    def __init__(self, env: Any, enough: float) -> None:
+        self.env, self.enough = env, enough
         self.ways: list[list[int]] = []
+        self.pixels = np.zeros((env.num_envs, env.horizon + 1), np.float32)
+        """(B, T + 1) pixels of the sign in each frame."""
 
     def __call__(self, obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """The next action of each member's way."""
         if not self.ways:
-            for start in self.env.pose:
-                found = search(self.env.layout, start, 9)
-                free = found.touched < 0
-                seen = np.zeros(len(free))
-                seen[free] = sign_pixels(self.env.layout, found.pose[free])
-                self.ways.append(found.way(found.nearest(seen >= CLEAR_PIXELS)))
-            Script.pixels = np.zeros((len(self.ways), self.env.horizon + 1), np.float32)
-        Script.pixels[:, self.env.elapsed] = self.env.sign_pixels()
+            self.ways = [self._plan(start) for start in self.env.pose]
         step = self.env.elapsed
-        actions = [way[step] if step < len(way) else END for way in self.ways]
-        return torch.tensor(actions), None
+        self.pixels[:, step] = self.env.sign_pixels()
+        return torch.tensor([way[step] if step < len(way) else END for way in self.ways]), None
+
+    def _plan(self, start: np.ndarray) -> list[int]:
+        found = search(self.env.layout, start, STEPS)
+        free = found.touched < 0
+        seen = np.zeros(len(free))
+        seen[free] = sign_pixels(self.env.layout, found.pose[free])
+        nearest = found.nearest(seen >= self.enough)
+        if nearest < 0:
+            raise RuntimeError(f"{self.enough} pixels of the sign are not to be seen within {STEPS} steps of {start}")
+        return found.way(nearest)
 
 
 def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes) -> list[tuple[str, str, float]]:
@@ -153,10 +157,10 @@ def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes)
 
 
 def reward_by_moment(
-    pair: Any, colour: np.ndarray, explore: Episodes, pixels: np.ndarray
+    link: str, pair: Any, colour: np.ndarray, explore: Episodes, pixels: np.ndarray
 ) -> list[tuple[str, str, float]]:
     """The information reward of scripted explorations before, when and after the sign comes into view."""
-    net, link = pair.averaged, "information reward, scripted"
+    net = pair.averaged
     codes = net.f(torch.arange(3)[:, None])
     error = prefix_error(codes[colour], net.g(explore), pair.config.bottleneck.noise)
     reward = information_reward(error, explore, 0.0)
@@ -165,8 +169,10 @@ def reward_by_moment(
     seen = explore.mask & legible
     after = explore.mask & ~before & ~seen
     moments = (("while it is not in view", before), ("when it is in view", seen), ("after that", after))
-    rows = [(link, f"nats {name}", float(reward[where].sum() / len(colour))) for name, where in moments]
-    return [*rows, (link, "sum, nats", float(reward.sum() / len(colour)))]
+    rows = [
+        (link, f"information reward {name}, nats", float(reward[where].sum() / len(colour))) for name, where in moments
+    ]
+    return [*rows, (link, "information reward in all, nats", float(reward.sum() / len(colour)))]
 
 
 if __name__ == "__main__":

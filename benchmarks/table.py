@@ -1,6 +1,6 @@
 """Print the README's tables from committed raw results.
 
-python -m benchmarks.table prints results/grids.csv as Markdown.
+python -m benchmarks.table prints results/grids.csv and results/sign.csv as Markdown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from dream.eval.statistics import iqm, stratified_bootstrap
 
 METHODS = ("dream", "random", "none", "oracle")
-ENVS = ("map", "bus", "cooking")
+ENVS = ("map", "bus", "cooking", "sign")
 SOLVED = 0.95
 
 Rows = dict[tuple[str, str, int], dict[tuple[str, int, str], float]]
@@ -25,21 +25,21 @@ Rows = dict[tuple[str, str, int], dict[tuple[str, int, str], float]]
 def main() -> None:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("csv", type=Path, nargs="?", default=Path("results/grids.csv"))
-    given = parser.parse_args()
-    rows = read(given.csv)
+    parser.add_argument("csv", type=Path, nargs="*", default=[Path("results/grids.csv"), Path("results/sign.csv")])
+    rows = read(parser.parse_args().csv)
     print(score_table(rows))
     print()
     print(time_table(rows))
 
 
-def read(path: Path) -> Rows:
-    """A tidy CSV by run."""
+def read(paths: list[Path]) -> Rows:
+    """Tidy CSVs by run."""
     rows: Rows = defaultdict(dict)
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            run = rows[row["env"], row["method"], int(row["seed"])]
-            run[row["split"], int(row["step"]), row["metric"]] = float(row["value"])
+    for path in paths:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                run = rows[row["env"], row["method"], int(row["seed"])]
+                run[row["split"], int(row["step"]), row["metric"]] = float(row["value"])
     return rows
 
 
