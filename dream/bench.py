@@ -13,11 +13,14 @@ from dream.core.replay import TrialReplay
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
+from dream.presets import override
 
 ENV_MEMBERS = 4096
 """Members when the environment is measured alone."""
 PIXELS = ("sign", "sign-ball")
 """Families whose environment alone is measured against MiniWorld."""
+MOST_TRIALS = 2_048
+"""Trials that the replay holds here at most: a measurement never fills more, and frames take gigabytes."""
 PIXEL_MEMBERS = {"fast": 128, "miniworld": 8}
 
 
@@ -67,6 +70,7 @@ def measure_training(name: str, device: str, seconds: float, threads: int) -> di
     Measured as it is once the explorer's gate has opened, which takes up most of a run.
     """
     config = default_config("dream", name, device=device, threads=threads)
+    config = override(config, {"learning.replay": min(config.learning.replay, MOST_TRIALS)})
     learning = config.learning
     torch.manual_seed(0)
     method, env = build(config, learning.members)
