@@ -51,7 +51,7 @@ def draw(steps: Curves, minutes: Curves) -> str:
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{total}" height="{TOP + HEIGHT + 60}" fill="white"/>',
         *panel(LEFT, "million environment steps", 1.6, 0.2, steps, PAPER),
-        *panel(LEFT + WIDTH + GAP, "minutes on one core", longest * 1.05, 2 if longest > 8 else 1, minutes, ()),
+        *panel(LEFT + WIDTH + GAP, "minutes (two trainings side by side, one core each)", longest * 1.05, 2 if longest > 8 else 1, minutes, ()),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -85,7 +85,7 @@ def panel(
         for point in paper:
             x, y = place(*point)
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#888"/>')
-        parts.append(text(*[place(1.3, 0.62)[0], place(1.3, 0.62)[1]], "the paper's DREAM", ink="#666"))
+        parts.append(text(*place(1.2, 0.45), "the paper's DREAM", ink="#666"))
     parts.append(text(left, 12, "return", "start"))
     return parts
 
