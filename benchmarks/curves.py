@@ -51,7 +51,14 @@ def draw(steps: Curves, minutes: Curves) -> str:
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{total}" height="{TOP + HEIGHT + 60}" fill="white"/>',
         *panel(LEFT, "million environment steps", 1.6, 0.2, steps, PAPER),
-        *panel(LEFT + WIDTH + GAP, "minutes (two trainings side by side, one core each)", longest * 1.05, 2 if longest > 8 else 1, minutes, ()),
+        *panel(
+            LEFT + WIDTH + GAP,
+            "minutes (two trainings side by side, one core each)",
+            longest * 1.05,
+            2 if longest > 8 else 1,
+            minutes,
+            (),
+        ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"

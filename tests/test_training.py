@@ -15,7 +15,7 @@ import torch
 
 from dream import training
 from dream.checkpoints import CheckpointStore
-from dream.config import TrainConfig
+from dream.config import TrainConfig, default_config
 from dream.pair import DecoupledPair
 from dream.presets import PRESETS, override
 from dream.progress import SilentProgress
@@ -232,3 +232,25 @@ def test_a_finished_run_keeps_its_weights_and_no_replay(uninterrupted: Path) -> 
     (only,) = CheckpointStore(uninterrupted / "checkpoints").all()
     loaded = CheckpointStore(uninterrupted / "checkpoints").load()
     assert loaded is not None and loaded[0] == only.step >= CONFIG.steps and loaded[2]["replay"] is None
+
+
+def test_a_run_on_frames_is_resumed_as_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"steps": 1_500, "learning.members": 8, "learning.warmup": 8, "learning.replay": 16, "evaluation.trials": 8}
+    changes |= {"learning.explore_batch": 4, "learning.execute_batch": 4, "learning.transitions": 6}
+    changes |= {"evaluation.every": 300, "evaluation.checkpoint_every": 300, "network.width": 8}
+    config = override(default_config("dream", "sign"), changes)
+    whole = results(train(config, tmp_path / "whole"))
+    collected, collect = 0, DecoupledPair.collect
+
+    def interrupting(*arguments: Any) -> Any:
+        nonlocal collected
+        collected += 1
+        if collected == 3:
+            signal.raise_signal(signal.SIGINT)
+        return collect(*arguments)
+
+    monkeypatch.setattr(DecoupledPair, "collect", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run")
+    train(config, tmp_path / "run")
+    assert collected > 4 and results(tmp_path / "run") == whole
