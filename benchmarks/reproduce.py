@@ -106,19 +106,15 @@ def run(job: Job) -> str:
 
 
 def curve_rows(job: Job) -> Iterator[dict[str, object]]:
-    """The validation curve against environment steps, updates and seconds, as rows of split `validation`."""
+    """All that was measured at each validation, with updates and seconds, as rows of split `validation`."""
 
     def lines(name: str) -> list[dict[str, float]]:
         return [json.loads(line) for line in (job.run_dir / name).read_text(encoding="utf-8").splitlines()]
 
     for metrics, timing in zip(lines("metrics.jsonl"), lines("timing.jsonl"), strict=True):
-        values = {
-            "return": metrics["eval/validation/return"],
-            "normalised": metrics["eval/validation/normalised"],
-            "explore_length": metrics["eval/validation/explore_length"],
-            "updates": metrics["updates"],
-            "seconds": timing["time/seconds"],
-        }
+        prefix = "eval/validation/"
+        values = {name.removeprefix(prefix): value for name, value in metrics.items() if name.startswith(prefix)}
+        values |= {"updates": metrics["updates"], "seconds": timing["time/seconds"]}
         for metric, value in values.items():
             yield {
                 "env": job.env,

@@ -235,7 +235,13 @@ def test_a_finished_run_keeps_its_weights_and_no_replay(uninterrupted: Path) -> 
 
 
 def test_a_run_on_frames_is_resumed_as_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    changes = {"steps": 1_500, "learning.members": 8, "learning.warmup": 8, "learning.replay": 16, "evaluation.trials": 8}
+    changes = {
+        "steps": 1_500,
+        "learning.members": 8,
+        "learning.warmup": 8,
+        "learning.replay": 16,
+        "evaluation.trials": 8,
+    }
     changes |= {"learning.explore_batch": 4, "learning.execute_batch": 4, "learning.transitions": 6}
     changes |= {"evaluation.every": 300, "evaluation.checkpoint_every": 300, "network.width": 8}
     config = override(default_config("dream", "sign"), changes)
