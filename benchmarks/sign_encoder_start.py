@@ -9,13 +9,14 @@ is about to learn from, mean over 100 updates; of all explorations, and of those
 from __future__ import annotations
 
 import argparse
-import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.sign_play import random_policy, write_csv
 from dream.config import default_config
 from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
 from dream.core.replay import TrialReplay
@@ -47,32 +48,27 @@ def main() -> None:
                 f"{name}, seed {seed}: " + " ".join(f"{at}:{r2:.3f}/{seen:.3f}" for at, r2, seen in curve), flush=True
             )
             rows += [(name, seed, *point) for point in curve]
-    if given.csv:
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("what", "seed", "update", "r2", "r2_of_those_that_saw_the_sign"))
-            writer.writerows(rows)
+    write_csv(given.csv, ("what", "seed", "update", "r2", "r2_of_those_that_saw_the_sign"), rows)
 
 
 def explorations() -> tuple[TrialReplay, Tensor]:
     """Random explorations in a replay (nobody executes), and which of them saw the sign, by the replay's rows."""
     env, replay, seen = make("sign", MEMBERS), TrialReplay(EXPLORATIONS, seed=0), []
     env.reset(seed=0)
-    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
-    weight = torch.tensor([0.98 / 3] * 3 + [0.02])
+    at_random, rng = random_policy(), np.random.default_rng(0)
 
-    def policy(obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        seen[-1] |= env.sign_pixels() >= LEGIBLE_PIXELS
-        return torch.multinomial(weight, len(obs), replacement=True, generator=generator), None
+    def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        seen[-1] |= env.informative()
+        return at_random(obs, previous_action, memory)
 
     for _ in range(EXPLORATIONS // MEMBERS):
         colour = env.problems.sample("train", MEMBERS, rng)
         seen.append(np.zeros(MEMBERS, bool))
         explore = rollout(env, policy, colour, phase="explore")
-        seen[-1] |= env.sign_pixels() >= LEGIBLE_PIXELS
+        seen[-1] |= env.informative()
         # The row of each trial travels with it as its instruction.
         rows = (torch.arange(MEMBERS) + replay.added)[:, None]
-        explore = type(explore)(**{**vars(explore), "instruction": rows})
+        explore = dataclasses.replace(explore, instruction=rows)
         execute = no_steps(env, colour, phase="execute")
         replay.add(Trials(torch.from_numpy(colour), explore, execute, torch.ones(MEMBERS, dtype=torch.bool)))
     return replay, torch.from_numpy(np.concatenate(seen))

@@ -11,7 +11,6 @@ scripted ones).
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.sign_play import random_policy, write_csv
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.rollout import Memory, rollout
 from dream.core.trial import Episodes
 from dream.envs.sign_fast import END
 from dream.envs.sign_layout import LEGIBLE_PIXELS
 from dream.envs.sign_planning import search, sign_pixels
-from dream.eval.evaluate import load_method
+from dream.eval.evaluate import load_method, make_env
 from dream.eval.pretrained import pretrained
 from dream.exploration.information import information_reward
 
@@ -43,9 +43,7 @@ def main() -> None:
     rows = measure(given.run or pretrained("sign"))
     for link, name, value in rows:
         print(f"{link:32}{name:44}{value:8.3f}")
-    if given.csv:
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([("link", "measure", "value"), *rows])
+    write_csv(given.csv, ("link", "measure", "value"), rows)
 
 
 @torch.no_grad()
@@ -64,7 +62,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
     ):
         rows.append(("executor", f"return with z {name}", execute(net, env, colour, z)))
 
-    explore = rollout(env, random_policy(pair), colour, phase="explore")
+    explore = rollout(env, random_policy(), colour, phase="explore")
     rows += judge("g, random explorations", pair, env, colour, explore)
     trials = pair.play(env, colour, torch.Generator().manual_seed(0))
     rows += judge("pair", pair, env, colour, trials.explore)
@@ -72,7 +70,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
 
     colour = colour[:SCRIPTED]
     for pixels in (30, 120):
-        _, env, _ = load_method(run, members=SCRIPTED)
+        env = make_env(pair.config, SCRIPTED)
         env.reset(seed=1)
         script, link = Script(env, pixels), f"script to {pixels} pixels"
         explore = rollout(env, script, colour, phase="explore")
@@ -85,7 +83,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
 
 def nothing_seen(pair: Any, env: Any, colour: np.ndarray) -> Tensor:
     """(B, Z) g of the empty prefix: the first frame of an exploration."""
-    explore = rollout(env, random_policy(pair), colour, phase="explore")
+    explore = rollout(env, random_policy(), colour, phase="explore")
     return pair.averaged.g(explore)[:, 0]
 
 
@@ -100,17 +98,6 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
 
     played = rollout(env, policy, colour, phase="execute", instruction=instruction)
     return float(played.reward.sum(1).mean())
-
-
-def random_policy(pair: Any) -> Any:
-    """Forward and turns alike, and the end in two of a hundred steps."""
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.tensor([0.98 / 3] * 3 + [0.02])
-
-    def policy(obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        return torch.multinomial(weight, len(obs), replacement=True, generator=generator), None
-
-    return policy
 
 
 class Script:

@@ -9,7 +9,6 @@ sign, to name its colour, and tested on frames of other explorations. Chance is 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.sign_play import write_csv
 from dream.core.frames import FrameEncoder
 from dream.envs import make
 from dream.envs.sign_layout import LEGIBLE_PIXELS
@@ -61,11 +61,7 @@ def main() -> None:
     for label in dict.fromkeys(row[0] for row in rows):
         same = [row for row in rows if row[0] == label]
         print(f"{label:18} {same[0][2]:6,} frames   accuracy " + "  ".join(f"{row[3]:.2f}" for row in same))
-    if given.csv:
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("what", "seed", "frames", "accuracy"))
-            writer.writerows(rows)
+    write_csv(given.csv, ("what", "seed", "frames", "accuracy"), rows)
 
 
 def collect(seed: int) -> Frames:

@@ -157,26 +157,31 @@ def test_ctrl_c_anywhere_saves_and_the_same_call_goes_on(
     assert results(path) == results(uninterrupted)
 
 
-def test_one_ctrl_c_loses_nothing_even_in_the_first_and_the_last_round(
-    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rounds = json.loads((uninterrupted / "metrics.jsonl").read_text().splitlines()[-1])["rounds"]
-    collected = 0
+def interrupt(monkeypatch: pytest.MonkeyPatch, *rounds: int) -> list[int]:
+    """Ctrl-C at the beginning of these rounds, counted over all lives of the run. Returns the rounds begun so far."""
+    begun: list[int] = []
     collect = DecoupledPair.collect
 
     def interrupting(*arguments: Any) -> Any:
-        nonlocal collected
-        collected += 1
-        if collected in (1, rounds):
+        begun.append(len(begun) + 1)
+        if begun[-1] in rounds:
             signal.raise_signal(signal.SIGINT)
         return collect(*arguments)
 
     monkeypatch.setattr(DecoupledPair, "collect", interrupting)
+    return begun
+
+
+def test_one_ctrl_c_loses_nothing_even_in_the_first_and_the_last_round(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = json.loads((uninterrupted / "metrics.jsonl").read_text().splitlines()[-1])["rounds"]
+    collected = interrupt(monkeypatch, 1, rounds)
     with pytest.raises(KeyboardInterrupt):
         train(CONFIG, tmp_path / "run")
-    assert collected == 1 and len(CheckpointStore(tmp_path / "run" / "checkpoints").all()) == 1
+    assert len(collected) == 1 and len(CheckpointStore(tmp_path / "run" / "checkpoints").all()) == 1
     train(CONFIG, tmp_path / "run")  # finished when the second Ctrl-C came
-    assert collected == rounds
+    assert len(collected) == rounds
     assert results(tmp_path / "run") == results(uninterrupted)
 
 
@@ -207,17 +212,7 @@ def test_metrics_are_means_over_updates() -> None:
 def test_a_damaged_newest_checkpoint_is_passed_over_and_the_run_ends_as_before(
     uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collected = 0
-    collect = DecoupledPair.collect
-
-    def interrupting(*arguments: Any) -> Any:
-        nonlocal collected
-        collected += 1
-        if collected == 12:
-            signal.raise_signal(signal.SIGINT)
-        return collect(*arguments)
-
-    monkeypatch.setattr(DecoupledPair, "collect", interrupting)
+    interrupt(monkeypatch, 12)
     with pytest.raises(KeyboardInterrupt):
         train(CONFIG, tmp_path / "run")
     older, newest = CheckpointStore(tmp_path / "run" / "checkpoints").all()
@@ -246,17 +241,8 @@ def test_a_run_on_frames_is_resumed_as_exactly(tmp_path: Path, monkeypatch: pyte
     changes |= {"evaluation.every": 300, "evaluation.checkpoint_every": 300, "network.width": 8}
     config = override(default_config("dream", "sign"), changes)
     whole = results(train(config, tmp_path / "whole"))
-    collected, collect = 0, DecoupledPair.collect
-
-    def interrupting(*arguments: Any) -> Any:
-        nonlocal collected
-        collected += 1
-        if collected == 3:
-            signal.raise_signal(signal.SIGINT)
-        return collect(*arguments)
-
-    monkeypatch.setattr(DecoupledPair, "collect", interrupting)
+    collected = interrupt(monkeypatch, 3)
     with pytest.raises(KeyboardInterrupt):
         train(config, tmp_path / "run")
     train(config, tmp_path / "run")
-    assert collected > 4 and results(tmp_path / "run") == whole
+    assert len(collected) > 4 and results(tmp_path / "run") == whole

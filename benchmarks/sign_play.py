@@ -1,0 +1,35 @@
+"""What the benchmarks of sign share: random actions as untrained explorers draw them, and rows in a CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream.core.rollout import Memory, Policy
+from dream.pair import RANDOM_END_PROBABILITY
+
+
+def random_policy() -> Policy:
+    """Forward and turns alike, the end seldom; always the same sequence of draws."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.tensor([(1 - RANDOM_END_PROBABILITY) / 3] * 3 + [RANDOM_END_PROBABILITY])
+
+    def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        return torch.multinomial(weight, len(obs), replacement=True, generator=generator), None
+
+    return policy
+
+
+def write_csv(path: Path | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write the rows, if a path is given."""
+    if path is None:
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
