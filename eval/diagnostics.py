@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.core.bottleneck import prefix_error
+from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Trials
 from dream.envs import MetaEnv
 from dream.pair import DecoupledPair
@@ -51,8 +51,7 @@ class Diagnosis:
         error = prefix_error(self._codes[truth], prefixes, self.pair.config.bottleneck.noise)
         last = explore.length
         split = everyone[torch.isin(everyone, truth)]  # the problems that are played are the ones there are
-        final = prefixes[torch.arange(len(last), device=device), last]
-        nearest = split[torch.cdist(final, self._codes[split]).argmin(1)]
+        nearest = split[torch.cdist(last_prefix(prefixes, explore), self._codes[split]).argmin(1)]
         n = trials.execute_episodes
         row = {
             "decoded": (nearest == truth).float(),

@@ -122,10 +122,10 @@ class TrialReplay:
 
     def _draw_evenly(self, count: int) -> Tensor:
         """Rows (count,), one from each of `count` equal parts of the trials sorted by problem, all problems equal."""
-        problem = self._store["problem_id"][: len(self)]
-        order = problem.argsort(stable=True)
-        _, of_problem, trials = problem[order].unique_consecutive(return_inverse=True, return_counts=True)
-        cumulative = (1.0 / trials.double())[of_problem].cumsum(0)
+        problem, order = self._store["problem_id"][: len(self)].sort(stable=True)
+        # Trials of each one's problem, without counting problems: that would make the host wait for the device.
+        trials = torch.searchsorted(problem, problem, right=True) - torch.searchsorted(problem, problem)
+        cumulative = (1.0 / trials.double()).cumsum(0)
         part = torch.arange(count, device=self._device) + torch.rand(count, generator=self._generator).to(self._device)
         place = torch.searchsorted(cumulative, part / count * cumulative[-1], right=True)
         return order[place.clamp(max=len(self) - 1)]
