@@ -52,6 +52,8 @@ class EvalResult:
     step: int
     split: str
     trials: int
+    trials_seed: int
+    """Seed of problems' order, instructions and a random explorer's actions: the same seed is the same trials."""
     return_mean: float
     optimal_mean: float | None
     regret: float | None
@@ -64,6 +66,7 @@ class EvalResult:
 
 _METRICS = {
     "trials": "trials",
+    "trials_seed": "trials_seed",
     "return": "return_mean",
     "optimal_return": "optimal_mean",
     "no_exploration_return": "no_exploration",
@@ -232,6 +235,7 @@ def evaluate_run(
         step=step,
         split=split,
         trials=trials,
+        trials_seed=seed,
         return_mean=got,
         optimal_mean=best,
         regret=None if best is None else best - got,
