@@ -317,7 +317,7 @@ def compare(arguments: list[str]) -> int:
         try:
             rows, failed = _train_and_evaluate(given)
         except KeyboardInterrupt:
-            print(f"Every run is saved. To go on: {shlex.join(['dream', 'compare', *arguments])}", file=sys.stderr)
+            print(f"What was trained is saved. To go on: {shlex.join(['dream', 'compare', *arguments])}", file=sys.stderr)
             raise
     if rows:
         _write_comparison(given, rows, failed)

@@ -243,10 +243,10 @@ def _work(job: Job, trials: int, messages: Connection, parent: int) -> None:
     os.setpgid(0, 0)  # so that Ctrl-C at the terminal reaches the command only, which then tells each worker once
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _end_with(parent)
-    warnings.showwarning = lambda message, *_, **__: messages.send(("note", f"warning: {message}"))
+    warnings.showwarning = lambda message, *_, **__: _tell(messages, "note", f"warning: {message}")
     failure: str | None = None
     try:
-        messages.send(("listening", None))
+        _tell(messages, "listening", None)
         if not is_finished(job):
             train(job.config, job.run_dir, progress=_Reporter(messages))
         _evaluate(job, trials)
@@ -256,9 +256,17 @@ def _work(job: Job, trials: int, messages: Connection, parent: int) -> None:
         failure = str(error)
     except Exception as error:
         failure = f"{type(error).__name__}: {error}"
-        messages.send(("note", traceback.format_exc()))
-    messages.send(("end", failure))
+        _tell(messages, "note", traceback.format_exc())
+    _tell(messages, "end", failure)
     messages.close()
+
+
+def _tell(messages: Connection, kind: str, content: Any) -> None:
+    """Tell the command; end this process at once where it is gone."""
+    try:
+        messages.send((kind, content))
+    except OSError:
+        os._exit(1)
 
 
 def _end_with(parent: int) -> None:
@@ -281,14 +289,14 @@ class _Reporter:
 
     def start(self, total_steps: int, label: str, step: int = 0) -> None:
         """Tell where it begins."""
-        self._messages.send(("step", (step, None)))
+        _tell(self._messages, "step", (step, None))
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
         """Tell the step, and the validation score if there is one."""
         score = metrics.get("validation")
         if score is not None or time.monotonic() >= self._next:
             self._next = time.monotonic() + 0.5
-            self._messages.send(("step", (step, score)))
+            _tell(self._messages, "step", (step, score))
 
     def note(self, text: str) -> None:
         """Nothing: what a run needs of memory, and where it goes on, is not news among many."""

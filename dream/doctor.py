@@ -22,6 +22,7 @@ MODULES = {
     "numba": "numba",
     "scipy": "scipy",
     "einops": "einops",
+    "matplotlib": "matplotlib.figure",
     "opencv-python-headless": "cv2",
     "tensorboard": "torch.utils.tensorboard",
     "tyro": "tyro",
