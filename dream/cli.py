@@ -317,7 +317,8 @@ def compare(arguments: list[str]) -> int:
         try:
             rows, failed = _train_and_evaluate(given)
         except KeyboardInterrupt:
-            print(f"What was trained is saved. To go on: {shlex.join(['dream', 'compare', *arguments])}", file=sys.stderr)
+            again = shlex.join(["dream", "compare", *arguments])
+            print(f"What was trained is saved. To go on: {again}", file=sys.stderr)
             raise
     if rows:
         _write_comparison(given, rows, failed)
