@@ -20,7 +20,7 @@ from benchmarks.sign_play import random_policy, write_csv
 from dream.config import default_config
 from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
 from dream.core.replay import TrialReplay
-from dream.core.rollout import Memory, no_steps, rollout
+from dream.core.rollout import Memory, Now, no_steps, rollout
 from dream.core.trial import Trials
 from dream.envs import make
 from dream.envs.sign_layout import LEGIBLE_PIXELS
@@ -57,9 +57,9 @@ def explorations() -> tuple[TrialReplay, Tensor]:
     env.reset(seed=0)
     at_random, rng = random_policy(), np.random.default_rng(0)
 
-    def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
         seen[-1] |= env.informative()
-        return at_random(obs, previous_action, memory)
+        return at_random(now, memory)
 
     for _ in range(EXPLORATIONS // MEMBERS):
         colour = env.problems.sample("train", MEMBERS, rng)

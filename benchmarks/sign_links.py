@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks.sign_play import random_policy, write_csv
 from dream.core.bottleneck import last_prefix, prefix_error
-from dream.core.rollout import Memory, rollout
+from dream.core.rollout import Memory, Now, rollout
 from dream.core.trial import Episodes
 from dream.envs.sign_fast import END
 from dream.envs.sign_layout import LEGIBLE_PIXELS
@@ -92,8 +92,8 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
     instruction = env.sample_instruction(colour, np.random.default_rng(0))
     told = torch.from_numpy(instruction)
 
-    def policy(obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        q, memory = net.executor.step(obs, told, z, memory)
+    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        q, memory = net.executor.step(net.executor.frames(now.obs), told, z, memory)
         return q.argmax(-1), memory
 
     played = rollout(env, policy, colour, phase="execute", instruction=instruction)
@@ -109,7 +109,7 @@ class Script:
         self.pixels = np.zeros((env.num_envs, env.horizon + 1), np.float32)
         """(B, T + 1) pixels of the sign in each frame."""
 
-    def __call__(self, obs: Tensor, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
         """The next action of each member's way."""
         if not self.ways:
             self.ways = [self._plan(start) for start in self.env.pose]

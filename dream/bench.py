@@ -96,7 +96,7 @@ def measure_training(name: str, device: str, seconds: float, threads: int) -> di
         start = time.perf_counter()
         if replay.added >= learning.warmup:
             for _ in range(learning.updates):
-                replayed.append(method.update(replay, learning.learning_rate, generator))
+                replayed.append(method.update(replay, 0.0, generator))
                 updates += 1
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize()

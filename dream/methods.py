@@ -31,7 +31,9 @@ METHODS: dict[str, MethodSpec] = {
         summary="explorer paid for each bit of z that its trajectory reveals; executor on the bottlenecked z",
         explores="learned, information reward",
         paper="Liu et al. 2021, arXiv 2008.02790",
-        rules=lambda config: PairRules(explore="learned", reward=information(config.explorer.cost)),
+        rules=lambda config: PairRules(
+            reward=lambda env, config: information(config.explorer.cost), pays_information=True
+        ),
     ),
     "random": MethodSpec(
         summary="explores at random; the same executor and encoders as dream",
@@ -49,6 +51,6 @@ METHODS: dict[str, MethodSpec] = {
         summary="executor given f(problem), at test time too: the ceiling, and a check that executing can be learned",
         explores="not at all, is told the problem",
         paper="bound",
-        rules=lambda config: PairRules(explore="none", knows_id=True),
+        rules=lambda config: PairRules(explore="none", context="id"),
     ),
 }

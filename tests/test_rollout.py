@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dream.core.rollout import no_steps, rollout
+from dream.core.rollout import Now, no_steps, rollout
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, make
 
@@ -20,11 +20,11 @@ class Script:
 
     def __init__(self, table: np.ndarray | Tensor):
         self.table = torch.as_tensor(table)
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.seen: list[tuple[Now, Tensor]] = []
 
-    def __call__(self, obs: Tensor, previous_action: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        count = torch.zeros(len(obs), 1, dtype=torch.int64) if memory is None else memory[0]
-        self.seen.append((obs.clone(), previous_action.clone(), count[:, 0].clone()))
+    def __call__(self, now: Now, memory: Any) -> tuple[Tensor, Any]:
+        count = torch.zeros(len(now.obs), 1, dtype=torch.int64) if memory is None else memory[0]
+        self.seen.append((Now(*(part.clone() for part in now)), count[:, 0].clone()))
         action = self.table.gather(1, count)[:, 0]
         # What a member that is done would play must not matter, nor the rest of its memory.
         return action, (count + 1, count.float() * 0)
@@ -86,24 +86,28 @@ def test_what_the_policy_saw_is_what_was_recorded() -> None:
         calls = [*range(first_length), reset_call]
         calls += range(reset_call + 1, reset_call + 1 + int(episodes.length[member]) - first_length - 1)
         for slot, call in enumerate(calls):
-            obs, previous_action, count = script.seen[call]
+            now, count = script.seen[call]
             assert int(count[member]) == slot
-            assert torch.equal(obs[member], episodes.obs[member, slot])
-            assert int(previous_action[member]) == int(previous[member, slot])
+            assert torch.equal(now.obs[member], episodes.obs[member, slot])
+            assert int(now.previous_action[member]) == int(previous[member, slot])
+            assert bool(now.start[member]) == (slot < episodes.mask.shape[1] and bool(episodes.start[member, slot]))
+            assert now.active[member]
+        first_waits = script.seen[first_length][0] if first_length < reset_call else None
+        assert first_waits is None or not first_waits.active[member]
     assert len(script.seen) == 13
 
 
 def test_a_policy_with_one_tensor_as_memory_or_none() -> None:
-    def counts(obs: Tensor, previous_action: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-        memory = torch.zeros(len(obs), 1) if memory is None else memory
-        count, member = memory[:, 0], torch.arange(len(obs))
+    def counts(now: Now, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+        memory = torch.zeros(len(now.obs), 1) if memory is None else memory
+        count, member = memory[:, 0], torch.arange(len(now.obs))
         return torch.where((count == member) | (count == member + 2), END, LEFT), memory + 1
 
     env = make("signpost", 2)
     # Member 0 ends at its first step, member 1 at its second; after the reset step they have counted 2 and 3.
     episodes = rollout(env, counts, np.array([0, 1]), phase="explore", episodes=2)
     assert episodes.length.tolist() == [3, 4]
-    episodes = rollout(env, lambda obs, a, m: (torch.full((2,), END), None), np.array([0, 1]), phase="explore")
+    episodes = rollout(env, lambda now, m: (torch.full((2,), END), None), np.array([0, 1]), phase="explore")
     assert episodes.length.tolist() == [1, 1] and episodes.mask.shape == (2, 6)
 
 

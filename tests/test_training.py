@@ -16,10 +16,10 @@ import torch
 from dream import training
 from dream.checkpoints import CheckpointStore
 from dream.config import TrainConfig, default_config
-from dream.pair import DecoupledPair
+from dream.pair import DecoupledPair, learning_rate
 from dream.presets import PRESETS, override
 from dream.progress import SilentProgress
-from dream.training import crossed, learning_rate, mean_metrics, train
+from dream.training import crossed, mean_metrics, train
 
 CONFIG = override(
     TrainConfig(method="dream", env="map", env_parameters={"grid_size": 5}, seed=3),
@@ -194,7 +194,7 @@ def test_overwrite_starts_again(tmp_path: Path) -> None:
 
 def test_the_learning_rate_falls_in_a_line() -> None:
     config = override(CONFIG, {"learning.learning_rate": 3e-3, "learning.final_learning_rate": 1e-3, "steps": 100})
-    rates = [learning_rate(config, step) for step in (0, 50, 100, 130)]
+    rates = [learning_rate(config.learning, share) for share in (0.0, 0.5, 1.0, 1.3)]
     assert rates == pytest.approx([3e-3, 2e-3, 1e-3, 1e-3])
 
 
