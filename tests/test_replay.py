@@ -269,3 +269,29 @@ def test_single_transitions_are_steps_of_the_trials_they_come_from() -> None:
     assert set(slot[problem_id == 2].tolist()) == {0}
     assert (torch.bincount(slot[problem_id == 1]) - 200).abs().max() < 65  # five standard deviations
     assert torch.equal(one.start[:, 0], slot == 0)
+
+
+def test_observations_that_nobody_looks_at_stay_in_the_replay() -> None:
+    drawn = {}
+    for look in ("both", "explore", "execute"):
+        replay = TrialReplay(8, seed=0)
+        replay.add(trials(1, 2, 3))
+        drawn[look] = replay.sample(6, look)
+    whole, explore, execute = drawn["both"], drawn["explore"], drawn["execute"]
+    assert torch.equal(explore.explore.obs, whole.explore.obs) and torch.equal(execute.execute.obs, whole.execute.obs)
+    assert torch.equal(explore.execute.obs, whole.execute.obs[:, :1])
+    assert torch.equal(execute.explore.obs, whole.explore.obs[:, :1])
+    for part in (explore, execute):
+        assert torch.equal(part.execute.reward, whole.execute.reward)
+        assert torch.equal(part.explore.action, whole.explore.action)
+
+
+def test_an_even_draw_of_decoded_trials_takes_no_others() -> None:
+    replay = TrialReplay(30, seed=0)
+    replay.add(trials(2, 2, 2, 4, 4, 6))
+    with pytest.raises(ValueError, match="executed on g"):
+        replay.sample_evenly(4, decoded=True)
+    replay.add(trials(5, 5, 5, 7, 4, 2))  # odd numbers were executed on g(exploration)
+    drawn = replay.sample_evenly(100, decoded=True)
+    assert not drawn.used_id.any()
+    assert torch.bincount(drawn.problem_id)[[5, 7]].tolist() == [50, 50]

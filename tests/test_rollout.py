@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dream.core.rollout import Now, no_steps, rollout
-from dream.core.trial import Episodes
+from dream.core.trial import Episodes, chain
 from dream.envs import MetaEnv, make
 
 LEFT, RIGHT, END, NONE = 0, 1, 4, 5
@@ -192,3 +192,32 @@ def test_no_steps_holds_the_first_observation_only(phase: str) -> None:
     for name in Episodes.__dataclass_fields__:
         blank, full = getattr(nothing, name), getattr(explored, name)
         assert blank.shape == full.shape and blank.dtype == full.dtype, name
+
+
+def test_two_episodes_played_apart_and_chained_are_those_played_as_one_stream() -> None:
+    table, ids = end_right_right_end(), np.array([0, 1, 1])
+    together, _ = explore_twice(table, [0, 1, 1])
+    env = make("signpost", 3)
+    first = rollout(env, Script(table), ids, phase="explore")
+    played = first.length.numpy()
+    rest = np.stack([np.roll(row, -length - 1) for row, length in zip(table, played, strict=True)])
+    second = rollout(env, Script(rest), ids, phase="explore")
+    chained = chain(first, second, none=NONE)
+    for name in Episodes.__dataclass_fields__:
+        expected, found = getattr(together, name), getattr(chained, name)
+        if name == "obs":  # after the end of a stream they mean nothing
+            expected, found = expected[together.observed], found[together.observed]
+        assert torch.equal(expected, found), name
+
+
+def test_the_reward_of_the_step_before_is_told_and_the_memory_goes_on() -> None:
+    env, ids = make("signpost", 2), np.array([0, 1])
+    script = Script(np.array([[LEFT] * 20, [LEFT, 2, *[LEFT] * 18]]))  # member 1 presses the wrong button
+    count = torch.zeros(2, 1, dtype=torch.int64)
+    rollout(env, script, ids, phase="execute", episodes=2, memory=(count, count))
+    paid = [now.previous_reward.tolist() for now, _ in script.seen]
+    assert paid == [[0, 0], [0, 0], *[[0, -1]] * 5, *[[0, 0]] * 6]
+    assert script.seen[0][1].tolist() == [0, 0]
+    script = Script(np.full((2, 20), END))
+    rollout(env, script, ids, phase="execute", memory=(count + 3, count))
+    assert script.seen[0][1].tolist() == [3, 3]
