@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from dream.presets import override
 
@@ -69,6 +69,8 @@ class ExplorerConfig:
 class ExecutorConfig:
     """The execution policy."""
 
+    context: Literal["id", "instruction"] = "id"
+    """what the method `contextual` is told: the problem, or nothing but the instruction"""
     gamma: float = 0.9
     """discount of the execution reward"""
     trace: float = 0.9

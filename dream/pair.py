@@ -20,13 +20,14 @@ from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, encoder_los
 from dream.core.networks import update_average
 from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
-from dream.core.rollout import Memory, Now, no_steps, rollout
-from dream.core.trial import Episodes, Trials, concatenate
+from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
+from dream.core.trial import Episodes, Trials, chain, concatenate
 from dream.execution.executor import Executor, executor_loss
 from dream.exploration.base import Belief, ExplorationReward, RewardModel
 from dream.exploration.learned import LearnedExplorer, explorer_loss
+from dream.exploration.posterior import GaussianPosterior
 
-ExploreRule = Literal["learned", "random", "none"]
+ExploreRule = Literal["learned", "random", "none", "posterior"]
 Context = Literal["decoded", "id", "instruction"]
 RANDOM_END_PROBABILITY = 0.02
 """Random actions seldom end the episode: with the uniform 1 in 9 a random exploration of 20 steps would last 9."""
@@ -36,9 +37,9 @@ MIN_PRIORITY = 1e-3
 
 
 class Networks(nn.Module):
-    """f, g, the executor and, where it is learned, the explorer."""
+    """f, g, the executor and what explores: a learned explorer, a posterior to draw from, or nothing."""
 
-    def __init__(self, env: Any, config: TrainConfig, *, learned_explorer: bool):
+    def __init__(self, env: Any, config: TrainConfig, explore: ExploreRule):
         super().__init__()
         size = config.network
         space, actions = env.single_observation_space, int(env.single_action_space.n)
@@ -58,8 +59,9 @@ class Networks(nn.Module):
             space, env.instruction_space, actions, width=size.width, hidden=size.memory, z_dim=z_dim
         )
         self.explorer = (
-            LearnedExplorer(space, actions, width=size.width, hidden=size.memory) if learned_explorer else None
+            LearnedExplorer(space, actions, width=size.width, hidden=size.memory) if explore == "learned" else None
         )
+        self.posterior = GaussianPosterior(size.width, z_dim) if explore == "posterior" else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class DecoupledPair:
     def __init__(self, env: Any, config: TrainConfig, rules: PairRules):
         self.config, self.rules = config, rules
         self.device = torch.device(config.device)
-        self.networks = Networks(env, config, learned_explorer=rules.explore == "learned").to(self.device)
+        self.networks = Networks(env, config, rules.explore).to(self.device)
         self.averaged = copy.deepcopy(self.networks).requires_grad_(False)
         self.reward = rules.reward(env, config) if rules.reward is not None else None
         if isinstance(self.reward, RewardModel):
@@ -108,8 +110,9 @@ class DecoupledPair:
             [*self.networks.f.parameters(), *self.networks.executor.parameters()],
             list(self.networks.g.parameters()),
         ]
-        if self.networks.explorer is not None:
-            self._groups.append(list(self.networks.explorer.parameters()))
+        for explores in (self.networks.explorer, self.networks.posterior):
+            if explores is not None:
+                self._groups.append(list(explores.parameters()))
         groups: list[dict[str, Any]] = [{"params": [p for group in self._groups for p in group]}]
         if isinstance(self.reward, RewardModel):
             learned = [p for p in self.reward.parameters() if p.requires_grad]
@@ -216,22 +219,25 @@ class DecoupledPair:
             decoded = explore.select(uninformed).trimmed()
             z.index_copy_(0, uninformed, last_prefix(networks.g(decoded), decoded))
 
-        def policy_of(instruction: Tensor) -> Any:
-            def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-                seen = networks.executor.frames(now.obs, now.active)
-                q, memory = networks.executor.step(seen, instruction, z, memory)
-                return epsilon_greedy(q, epsilon, generator, self._random_action), memory
-
-            return policy
-
         episodes = []
         for _ in range(self.config.trial.execute_episodes):
             instruction = env.sample_instruction(problem_id, env.np_random)
-            policy = policy_of(torch.from_numpy(instruction).to(self.device))
+            told = torch.from_numpy(instruction).to(self.device)
+            policy = self._executing(networks, z, told, epsilon, generator)
             episodes.append(
                 rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self.device)
             )
         return Trials(torch.from_numpy(problem_id).to(self.device), explore, _interleave(episodes), used_id)
+
+    def _executing(
+        self, networks: Networks, z: Tensor, instruction: Tensor, epsilon: Tensor, generator: torch.Generator | None
+    ) -> Policy:
+        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+            seen = networks.executor.frames(now.obs, now.active)
+            q, memory = networks.executor.step(seen, instruction, z, memory)
+            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
+
+        return policy
 
     def _explore(
         self,
@@ -249,6 +255,8 @@ class DecoupledPair:
         """
         if self.rules.explore == "none":
             return no_steps(env, problem_id, phase="explore", device=self.device)
+        if self.rules.explore == "posterior":
+            return self._explore_as_if_true(env, problem_id, networks, epsilon, generator)
 
         def learned(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
             assert networks.explorer is not None
@@ -265,6 +273,32 @@ class DecoupledPair:
         policy = learned if self.rules.explore == "learned" else random
         episodes = self.config.trial.explore_episodes
         return rollout(env, policy, problem_id, phase="explore", episodes=episodes, device=self.device)
+
+    def _explore_as_if_true(
+        self,
+        env: Any,
+        problem_id: np.ndarray,
+        networks: Networks,
+        epsilon: Tensor,
+        generator: torch.Generator | None,
+    ) -> Episodes:
+        """Explorations by executing on a z drawn from the posterior, a new one for each episode."""
+        assert networks.posterior is not None
+        # Not the environment's generator: the instructions of an evaluation are the same whoever explores.
+        rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+        stream: Episodes | None = None
+        for _ in range(self.config.trial.explore_episodes):
+            features = None if stream is None else networks.g.transitions(stream)
+            noise = torch.randn(len(problem_id), self.config.bottleneck.z_dim, generator=generator).to(self.device)
+            z = networks.posterior.sample(features, stream, noise)
+            anyone = env.problems.sample("train", len(problem_id), rng)
+            instruction = torch.from_numpy(env.sample_instruction(anyone, rng)).to(self.device)
+            policy = self._executing(networks, z, instruction, epsilon, generator)
+            episode = rollout(env, policy, problem_id, phase="explore", device=self.device)
+            none = int(env.single_action_space.n)
+            stream = episode if stream is None else chain(stream, episode, none)
+        assert stream is not None
+        return stream
 
     # ---- learning -----------------------------------------------------------------------------------------------
 
@@ -306,7 +340,8 @@ class DecoupledPair:
         with torch.no_grad():
             code = net.f(self._factors(trials.problem_id))
         seen = net.g.see(explore)
-        prefixes = net.g(explore, seen)
+        features = net.g.transitions(explore, seen)
+        prefixes = net.g.read(features)
         error = prefix_error(code, prefixes, noise)
         loss = g_loss = encoder_loss(error, explore) * noise**2  # nats are large; Adam needs only a direction
         belief = Belief(code, prefixes.detach(), error.detach(), progress)
@@ -321,6 +356,10 @@ class DecoupledPair:
             "replay/streams": torch.tensor(float(len(code))),
             "replay/transitions": explore.transition.sum().float(),
         }
+        if net.posterior is not None:
+            posterior_loss = net.posterior.loss(code, features.detach(), explore)
+            loss = loss + posterior_loss
+            metrics["loss/posterior"] = posterior_loss.detach()
         if net.explorer is not None:
             assert average.explorer is not None and self.reward is not None
             paid = self.reward(trials, belief)
