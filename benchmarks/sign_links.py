@@ -110,7 +110,7 @@ class Script:
     def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
         """The next action of each member's way."""
         self.pixels[:, self.env.elapsed] = self.env.sign_pixels()
-        return torch.from_numpy(self.explorer.act(obs.numpy())), None
+        return torch.from_numpy(self.explorer.act(now.obs.numpy())), None
 
 
 def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes) -> list[tuple[str, str, float]]:
