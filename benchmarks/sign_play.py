@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dream.core.rollout import Memory, Policy
+from dream.core.rollout import Memory, Now, Policy
 from dream.pair import RANDOM_END_PROBABILITY
 
 
@@ -19,8 +19,8 @@ def random_policy() -> Policy:
     generator = torch.Generator().manual_seed(0)
     weight = torch.tensor([(1 - RANDOM_END_PROBABILITY) / 3] * 3 + [RANDOM_END_PROBABILITY])
 
-    def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        return torch.multinomial(weight, len(obs), replacement=True, generator=generator), None
+    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        return torch.multinomial(weight, len(now.obs), replacement=True, generator=generator), None
 
     return policy
 

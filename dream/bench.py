@@ -13,6 +13,7 @@ from dream.core.replay import TrialReplay
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
+from dream.memory import keep_freed_memory
 from dream.presets import override
 
 ENV_MEMBERS = 4096
@@ -56,6 +57,7 @@ def run(envs: list[str], device: str = "cpu", seconds: float = 10.0, threads: in
     the environment alone is what `measure_pixels` says.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     return [
         measure_training(name, device, seconds, threads)
         | (measure_pixels(name, seconds) if name in PIXELS else {"env_steps_per_s": measure_env(name)})
@@ -96,7 +98,7 @@ def measure_training(name: str, device: str, seconds: float, threads: int) -> di
         start = time.perf_counter()
         if replay.added >= learning.warmup:
             for _ in range(learning.updates):
-                replayed.append(method.update(replay, learning.learning_rate, generator))
+                replayed.append(method.update(replay, 0.0, generator))
                 updates += 1
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from dream.presets import override
 
@@ -69,6 +69,8 @@ class ExplorerConfig:
 class ExecutorConfig:
     """The execution policy."""
 
+    context: Literal["id", "instruction"] = "id"
+    """what the method `contextual` is told: the problem, or nothing but the instruction"""
     gamma: float = 0.9
     """discount of the execution reward"""
     trace: float = 0.9
@@ -79,8 +81,8 @@ class ExecutorConfig:
     """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
     id_fraction: float = 0.5
     """share of training trials executed on f(problem) instead of on g(exploration)"""
-    id_first: bool = False
-    """execute on f(problem) only until the explorer's gate opens; for families where g starts late"""
+    id_first: float = 0.3
+    """execute on f(problem) only until g explains something (explorer.gate), at most for this share of the steps"""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,7 @@ class LearningConfig:
     """updates after each round"""
     explore_batch: int = 64
     """explorations in an update of g and the explorer"""
-    even: bool = False
-    """draw explorations evenly over the problems, for g and the explorer"""
-    transitions: int = 0
+    transitions: int = 192
     """single transitions in an update that teach g's features what to look for; 0 leaves this out"""
     execute_batch: int = 64
     """trials in an update of the executor on f(problem); half as many more on g(exploration)"""
@@ -165,9 +165,6 @@ FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "signpost": {"steps": 60_000},
     "sign": {
         "steps": 1_000_000,
-        "executor.id_first": True,
-        "learning.even": True,
-        "learning.transitions": 192,
         "learning.replay": 6_000,  # 3.6 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
     },

@@ -7,6 +7,7 @@ and what it is paid for. Nothing here knows a family; problem ids are read in tr
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,18 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dream.config import TrainConfig
+from dream.config import LearningConfig, TrainConfig
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.networks import update_average
 from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
-from dream.core.rollout import Memory, no_steps, rollout
-from dream.core.trial import Episodes, Trials, concatenate
+from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
+from dream.core.trial import Episodes, Trials, chain, concatenate
 from dream.execution.executor import Executor, executor_loss
-from dream.exploration.base import Belief, ExplorationReward
+from dream.exploration.base import Belief, ExplorationReward, RewardModel
 from dream.exploration.learned import LearnedExplorer, explorer_loss
+from dream.exploration.posterior import GaussianPosterior
 
-ExploreRule = Literal["learned", "random", "none"]
+ExploreRule = Literal["learned", "random", "none", "posterior"]
+Context = Literal["decoded", "id", "instruction"]
 RANDOM_END_PROBABILITY = 0.02
 """Random actions seldom end the episode: with the uniform 1 in 9 a random exploration of 20 steps would last 9."""
 
@@ -34,9 +37,9 @@ MIN_PRIORITY = 1e-3
 
 
 class Networks(nn.Module):
-    """f, g, the executor and, where it is learned, the explorer."""
+    """f, g, the executor and what explores: a learned explorer, a posterior to draw from, or nothing."""
 
-    def __init__(self, env: Any, config: TrainConfig, *, learned_explorer: bool):
+    def __init__(self, env: Any, config: TrainConfig, explore: ExploreRule):
         super().__init__()
         size = config.network
         space, actions = env.single_observation_space, int(env.single_action_space.n)
@@ -56,8 +59,9 @@ class Networks(nn.Module):
             space, env.instruction_space, actions, width=size.width, hidden=size.memory, z_dim=z_dim
         )
         self.explorer = (
-            LearnedExplorer(space, actions, width=size.width, hidden=size.memory) if learned_explorer else None
+            LearnedExplorer(space, actions, width=size.width, hidden=size.memory) if explore == "learned" else None
         )
+        self.posterior = GaussianPosterior(size.width, z_dim) if explore == "posterior" else None
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,18 @@ class PairRules:
     """What makes one decoupled method differ from another."""
 
     explore: ExploreRule = "learned"
-    reward: ExplorationReward | None = None
-    knows_id: bool = False
-    """Act on f(problem) at test time too: an upper bound, not a meta-RL method."""
+    reward: Callable[[Any, TrainConfig], ExplorationReward] | None = None
+    """What a learned explorer is paid, made for an environment."""
+    pays_information: bool = False
+    """The reward is the fall of g's error. It means nothing before g has begun, so the explorer waits for that; and it
+    is measured against the information there is to find."""
+    pays_outcome: bool = False
+    """The reward depends on the execution, so it is learned from trials that were executed on g(exploration)."""
+    context: Context = "decoded"
+    """What the executor is given at test time: z = g(exploration), or f(problem), or nothing but its instruction. With
+    the id it is an upper bound, not a meta-RL method."""
+    bottleneck: bool = True
+    """Whether f(problem) is noisy and pays for its rate while training."""
 
 
 class DecoupledPair:
@@ -76,12 +89,16 @@ class DecoupledPair:
     def __init__(self, env: Any, config: TrainConfig, rules: PairRules):
         self.config, self.rules = config, rules
         self.device = torch.device(config.device)
-        self.networks = Networks(env, config, learned_explorer=rules.explore == "learned").to(self.device)
+        self.networks = Networks(env, config, rules.explore).to(self.device)
         self.averaged = copy.deepcopy(self.networks).requires_grad_(False)
-        self.information_scale = torch.zeros((), device=self.device)
+        self.reward = rules.reward(env, config) if rules.reward is not None else None
+        if isinstance(self.reward, RewardModel):
+            self.reward.to(self.device)
+        self.reward_scale = torch.zeros((), device=self.device)
         self.explained = torch.zeros((), device=self.device)
         self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
-        self._executes_on_g = not rules.knows_id and config.executor.id_fraction < 1
+        self._executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
+        self._noise = config.bottleneck.noise if rules.bottleneck else 0.0
         actions = int(env.single_action_space.n)
         self._random_action = torch.full((actions,), 1.0 / actions)
         self._ends_episode = torch.zeros(actions, dtype=torch.bool, device=self.device)
@@ -93,10 +110,17 @@ class DecoupledPair:
             [*self.networks.f.parameters(), *self.networks.executor.parameters()],
             list(self.networks.g.parameters()),
         ]
-        if self.networks.explorer is not None:
-            self._groups.append(list(self.networks.explorer.parameters()))
+        for explores in (self.networks.explorer, self.networks.posterior):
+            if explores is not None:
+                self._groups.append(list(explores.parameters()))
+        groups: list[dict[str, Any]] = [{"params": [p for group in self._groups for p in group]}]
+        if isinstance(self.reward, RewardModel):
+            learned = [p for p in self.reward.parameters() if p.requires_grad]
+            if learned:
+                self._groups.append(learned)
+                groups.append({"params": learned, "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(
-            [p for group in self._groups for p in group],
+            groups,
             lr=config.learning.learning_rate,
             eps=1e-5,
             weight_decay=config.learning.weight_decay,
@@ -105,18 +129,26 @@ class DecoupledPair:
 
     # ---- acting -------------------------------------------------------------------------------------------------
 
-    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
-        """Training trials of B problems: each member has its share of random actions, some execute on f(problem)."""
+    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator, progress: float = 0.0) -> Trials:
+        """Training trials of B problems: each member has its share of random actions, some execute on f(problem).
+
+        Args:
+            env: of B members.
+            problem_id: (B,) ints.
+            generator: draws random actions.
+            progress: share of the training steps that is done.
+        """
         members, cfg = len(problem_id), self.config
-        explorer_open = bool(self.explained > cfg.explorer.gate)
+        g_began = bool(self.explained > cfg.explorer.gate)
+        explorer_open = g_began or not self.rules.pays_information
         order = torch.randperm(members, generator=generator)
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
-        waits = cfg.executor.id_first and self.rules.explore != "none" and not explorer_open
+        waits = progress < cfg.executor.id_first and self.rules.explore != "none" and not g_began
         on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g and not waits else members
         used_id = torch.randperm(members, generator=generator) < on_id
-        return self._trials(
+        trials = self._trials(
             env,
             problem_id,
             self.networks,
@@ -126,6 +158,9 @@ class DecoupledPair:
             generator,
             may_stop=False,
         )
+        if isinstance(self.reward, RewardModel):
+            self.reward.observe(trials)
+        return trials
 
     def play(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:
         """Greedy test trials with the averaged networks. z = g(exploration): the ids choose the problems, nothing else.
@@ -133,9 +168,22 @@ class DecoupledPair:
         Args:
             generator: draws the actions of a random explorer; unused otherwise.
         """
+        explore = self.explore(env, problem_id, generator)
+        return self.execute(env, problem_id, explore, generator)
+
+    @torch.no_grad()
+    def explore(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Episodes:
+        """The explorations of `play` alone."""
+        return self._explore(env, problem_id, self.averaged, torch.zeros(len(problem_id)), generator, may_stop=True)
+
+    @torch.no_grad()
+    def execute(
+        self, env: Any, problem_id: np.ndarray, explore: Episodes, generator: torch.Generator | None = None
+    ) -> Trials:
+        """The executions of `play` after explorations (of B streams) that anyone may have made."""
+        used_id = torch.full((len(problem_id),), self.rules.context != "decoded", device=self.device)
         zero = torch.zeros(len(problem_id))
-        used_id = torch.full((len(problem_id),), self.rules.knows_id, device=self.device)
-        return self._trials(env, problem_id, self.averaged, zero, zero, used_id, generator)
+        return self._execute(env, problem_id, explore, self.averaged, zero, used_id, generator)
 
     @torch.no_grad()
     def _trials(
@@ -150,30 +198,46 @@ class DecoupledPair:
         may_stop: bool = True,
     ) -> Trials:
         explore = self._explore(env, problem_id, networks, explore_epsilon, generator, may_stop)
+        return self._execute(env, problem_id, explore, networks, execute_epsilon, used_id, generator)
+
+    def _execute(
+        self,
+        env: Any,
+        problem_id: np.ndarray,
+        explore: Episodes,
+        networks: Networks,
+        epsilon: Tensor,
+        used_id: Tensor,
+        generator: torch.Generator | None,
+    ) -> Trials:
         z = torch.zeros(len(problem_id), self.config.bottleneck.z_dim, device=self.device)
         informed, uninformed = used_id.nonzero()[:, 0], (~used_id).nonzero()[:, 0]
-        if len(informed):
+        if len(informed) and self.rules.context != "instruction":
             ids = torch.from_numpy(problem_id).to(self.device).index_select(0, informed)
             z.index_copy_(0, informed, networks.f(self._factors(ids)))
         if len(uninformed):
             decoded = explore.select(uninformed).trimmed()
             z.index_copy_(0, uninformed, last_prefix(networks.g(decoded), decoded))
 
-        def policy_of(instruction: Tensor) -> Any:
-            def policy(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-                q, memory = networks.executor.step(obs, instruction, z, memory)
-                return epsilon_greedy(q, execute_epsilon, generator, self._random_action), memory
-
-            return policy
-
         episodes = []
         for _ in range(self.config.trial.execute_episodes):
             instruction = env.sample_instruction(problem_id, env.np_random)
-            policy = policy_of(torch.from_numpy(instruction).to(self.device))
+            told = torch.from_numpy(instruction).to(self.device)
+            policy = self._executing(networks, z, told, epsilon, generator)
             episodes.append(
                 rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self.device)
             )
         return Trials(torch.from_numpy(problem_id).to(self.device), explore, _interleave(episodes), used_id)
+
+    def _executing(
+        self, networks: Networks, z: Tensor, instruction: Tensor, epsilon: Tensor, generator: torch.Generator | None
+    ) -> Policy:
+        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+            seen = networks.executor.frames(now.obs, now.active)
+            q, memory = networks.executor.step(seen, instruction, z, memory)
+            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
+
+        return policy
 
     def _explore(
         self,
@@ -191,36 +255,74 @@ class DecoupledPair:
         """
         if self.rules.explore == "none":
             return no_steps(env, problem_id, phase="explore", device=self.device)
+        if self.rules.explore == "posterior":
+            return self._explore_as_if_true(env, problem_id, networks, epsilon, generator)
 
-        def learned(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        def learned(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
             assert networks.explorer is not None
-            q, memory = networks.explorer.step(networks.g.frames(obs), previous_action, memory)
+            seen = networks.g.frames(now.obs, now.active)
+            q, memory = networks.explorer.step(seen, now.previous_action, memory)
             if not may_stop:
                 q = q.masked_fill(self._ends_episode, -torch.inf)
             return epsilon_greedy(q, epsilon, generator, self._random_action), memory
 
-        def random(obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-            weight = self._random_action
-            return torch.multinomial(weight, len(obs), replacement=True, generator=generator).to(self.device), None
+        def random(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+            drawn = torch.multinomial(self._random_action, len(now.obs), replacement=True, generator=generator)
+            return drawn.to(self.device), None
 
         policy = learned if self.rules.explore == "learned" else random
         episodes = self.config.trial.explore_episodes
         return rollout(env, policy, problem_id, phase="explore", episodes=episodes, device=self.device)
 
+    def _explore_as_if_true(
+        self,
+        env: Any,
+        problem_id: np.ndarray,
+        networks: Networks,
+        epsilon: Tensor,
+        generator: torch.Generator | None,
+    ) -> Episodes:
+        """Explorations by executing on a z drawn from the posterior, a new one for each episode."""
+        assert networks.posterior is not None
+        # Not the environment's generator: the instructions of an evaluation are the same whoever explores.
+        rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+        stream: Episodes | None = None
+        for _ in range(self.config.trial.explore_episodes):
+            features = None if stream is None else networks.g.transitions(stream)
+            noise = torch.randn(len(problem_id), self.config.bottleneck.z_dim, generator=generator).to(self.device)
+            z = networks.posterior.sample(features, stream, noise)
+            anyone = env.problems.sample("train", len(problem_id), rng)
+            instruction = torch.from_numpy(env.sample_instruction(anyone, rng)).to(self.device)
+            policy = self._executing(networks, z, instruction, epsilon, generator)
+            episode = rollout(env, policy, problem_id, phase="explore", device=self.device)
+            none = int(env.single_action_space.n)
+            stream = episode if stream is None else chain(stream, episode, none)
+        assert stream is not None
+        return stream
+
     # ---- learning -----------------------------------------------------------------------------------------------
 
-    def update(self, replay: TrialReplay, learning_rate: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """One gradient step of every network on replayed trials; metrics stay on the device."""
+    def update(self, replay: TrialReplay, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """One gradient step of every network on replayed trials; metrics stay on the device.
+
+        Args:
+            replay: at least one trial.
+            progress: share of the training steps that is done; the step size falls with it.
+            generator: draws the noise of the bottleneck.
+        """
         learning = self.config.learning
-        draw = replay.sample_evenly if learning.even else replay.sample
-        loss, metrics = self._explore_loss(draw(learning.explore_batch))
+        if self.rules.pays_outcome and replay.holds_decoded:
+            drawn = replay.sample_decoded(learning.explore_batch, "explore")
+        else:
+            drawn = replay.sample(learning.explore_batch, "explore")
+        loss, metrics = self._explore_loss(drawn, progress)
         if learning.transitions and self.rules.explore != "none":
             single_loss = self._single_loss(*replay.sample_transitions(learning.transitions))
             loss = loss + single_loss
             metrics["loss/single"] = single_loss.detach()
         execute_loss, execute_metrics = self._execute_loss(replay, generator)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate(learning, progress)
         self.optimizer.zero_grad()
         (loss + execute_loss).backward()
         for parameters in self._groups:
@@ -231,17 +333,18 @@ class DecoupledPair:
         metrics["replay/streams"] = metrics["replay/streams"] + execute_metrics.pop("replay/streams")
         return metrics | execute_metrics
 
-    def _explore_loss(self, trials: Trials) -> tuple[Tensor, dict[str, Tensor]]:
+    def _explore_loss(self, trials: Trials, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
         """What g and the explorer learn from: f's codes are given here, not learned."""
         cfg, net, average = self.config, self.networks, self.averaged
         noise, explore = cfg.bottleneck.noise, trials.explore
         with torch.no_grad():
             code = net.f(self._factors(trials.problem_id))
         seen = net.g.see(explore)
-        prefixes = net.g(explore, seen)
+        features = net.g.transitions(explore, seen)
+        prefixes = net.g.read(features)
         error = prefix_error(code, prefixes, noise)
         loss = g_loss = encoder_loss(error, explore) * noise**2  # nats are large; Adam needs only a direction
-        belief = Belief(code, prefixes.detach(), error.detach())
+        belief = Belief(code, prefixes.detach(), error.detach(), progress)
         first, final = belief.error[:, 0], last_prefix(belief.error[..., None], explore)[:, 0]
         metrics = {
             "loss/encoder": g_loss.detach(),
@@ -253,22 +356,32 @@ class DecoupledPair:
             "replay/streams": torch.tensor(float(len(code))),
             "replay/transitions": explore.transition.sum().float(),
         }
+        if net.posterior is not None:
+            posterior_loss = net.posterior.loss(code, features.detach(), explore)
+            loss = loss + posterior_loss
+            metrics["loss/posterior"] = posterior_loss.detach()
         if net.explorer is not None:
-            assert average.explorer is not None and self.rules.reward is not None
-            reward = self.rules.reward(trials, belief)
+            assert average.explorer is not None and self.reward is not None
+            paid = self.reward(trials, belief)
+            if isinstance(paid, tuple):
+                reward, reward_loss = paid
+                loss = loss + reward_loss
+                metrics["loss/reward"] = reward_loss.detach()
+            else:
+                reward = paid
             explore_loss, value = explorer_loss(
                 net.explorer,
                 average.explorer,
                 explore,
                 seen,
-                reward / self._scale(first),
+                reward / self._scale(first if self.rules.pays_information else reward.sum(1).abs()),
                 gamma=cfg.explorer.gamma,
                 trace=cfg.explorer.trace,
             )
             loss = loss + explore_loss
             metrics |= {
                 "loss/explorer": explore_loss.detach(),
-                "explore/value": value * self.information_scale,
+                "explore/value": value * self.reward_scale,
                 "explore/return": reward.sum(1).mean(),
             }
         return loss, metrics
@@ -289,12 +402,14 @@ class DecoupledPair:
         """
         cfg, net, average = self.config, self.networks, self.averaged
         batch = cfg.learning.execute_batch
-        informed, rows = replay.sample_by_priority(batch, cfg.executor.priority)
+        informed, rows = replay.sample_by_priority(batch, cfg.executor.priority, "execute")
         n = informed.execute_episodes
         factors = self._factors(informed.problem_id)
-        code = net.f(factors)
-        jitter = cfg.bottleneck.noise * torch.randn(code.shape, generator=generator).to(self.device)
-        execute, z, target_z = informed.execute, code + jitter, average.f(factors) + jitter
+        code, average_code = net.f(factors), average.f(factors)
+        if self.rules.context == "instruction":
+            code, average_code = torch.zeros_like(code), torch.zeros_like(code)
+        jitter = self._noise * torch.randn(code.shape, generator=generator).to(self.device)
+        execute, z, target_z = informed.execute, code + jitter, average_code + jitter
         if self._executes_on_g and replay.holds_decoded:
             decoded = replay.sample_decoded(batch // 2)
             with torch.no_grad():
@@ -320,14 +435,14 @@ class DecoupledPair:
             "replay/streams": torch.tensor(float(len(execute.mask))),
             "replay/transitions": execute.mask.sum().float(),
         }
-        return loss + cfg.bottleneck.weight * rates.mean(), metrics
+        return loss + (cfg.bottleneck.weight if self.rules.bottleneck else 0.0) * rates.mean(), metrics
 
-    def _scale(self, first: Tensor) -> Tensor:
-        """Running mean of the information there is to find, so that the explorer's values are of order one."""
-        now = first.mean().clamp(min=1e-3)
-        started = self.information_scale > 0
-        self.information_scale = torch.where(started, self.information_scale.lerp(now, 0.01), now)
-        return self.information_scale
+    def _scale(self, total: Tensor) -> Tensor:
+        """Running mean of what there is to earn, (N,) -> (), so that the explorer's values are of order one."""
+        now = total.mean().clamp(min=1e-6)
+        started = self.reward_scale > 0
+        self.reward_scale = torch.where(started, self.reward_scale.lerp(now, 0.01), now)
+        return self.reward_scale
 
     def _explained(self, code: Tensor, final: Tensor) -> Tensor:
         """Running share of the spread of f's codes that g explains after whole explorations (an R^2)."""
@@ -341,28 +456,38 @@ class DecoupledPair:
     # ---- state --------------------------------------------------------------------------------------------------
 
     def weights(self) -> dict[str, Tensor]:
-        """Weights of the networks and of their averages, flat, named `online.*` and `averaged.*`."""
-        named = {f"online.{k}": v for k, v in self.networks.state_dict().items()}
-        return named | {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
+        """Weights of the networks (`online.*`), of their averages (`averaged.*`) and of a reward that learns."""
+        return {f"{part}.{k}": v for part, module in self._modules() for k, v in module.state_dict().items()}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Restore what `weights` gave. Raises RuntimeError where shapes or names differ."""
-        for prefix, module in (("online.", self.networks), ("averaged.", self.averaged)):
+        for part, module in self._modules():
+            prefix = f"{part}."
             module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+
+    def _modules(self) -> list[tuple[str, nn.Module]]:
+        named: list[tuple[str, nn.Module]] = [("online", self.networks), ("averaged", self.averaged)]
+        return [*named, ("reward", self.reward)] if isinstance(self.reward, RewardModel) else named
 
     def state_dict(self) -> dict[str, Any]:
         """What training needs besides the weights."""
         return {
             "optimizer": self.optimizer.state_dict(),
-            "information_scale": self.information_scale,
+            "reward_scale": self.reward_scale,
             "explained": self.explained,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self.information_scale = state["information_scale"].to(self.device)
+        self.reward_scale = state["reward_scale"].to(self.device)
         self.explained = state["explained"].to(self.device)
+
+
+def learning_rate(learning: LearningConfig, progress: float) -> float:
+    """Adam's step size when this share of the training steps is done: linear from the first to the final one."""
+    first, final = learning.learning_rate, learning.final_learning_rate
+    return first + (final - first) * min(1.0, progress)
 
 
 def member_epsilons(members: int, low: float) -> Tensor:

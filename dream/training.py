@@ -22,6 +22,7 @@ from dream.config import TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, make_env, score
+from dream.memory import keep_freed_memory
 from dream.progress import Progress, SilentProgress
 from dream.run import RunDirectory, describe_environment
 
@@ -42,6 +43,7 @@ def train(
     """
     progress = progress or SilentProgress()
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     learning, evaluation = config.learning, config.evaluation
     method, env = build(config, learning.members)
@@ -96,15 +98,14 @@ def train(
             while step < config.steps:
                 with clock.measure("act"):
                     problem_id = env.problems.sample("train", learning.members, rng)
-                    trials = method.collect(env, problem_id, generator)
+                    trials = method.collect(env, problem_id, generator, step / config.steps)
                     replay.add(trials)
                     collected.append(float(trials.execute.reward.sum(1).mean()))
                 before, step, rounds = step, step + trials.environment_steps(), rounds + 1
                 with clock.measure("learn"):
                     if replay.added >= learning.warmup:
-                        rate = learning_rate(config, step)
                         for _ in range(learning.updates):
-                            pending.append(method.update(replay, rate, generator))
+                            pending.append(method.update(replay, step / config.steps, generator))
                             updates += 1
                 progress.update(step, {"updates": updates, "train": collected[-1]})
 
@@ -137,12 +138,6 @@ def train(
 def _replay_gigabytes(config: TrainConfig, env: Any) -> str:
     trial = trial_bytes(env, config.trial.explore_episodes, config.trial.execute_episodes)
     return f"{config.learning.replay * trial / 1e9:.2g} GB"
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Adam's step size after `step` environment steps: linear from the first to the final one."""
-    first, final = config.learning.learning_rate, config.learning.final_learning_rate
-    return first + (final - first) * min(1.0, step / config.steps)
 
 
 def crossed(before: int, after: int, every: int) -> bool:

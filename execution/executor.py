@@ -39,9 +39,9 @@ class Executor(nn.Module):
         """Whole episodes, what was seen in them, from `see`, and z (N, Z) -> action values (N, T + 1, A)."""
         return self.q(seen, execute.instruction[:, None], z[:, None])
 
-    def step(self, obs: Tensor, instruction: Tensor, z: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """(B, ...), (B, I), (B, Z) -> action values (B, A), memory."""
-        return self.q.step(self.frames(obs), instruction, z, memory)
+    def step(self, seen: Tensor, instruction: Tensor, z: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """What `frames` makes of the observations (B, D), (B, I), (B, Z) -> action values (B, A), memory."""
+        return self.q.step(seen, instruction, z, memory)
 
 
 def executor_loss(

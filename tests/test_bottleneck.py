@@ -22,7 +22,7 @@ from dream.core.bottleneck import (
     rate,
 )
 from dream.core.networks import normed_relu
-from dream.core.rollout import no_steps, rollout
+from dream.core.rollout import Now, no_steps, rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.execution.executor import Executor, executor_loss
@@ -37,7 +37,7 @@ def explorations(name: str = "signpost", k: int = 1, members: int = MEMBERS) -> 
     env = make(name, members)
     rng = np.random.default_rng(2)
 
-    def policy(obs: Tensor, previous_action: Tensor, memory: Any) -> tuple[Tensor, None]:
+    def policy(now: Now, memory: Any) -> tuple[Tensor, None]:
         return torch.from_numpy(rng.integers(len(env.action_names), size=members)), None
 
     return rollout(env, policy, env.problems.sample("train", members, rng), phase="explore", episodes=k)

@@ -9,10 +9,10 @@ from dream.presets import PRESETS, override
 
 
 def test_a_label_is_a_name_and_what_differs():
-    label = MethodLabel.parse(" dream[explorer.cost=0,executor.id_first=true] ")
-    assert label == MethodLabel("dream", ("explorer.cost=0", "executor.id_first=true"))
-    assert str(label) == "dream[explorer.cost=0,executor.id_first=true]"
-    assert label.changes() == {"explorer.cost": 0, "executor.id_first": True}
+    label = MethodLabel.parse(" dream[explorer.cost=0,some.switch=true] ")
+    assert label == MethodLabel("dream", ("explorer.cost=0", "some.switch=true"))
+    assert str(label) == "dream[explorer.cost=0,some.switch=true]"
+    assert label.changes() == {"explorer.cost": 0, "some.switch": True}
     assert str(MethodLabel.parse("e-rl2")) == "e-rl2" and MethodLabel.parse("rl2").changes() == {}
 
 
@@ -57,7 +57,7 @@ def test_what_is_no_label_is_refused(texts: list[str], settings: list[str], sent
     [
         ("dream[explorer.price=0]", "dream[explorer.price=0]: unknown setting 'price': choose from cost, "),
         ("dream[learning.updates=0.5]", "setting 'learning.updates' must be of type int, got 0.5"),
-        ("dream[executor.id_first=yes]", "setting 'executor.id_first' must be of type bool, got 'yes'"),
+        ("dream[learning.updates=many]", "setting 'learning.updates' must be of type int, got 'many'"),
         ("dream[steps.more=1]", "steps"),
     ],
 )

@@ -15,7 +15,6 @@ from dream.envs import make
 from dream.eval.evaluate import build
 from dream.pair import DecoupledPair
 from dream.presets import override
-from dream.training import learning_rate
 
 SMALL: dict[str, Any] = {
     "network.width": 32,
@@ -39,12 +38,12 @@ def learn(method: str, seed: int, steps: int) -> DecoupledPair:
     replay = TrialReplay(config.learning.replay, seed)
     step = 0
     while step < steps:
-        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator)
+        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator, step / steps)
         replay.add(trials)
         step += trials.environment_steps()
         if replay.added >= config.learning.warmup:
             for _ in range(config.learning.updates):
-                pair.update(replay, learning_rate(config, step), generator)
+                pair.update(replay, step / steps, generator)
     return pair
 
 

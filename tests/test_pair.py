@@ -26,6 +26,8 @@ SMALL: dict[str, Any] = {
     "learning.explore_batch": 8,
     "learning.execute_batch": 8,
     "learning.replay": 64,
+    "learning.transitions": 8,
+    "executor.id_first": 0.0,
 }
 RIGHT, END = 1, 4
 
@@ -126,7 +128,7 @@ def test_each_loss_teaches_its_own_networks() -> None:
     loop = trained()
     method, net = loop.method, loop.method.networks
     method.optimizer.zero_grad()
-    loss, _ = method._explore_loss(loop.replay.sample(8))
+    loss, _ = method._explore_loss(loop.replay.sample(8), 0.0)
     loss.backward()
     assert gradients(net.g) and gradients(net.explorer)
     assert not gradients(net.f) and not gradients(net.executor)
@@ -233,7 +235,7 @@ def test_with_id_first_z_comes_from_the_problem_until_g_explains_something(metho
         learning__members=100,
         explorer__gate=0.5,
         executor__id_fraction=0.25,
-        executor__id_first=True,
+        executor__id_first=0.5,
         learning__replay=200,
     )
     loop = Loop(method, env)
@@ -250,7 +252,7 @@ def test_with_id_first_z_comes_from_the_problem_until_g_explains_something(metho
 
 
 def test_single_transitions_teach_g_and_nobody_else() -> None:
-    loop = trained(learning__transitions=6, learning__even=True)
+    loop = trained(learning__transitions=6)
     method = loop.method
     assert "loss/single" in loop.metrics
     method.optimizer.zero_grad()

@@ -17,7 +17,7 @@ FOLDERS = ("envs", "exploration", "execution", "eval")
 FLOORS = (
     {"errors"},
     {"core", "envs"},
-    {"config", "presets", "labels", "checkpoints", "run", "progress"},
+    {"config", "presets", "labels", "checkpoints", "run", "progress", "memory"},
     {"exploration", "execution"},
     {"methods", "pair"},
     {"training", "eval"},

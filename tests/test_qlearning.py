@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dream.core.qlearning import double_q_value, epsilon_greedy, lambda_returns, q_loss, skip_reset_steps, td_error
-from dream.core.rollout import rollout
+from dream.core.rollout import Now, rollout
 from dream.core.trial import Episodes
 from dream.envs import make
 from dream.execution.executor import Executor, executor_loss
@@ -228,7 +228,7 @@ def random_streams(name: str, members: int, phase: str) -> Episodes:
     rng = np.random.default_rng(0)
     ids = env.problems.sample("train", members, rng)
 
-    def policy(obs: Tensor, previous_action: Tensor, memory: Any) -> tuple[Tensor, None]:
+    def policy(now: Now, memory: Any) -> tuple[Tensor, None]:
         return torch.from_numpy(rng.integers(len(env.action_names), size=members)), None
 
     given = env.sample_instruction(ids, rng) if phase == "execute" else None

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dream.core.rollout import no_steps, rollout
-from dream.core.trial import Episodes
+from dream.core.rollout import Now, no_steps, rollout
+from dream.core.trial import Episodes, chain
 from dream.envs import MetaEnv, make
 
 LEFT, RIGHT, END, NONE = 0, 1, 4, 5
@@ -20,11 +20,11 @@ class Script:
 
     def __init__(self, table: np.ndarray | Tensor):
         self.table = torch.as_tensor(table)
-        self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.seen: list[tuple[Now, Tensor]] = []
 
-    def __call__(self, obs: Tensor, previous_action: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        count = torch.zeros(len(obs), 1, dtype=torch.int64) if memory is None else memory[0]
-        self.seen.append((obs.clone(), previous_action.clone(), count[:, 0].clone()))
+    def __call__(self, now: Now, memory: Any) -> tuple[Tensor, Any]:
+        count = torch.zeros(len(now.obs), 1, dtype=torch.int64) if memory is None else memory[0]
+        self.seen.append((Now(*(part.clone() for part in now)), count[:, 0].clone()))
         action = self.table.gather(1, count)[:, 0]
         # What a member that is done would play must not matter, nor the rest of its memory.
         return action, (count + 1, count.float() * 0)
@@ -86,24 +86,28 @@ def test_what_the_policy_saw_is_what_was_recorded() -> None:
         calls = [*range(first_length), reset_call]
         calls += range(reset_call + 1, reset_call + 1 + int(episodes.length[member]) - first_length - 1)
         for slot, call in enumerate(calls):
-            obs, previous_action, count = script.seen[call]
+            now, count = script.seen[call]
             assert int(count[member]) == slot
-            assert torch.equal(obs[member], episodes.obs[member, slot])
-            assert int(previous_action[member]) == int(previous[member, slot])
+            assert torch.equal(now.obs[member], episodes.obs[member, slot])
+            assert int(now.previous_action[member]) == int(previous[member, slot])
+            assert bool(now.start[member]) == (slot < episodes.mask.shape[1] and bool(episodes.start[member, slot]))
+            assert now.active[member]
+        first_waits = script.seen[first_length][0] if first_length < reset_call else None
+        assert first_waits is None or not first_waits.active[member]
     assert len(script.seen) == 13
 
 
 def test_a_policy_with_one_tensor_as_memory_or_none() -> None:
-    def counts(obs: Tensor, previous_action: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-        memory = torch.zeros(len(obs), 1) if memory is None else memory
-        count, member = memory[:, 0], torch.arange(len(obs))
+    def counts(now: Now, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+        memory = torch.zeros(len(now.obs), 1) if memory is None else memory
+        count, member = memory[:, 0], torch.arange(len(now.obs))
         return torch.where((count == member) | (count == member + 2), END, LEFT), memory + 1
 
     env = make("signpost", 2)
     # Member 0 ends at its first step, member 1 at its second; after the reset step they have counted 2 and 3.
     episodes = rollout(env, counts, np.array([0, 1]), phase="explore", episodes=2)
     assert episodes.length.tolist() == [3, 4]
-    episodes = rollout(env, lambda obs, a, m: (torch.full((2,), END), None), np.array([0, 1]), phase="explore")
+    episodes = rollout(env, lambda now, m: (torch.full((2,), END), None), np.array([0, 1]), phase="explore")
     assert episodes.length.tolist() == [1, 1] and episodes.mask.shape == (2, 6)
 
 
@@ -188,3 +192,32 @@ def test_no_steps_holds_the_first_observation_only(phase: str) -> None:
     for name in Episodes.__dataclass_fields__:
         blank, full = getattr(nothing, name), getattr(explored, name)
         assert blank.shape == full.shape and blank.dtype == full.dtype, name
+
+
+def test_two_episodes_played_apart_and_chained_are_those_played_as_one_stream() -> None:
+    table, ids = end_right_right_end(), np.array([0, 1, 1])
+    together, _ = explore_twice(table, [0, 1, 1])
+    env = make("signpost", 3)
+    first = rollout(env, Script(table), ids, phase="explore")
+    played = first.length.numpy()
+    rest = np.stack([np.roll(row, -length - 1) for row, length in zip(table, played, strict=True)])
+    second = rollout(env, Script(rest), ids, phase="explore")
+    chained = chain(first, second, none=NONE)
+    for name in Episodes.__dataclass_fields__:
+        expected, found = getattr(together, name), getattr(chained, name)
+        if name == "obs":  # after the end of a stream they mean nothing
+            expected, found = expected[together.observed], found[together.observed]
+        assert torch.equal(expected, found), name
+
+
+def test_the_reward_of_the_step_before_is_told_and_the_memory_goes_on() -> None:
+    env, ids = make("signpost", 2), np.array([0, 1])
+    script = Script(np.array([[LEFT] * 20, [LEFT, 2, *[LEFT] * 18]]))  # member 1 presses the wrong button
+    count = torch.zeros(2, 1, dtype=torch.int64)
+    rollout(env, script, ids, phase="execute", episodes=2, memory=(count, count))
+    paid = [now.previous_reward.tolist() for now, _ in script.seen]
+    assert paid == [[0, 0], [0, 0], *[[0, -1]] * 5, *[[0, 0]] * 6]
+    assert script.seen[0][1].tolist() == [0, 0]
+    script = Script(np.full((2, 20), END))
+    rollout(env, script, ids, phase="execute", memory=(count + 3, count))
+    assert script.seen[0][1].tolist() == [3, 3]

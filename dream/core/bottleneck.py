@@ -92,7 +92,11 @@ class TrajectoryEncoder(nn.Module):
             explore: the streams.
             seen: (N, T + 1, D) from `see`, where it is known already.
         """
-        return self.out(F.elu(self.head(self.core(self.transitions(explore, seen)))))
+        return self.read(self.transitions(explore, seen))
+
+    def read(self, transitions: Tensor) -> Tensor:
+        """What `forward` makes of `transitions`: (N, T + 1, width) -> (N, T + 1, Z)."""
+        return self.out(F.elu(self.head(self.core(transitions))))
 
     def from_single(self, explore: Episodes) -> Tensor:
         """z from one transition without its past: N streams -> (N, T, Z). Built with `single` only.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dream.core.trial import Episodes, Trials
+
+Look = Literal["explore", "execute", "both"]
+"""Episodes whose observations are fetched. Of the other ones only the first observation is: frames are many bytes."""
 
 
 class TrialReplay:
@@ -56,22 +59,13 @@ class TrialReplay:
         if not bool(trials.used_id.all()):
             self._holds_decoded_until = self.added - count + self.capacity
 
-    def sample(self, count: int) -> Trials:
+    def sample(self, count: int, look: Look = "both") -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""
         self._refuse_empty()
-        return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device))
-
-    def sample_evenly(self, count: int) -> Trials:
-        """As `sample`, but every problem in the replay makes up the same share of the draw, to within one trial.
-
-        A stream says the same about its problem at every step, so in an uneven draw whatever all streams have in common
-        seems to speak for the problem drawn most: noise that drowns what a rare frame has to say (docs/sign.md).
-        """
-        self._refuse_empty()
-        return self._take(self._draw_evenly(count))
+        return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device), look)
 
     def sample_transitions(self, count: int) -> tuple[Tensor, Episodes]:
-        """Single exploration transitions, each from a trial of its own, the problems drawn as in `sample_evenly`.
+        """Single exploration transitions, each from a trial of its own, every problem's share the same to within one.
 
         Returns:
             problem_id (count,) and `Episodes` of one step. Each step of a stream is as likely as every other.
@@ -93,21 +87,21 @@ class TrialReplay:
             **{name: at(name) for name in names},
         )
 
-    def sample_decoded(self, count: int) -> Trials:
+    def sample_decoded(self, count: int, look: Look = "both") -> Trials:
         """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
         self._refuse_empty()
         if not self.holds_decoded:
             raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
-        return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()))
+        return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()), look)
 
-    def sample_by_priority(self, count: int, exponent: float) -> tuple[Trials, Tensor]:
+    def sample_by_priority(self, count: int, exponent: float, look: Look = "both") -> tuple[Trials, Tensor]:
         """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
 
         Returns the trials and their rows (count,), for `set_priority`. Exponent 0 is uniform.
         """
         self._refuse_empty()
         rows = self._draw(count, self._priority[: len(self)] ** exponent)
-        return self._take(rows), rows
+        return self._take(rows, look), rows
 
     def set_priority(self, rows: Tensor, priority: Tensor) -> None:
         """Give trials a new priority: rows (M,) from `sample_by_priority`, priority (M,) positive."""
@@ -130,8 +124,14 @@ class TrialReplay:
         place = torch.searchsorted(cumulative, part / count * cumulative[-1], right=True)
         return order[place.clamp(max=len(self) - 1)]
 
-    def _take(self, rows: Tensor) -> Trials:
-        trials = _unflatten({name: value.index_select(0, rows) for name, value in self._store.items()})
+    def _take(self, rows: Tensor, look: Look) -> Trials:
+        taken = {}
+        for name, value in self._store.items():
+            phase, _, field = name.partition(".")
+            if field == "obs" and look not in ("both", phase):
+                value = value[:, :1] if phase == "explore" else value[:, :, :1]
+            taken[name] = value.index_select(0, rows)
+        trials = _unflatten(taken)
         if self._device.type != "cpu":
             return trials  # to know the longest stream the host would have to wait for the device
         return dataclasses.replace(trials, explore=trials.explore.trimmed(), execute=trials.execute.trimmed())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,14 +11,32 @@ from torch import Tensor
 from dream.core.trial import Episodes
 
 Memory = Any
-"""What a policy carries from step to step: None, a tensor (B, H) or a tuple of such tensors."""
+"""What a policy carries from step to step: None, a tensor (B, ...) or a tuple of such tensors."""
+
+
+class Now(NamedTuple):
+    """What B members know at one step.
+
+    Attributes:
+        obs: (B, ...).
+        previous_action: (B,) int64, the number of actions where there was none.
+        previous_reward: (B,) float32, 0 where there was none.
+        start: (B,) bool, first step of an episode.
+        active: (B,) bool, the member still plays; what a policy says for the others is ignored. On a reset step: all.
+    """
+
+    obs: Tensor
+    previous_action: Tensor
+    previous_reward: Tensor
+    start: Tensor
+    active: Tensor
 
 
 class Policy(Protocol):
     """Acts for B members at once."""
 
-    def __call__(self, obs: Tensor, previous_action: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """obs (B, ...), previous_action (B,) int64 (number of actions: none) -> actions (B,) int64, new memory."""
+    def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        """What is known and the memory -> actions (B,) int64, new memory."""
         ...
 
 
@@ -30,16 +48,18 @@ def rollout(
     phase: str,
     episodes: int = 1,
     instruction: np.ndarray | None = None,
+    memory: Memory = None,
     device: torch.device | str = "cpu",
 ) -> Episodes:
     """Run `episodes` episodes in each of B problems with one policy whose memory lasts over all of them.
 
     Args:
         env: a `MetaEnv` of B members (envs/base.py).
-        policy: see `Policy`. Its memory starts as None.
+        policy: see `Policy`.
         problem_id: (B,) ints.
         phase: "explore" or "execute".
         instruction: (B, I) ints, or None to have the environment draw them.
+        memory: what the policy remembers from before.
 
     Returns:
         `Episodes` with N = B and T = episodes * (horizon + 1) - 1, on `device`.
@@ -55,11 +75,12 @@ def rollout(
     at = np.zeros(members, np.int64)  # slot that each stream writes next
     everyone = np.arange(members)
     previous = torch.full((members,), none, dtype=torch.int64, device=device)
-    memory: Memory = None
+    paid = np.zeros(members, np.float32)  # the reward that each stream got last
     given = instruction
 
-    def act(obs: np.ndarray, previous: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        return policy(torch.from_numpy(obs).to(device), previous, memory)
+    def act(obs: np.ndarray, first: np.ndarray, active: np.ndarray) -> tuple[Tensor, Memory]:
+        arrays = (torch.from_numpy(array).to(device) for array in (paid, first, active))
+        return policy(Now(torch.from_numpy(obs).to(device), previous, *arrays), memory)
 
     for episode in range(episodes):
         options = {"problem_id": problem_id, "phase": phase, "instruction": given}
@@ -67,14 +88,16 @@ def rollout(
         given = info["instruction"]
         obs_all[everyone, at] = obs
         start[everyone, at] = True
-        active = np.ones(members, bool)
+        active, first = np.ones(members, bool), np.ones(members, bool)
         while active.any():
-            action, new_memory = act(obs, previous, memory)
+            action, new_memory = act(obs, first, active)
+            first = np.zeros(members, bool)
             rows = everyone if active.all() else np.flatnonzero(active)
             memory = _merge(memory, new_memory, active, episodes)
             previous = action if len(rows) == members else torch.where(_as(active, action), action, previous)
             taken = action.cpu().numpy()
             obs, reward, terminated, truncated, _ = env.step(taken)
+            paid = np.where(active, reward, paid)
             slot = at[rows]
             action_all[rows, slot] = taken[rows]
             reward_all[rows, slot] = reward[rows]
@@ -84,9 +107,9 @@ def rollout(
             obs_all[rows, at[rows]] = obs[rows]
             active = active & ~(terminated | truncated)
         if episode + 1 < episodes:  # the reset step: the memory sees the last observation, nobody acts
-            _, memory = act(obs, previous, memory)
+            _, memory = act(obs, np.zeros(members, bool), np.ones(members, bool))
             action_all[everyone, at], mask[everyone, at] = none, True
-            previous = torch.full_like(previous, none)
+            previous, paid = torch.full_like(previous, none), np.zeros(members, np.float32)
             at += 1
     return Episodes(
         obs=torch.from_numpy(obs_all).to(device),
@@ -133,11 +156,11 @@ def _merge(old: Memory, new: Memory, active: np.ndarray, episodes: int) -> Memor
         return new
 
     def pick(before: Tensor, after: Tensor) -> Tensor:
-        return torch.where(_as(active, after)[:, None], after, before)
+        return torch.where(_as(active, after).view(-1, *[1] * (after.ndim - 1)), after, before)
 
     if isinstance(new, tuple):
         return tuple(pick(before, after) for before, after in zip(old, new, strict=True))
     return pick(old, new)
 
 
-__all__ = ["Memory", "Policy", "no_steps", "rollout"]
+__all__ = ["Memory", "Now", "Policy", "no_steps", "rollout"]

@@ -111,6 +111,61 @@ def concatenate(first: Episodes, second: Episodes) -> Episodes:
     return Episodes(**{item.name: join(item.name) for item in fields(Episodes)})
 
 
+def chain(first: Episodes, second: Episodes, none: int) -> Episodes:
+    """The streams of `first`, each followed by a reset step and by its stream of `second`: (N, T1 + 1 + T2) steps.
+
+    Args:
+        first, second: N streams each.
+        none: the action of a reset step, the number of actions.
+
+    Returns:
+        `Episodes` with the instruction of `second`.
+    """
+    length = first.length[:, None]
+    slots = first.mask.shape[1] + 1 + second.mask.shape[1]
+    slot = torch.arange(slots, device=length.device)
+    reset, after = slot == length, slot > length + second.mask.shape[1]
+
+    def join(name: str, at_reset: bool | int | float) -> Tensor:
+        joined = _chained(getattr(first, name), getattr(second, name), first.length, slots)
+        return joined.masked_fill(after, 0).masked_fill(reset, at_reset)
+
+    return Episodes(
+        obs=chain_observations(first.obs, second.obs, first.length),
+        action=join("action", none),
+        reward=join("reward", 0.0),
+        terminated=join("terminated", False),
+        mask=join("mask", True),
+        start=join("start", False),
+        instruction=second.instruction,
+    )
+
+
+def chain_observations(first: Tensor, second: Tensor, length: Tensor) -> Tensor:
+    """What `chain` does with observations, or with anything there is one of for each of them.
+
+    Args:
+        first: (N, T1 + 1, ...).
+        second: (N, T2 + 1, ...).
+        length: (N,) steps of each stream of the first.
+
+    Returns:
+        (N, T1 + T2 + 2, ...); after the end of a stream it means nothing.
+    """
+    return _chained(first, second, length, first.shape[1] + second.shape[1], shift=1)
+
+
+def _chained(first: Tensor, second: Tensor, length: Tensor, slots: int, shift: int = 0) -> Tensor:
+    """Slots 0 .. length - 1 + shift of the first, then (after a slot of its own unless shifted) those of the second."""
+    slot = torch.arange(slots, device=length.device)
+    begin = length[:, None] + 1
+    index = torch.where(slot < length[:, None] + shift, slot, slot - begin + first.shape[1])
+    both = torch.cat([first, second], 1)
+    index = index.clamp(0, both.shape[1] - 1)
+    rows = torch.arange(len(first), device=length.device)[:, None] * both.shape[1]
+    return both.flatten(0, 1).index_select(0, (rows + index).flatten()).view(len(first), slots, *first.shape[2:])
+
+
 def _padded(tensor: Tensor, width: int) -> Tensor:
     missing = width - tensor.shape[1]
     return torch.cat([tensor, tensor.new_zeros(len(tensor), missing, *tensor.shape[2:])], 1) if missing else tensor

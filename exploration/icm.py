@@ -1,0 +1,49 @@
+"""Intrinsic curiosity: the explorer is paid for transitions whose outcome it cannot predict.
+
+Pathak, Agrawal, Efros, Darrell, "Curiosity-driven Exploration by Self-supervised Prediction" (2017, arXiv 1705.05363).
+Features phi are learned with an inverse model (which action led from o_t to o_t+1?), so they hold what the agent can
+influence; a forward model predicts the next features:
+
+    r_t = |phi^(phi(o_t), a_t) - phi(o_t+1)|^2 / 2                       eq. 6
+    loss = (1 - beta) L_inverse + beta L_forward, beta = 0.2             eq. 7
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dream.core.trial import Trials
+from dream.exploration.base import Belief, RewardModel
+from dream.exploration.features import ObservationFeatures, mean_over
+
+BETA = 0.2
+"""Weight of the forward model against the inverse model, the paper's."""
+
+
+class IntrinsicCuriosity(RewardModel):
+    """r_t = half the squared error of the forward model in the space of the inverse model's features."""
+
+    def __init__(self, space: gym.Space, actions: int, width: int):
+        super().__init__()
+        self.actions = actions
+        self.features = ObservationFeatures(space, width)
+        self.inverse = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, actions))
+        self.forward_model = nn.Sequential(nn.Linear(width + actions, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
+        """Reward (N, T) and loss ()."""
+        explore = trials.explore
+        step = explore.transition
+        phi = self.features(explore.obs, explore.observed)
+        before, after = phi[:, :-1], phi[:, 1:]
+        action = explore.action.clamp(max=self.actions - 1)  # that of a reset step counts for nothing
+        logits = self.inverse(torch.cat([before, after], -1))
+        inverse = F.cross_entropy(logits.flatten(0, 1), action.flatten(), reduction="none").view(step.shape)
+        one_hot = F.one_hot(action, self.actions).to(phi.dtype)
+        error = 0.5 * (self.forward_model(torch.cat([before, one_hot], -1)) - after).square().sum(-1)
+        weight = step.to(phi.dtype)
+        loss = (1.0 - BETA) * mean_over(inverse, weight) + BETA * mean_over(error, weight)
+        return error.detach() * weight, loss

@@ -1,0 +1,116 @@
+"""Dynamics and reward prediction: the explorer is paid for what its trajectory cannot predict and the problem could.
+
+Zhang, Wang, Hu, Chen, Fan, Zhang, "MetaCURE: Meta Reinforcement Learning with Empowerment-Driven Exploration" (ICML
+2021, arXiv 2006.08170). The explorer maximises the information I(tau; mu), which is bounded by the difference of two
+prediction errors of (r, o'), that of a predictor given the trajectory so far and that of one given the problem:
+
+    r_t = -log p(r_t, o_t+1 | tau_:t, o_t, a_t) + log p(r_t, o_t+1 | mu, o_t, a_t)
+
+An exploration pays no rewards in any family here, so what remains is o'. Integers are predicted by a categorical
+for each component, frames by a Gaussian for their colours on a coarse grid. Unlike DREAM's reward it pays for whatever
+tells problems apart, whether the task needs it or not. The belief is a memory of its own, as g keeps only what the task
+needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.frames import is_frame
+from dream.core.networks import DiscreteEncoder, normed_relu, observation_encoder
+from dream.core.trial import Episodes, Trials
+from dream.exploration.base import Belief, RewardModel
+from dream.exploration.features import mean_over
+
+GRID = (15, 20)
+"""Frames are predicted by their mean colours on a grid of this many cells."""
+DEVIATION = 0.1
+"""Standard deviation of the Gaussian that predicts them, colours from 0 to 1."""
+
+
+class Prediction(nn.Module):
+    """log p(o' | o, a, context), the likelihood of the next observation."""
+
+    def __init__(self, space: gym.Space, actions: int, z_dim: int, width: int):
+        super().__init__()
+        self.frames = is_frame(space)
+        if isinstance(space, gym.spaces.MultiDiscrete):
+            self.sizes = [int(n) for n in space.nvec]
+        else:
+            self.sizes = [space.shape[-1] * GRID[0] * GRID[1]]  # type: ignore[index]
+        self.before = observation_encoder(space, width)
+        self.action = DiscreteEncoder([actions + 1], width)
+        self.context = nn.Linear(z_dim, 2 * width)
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, sum(self.sizes))
+
+    def forward(self, seen: Tensor, action: Tensor, context: Tensor, after: Tensor) -> Tensor:
+        """Log-likelihood in nats, up to a constant for frames.
+
+        Args:
+            seen: (N, T, D) what `frame_encoder` makes of the observation before.
+            action: (N, T).
+            context: (N, T, Z).
+            after: (N, T, observation) the next one.
+
+        Returns:
+            (N, T).
+        """
+        scale, shift = self.context(context).chunk(2, -1)
+        h = self.before(seen) + self.action(action[..., None])
+        h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
+        predicted = self.out(normed_relu(self.hidden(normed_relu(h))))
+        if self.frames:
+            pixels = after.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
+            colours = F.adaptive_avg_pool2d(pixels, GRID).flatten(1).view(predicted.shape)
+            return -(predicted - colours).square().sum(-1) / (2.0 * DEVIATION**2)
+        parts = [
+            logits.log_softmax(-1).gather(-1, after[..., i, None].long())[..., 0]
+            for i, logits in enumerate(predicted.split(self.sizes, -1))
+        ]
+        return torch.stack(parts).sum(0)
+
+
+class PredictionGain(RewardModel):
+    """What knowing the problem would add, in nats, to predicting each step from the trajectory before it."""
+
+    factor_table: Tensor
+
+    def __init__(
+        self, space: gym.Space, actions: int, factors: Sequence[int], factor_table: Tensor, *, width: int, memory: int
+    ):
+        super().__init__()
+        z_dim = width
+        self.problem = ProblemEncoder(factors, width=width, z_dim=z_dim, initial_scale=1.0)
+        self.trajectory = TrajectoryEncoder(space, actions, width=width, hidden=memory, z_dim=z_dim)
+        self.given_problem = Prediction(space, actions, z_dim, width)
+        self.given_trajectory = Prediction(space, actions, z_dim, width)
+        self.register_buffer("factor_table", factor_table, persistent=False)
+
+    def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
+        """Reward (N, T) and loss ()."""
+        explore = trials.explore
+        knows, guesses = self._log_likelihoods(trials.problem_id, explore)
+        weight = explore.transition.to(knows.dtype)
+        loss = -mean_over(knows + guesses, weight) / self._unit
+        return ((knows - guesses).detach() * weight), loss
+
+    def _log_likelihoods(self, problem_id: Tensor, explore: Episodes) -> tuple[Tensor, Tensor]:
+        """Of each next observation, for the one who knows the problem and the one who knows the trajectory."""
+        seen = self.trajectory.see(explore)
+        context = self.trajectory(explore, seen)[:, :-1]
+        problem = self.problem(self.factor_table.index_select(0, problem_id))[:, None]
+        before, after = seen[:, :-1], explore.obs[:, 1:]
+        knows = self.given_problem(before, explore.action, problem, after)
+        return knows, self.given_trajectory(before, explore.action, context, after)
+
+    @property
+    def _unit(self) -> float:
+        """What the loss is divided by: the nats of a frame are in the thousands."""
+        return self.given_problem.sizes[0] / (2.0 * DEVIATION**2) if self.given_problem.frames else 1.0

@@ -1,0 +1,36 @@
+"""Random network distillation: the explorer is paid for observations that a predictor has not learned yet.
+
+Burda, Edwards, Storkey, Klimov, "Exploration by Random Network Distillation" (2019, arXiv 1810.12894), section 2.2: a
+fixed random network phi maps observations to features, a predictor is trained to give the same, and
+
+    r_t = |phi^(o_t+1) - phi(o_t+1)|^2
+
+As in the paper the reward is divided by a running scale (`DecoupledPair` does that for every reward) and non-episodic.
+Rewards are computed when a trial is replayed, so they fall as the predictor learns. What is new in a problem but
+was seen in others is not novel to it: it knows no problems.
+"""
+
+from __future__ import annotations
+
+import gymnasium as gym
+from torch import Tensor
+
+from dream.core.trial import Trials
+from dream.exploration.base import Belief, RewardModel
+from dream.exploration.features import ObservationFeatures, mean_over
+
+
+class RandomNetworkDistillation(RewardModel):
+    """r_t = mean squared error of the predictor for the observation that step t led to."""
+
+    def __init__(self, space: gym.Space, width: int):
+        super().__init__()
+        self.target = ObservationFeatures(space, width).requires_grad_(False)
+        self.predictor = ObservationFeatures(space, width)
+
+    def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
+        """Reward (N, T) and loss ()."""
+        explore = trials.explore
+        obs, step = explore.obs[:, 1:], explore.transition
+        error = (self.predictor(obs, step) - self.target(obs, step)).square().mean(-1)
+        return error.detach() * step, mean_over(error, step.to(error.dtype))
