@@ -158,10 +158,13 @@ def load_method(
         members: of the environment.
         env_parameters: parameters of the family that differ from those of training, such as {"variant": "walls"}.
 
-    Raises UserError if the directory is no run, has no checkpoint yet, or its checkpoint is damaged.
+    Raises UserError if the directory is no run or one of another version, has no checkpoint yet, or a damaged one.
     """
     run = RunDirectory.read(run_dir)
-    config = config_from_dict({**run.config, "device": device})
+    try:
+        config = config_from_dict({**run.config, "device": device})
+    except ValueError as error:
+        raise UserError(f"{run_dir} was made by another version of dream ({error}): train it again") from error
     if env_parameters:
         config = dataclasses.replace(config, env_parameters={**config.env_parameters, **env_parameters})
     loaded = run.checkpoints.load(best=True, device=device) or run.checkpoints.load(device=device)
