@@ -21,7 +21,7 @@ from dream.core.trial import Trials
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.eval.statistics import normalised_interval
-from dream.methods import METHODS
+from dream.methods import find_method
 from dream.pair import DecoupledPair
 from dream.run import RunDirectory
 
@@ -193,8 +193,7 @@ def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
 
     Raises UserError for an unknown method, or a family whose observations no network here reads.
     """
-    if config.method not in METHODS:
-        raise UserError(f"unknown method {config.method!r}: choose one of {', '.join(METHODS)}")
+    method = find_method(config.method)
     env = make_env(config, members)
     space = env.single_observation_space
     if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
@@ -203,7 +202,7 @@ def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
             f"{config.env} cannot be trained: it is seen as {space}; the networks read integers (MultiDiscrete) and "
             "frames (Box of uint8, height x width x 3)"
         )
-    return METHODS[config.method].build(env, config), env
+    return method.build(env, config), env
 
 
 def evaluate_run(
