@@ -28,17 +28,20 @@ SMALL: dict[str, Any] = {
 TRIALS = 400
 
 
-def learn(method: str, seed: int, steps: int) -> DecoupledPair:
-    """Train on the signpost as dream/training.py does, without the run directory."""
-    config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL)
+def learn(
+    method: str, seed: int, steps: int, env: str = "signpost", env_parameters: dict[str, Any] | None = None
+) -> DecoupledPair:
+    """Train as dream/training.py does, without the run directory."""
+    config = TrainConfig(method=method, env=env, env_parameters=env_parameters or {}, seed=seed, steps=steps)
+    config = override(config, SMALL)
     torch.manual_seed(seed)
-    pair, env = build(config, config.learning.members)
-    env.reset(seed=seed)
+    pair, members = build(config, config.learning.members)
+    members.reset(seed=seed)
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     replay = TrialReplay(config.learning.replay, seed)
     step = 0
     while step < steps:
-        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator, step / steps)
+        trials = pair.collect(members, members.problems.sample("train", members.num_envs, rng), generator, step / steps)
         replay.add(trials)
         step += trials.environment_steps()
         if replay.added >= config.learning.warmup:
