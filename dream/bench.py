@@ -13,6 +13,7 @@ from dream.core.replay import TrialReplay
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
+from dream.pair import DecoupledPair
 from dream.presets import override
 
 ENV_MEMBERS = 4096
@@ -74,6 +75,7 @@ def measure_training(name: str, device: str, seconds: float, threads: int) -> di
     learning = config.learning
     torch.manual_seed(0)
     method, env = build(config, learning.members)
+    assert isinstance(method, DecoupledPair)
     timed = _TimedEnv(env)
     replay = TrialReplay(learning.replay, 0, device)
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)

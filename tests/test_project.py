@@ -19,7 +19,7 @@ FLOORS = (
     {"core", "envs"},
     {"config", "presets", "checkpoints", "run", "progress"},
     {"exploration", "execution"},
-    {"methods", "pair"},
+    {"method", "methods", "pair", "whole_trial"},
     {"training", "eval"},
     {"bench", "demo", "doctor"},
     {"cli"},
