@@ -26,7 +26,7 @@ from dream.execution.informed import Import
 from dream.execution.rl2 import RL2
 from dream.execution.stream import Layout, trial_stream
 from dream.execution.varibad import VariBAD
-from dream.pair import interleave, learning_rate, member_epsilons, random_actions
+from dream.pair import MIN_PRIORITY, interleave, learning_rate, member_epsilons, random_actions
 
 Networks = RL2 | Import | VariBAD
 
@@ -240,9 +240,8 @@ class WholeTrialPolicy:
     def update(self, replay: TrialReplay, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
         """One gradient step on replayed trials; metrics stay on the device.
 
-        As many streams as an update of a pair replays: a trial here is an exploration and its executions. They are
-        drawn evenly, not by priority: a memory that does not know the problem yet has to learn what happens on
-        average, and surprising trials are not average ones.
+        As many streams as an update of a pair replays (a trial here is an exploration and its executions), drawn by
+        priority, the largest error of the trial, with the exponent that executors have.
 
         Args:
             replay: at least one trial.
@@ -251,18 +250,19 @@ class WholeTrialPolicy:
         """
         learning, net = self.config.learning, self.networks
         count = (learning.explore_batch + learning.execute_batch + learning.execute_batch // 2) // 2
+        exponent = self.config.executor.priority
         if isinstance(net, Import):
             informed = count // 3
-            own = replay.sample_evenly(count - informed, decoded=True)
-            trials = _both(own, replay.sample_evenly(informed))
+            own, rows = replay.sample_by_priority(count - informed, exponent, decoded=True)
+            others, other_rows = replay.sample_by_priority(informed, exponent)
+            trials, rows = _both(own, others), torch.cat([rows, other_rows])
+            stream, factors = trial_stream(trials, self.layout), self._factors(trials.problem_id)
+            loss, surprise, metrics = net.loss(self.averaged, stream, factors, self.config, generator, informed)
         else:
-            informed = 0
-            trials = replay.sample_evenly(count)
-        stream, factors = trial_stream(trials, self.layout), self._factors(trials.problem_id)
-        if isinstance(net, Import):
-            loss, metrics = net.loss(self.averaged, stream, factors, self.config, generator, informed)
-        else:
-            loss, metrics = net.loss(self.averaged, stream, factors, self.config, generator)
+            trials, rows = replay.sample_by_priority(count, exponent)
+            stream, factors = trial_stream(trials, self.layout), self._factors(trials.problem_id)
+            loss, surprise, metrics = net.loss(self.averaged, stream, factors, self.config, generator)
+        replay.set_priority(rows, surprise + MIN_PRIORITY)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(learning, progress)
         self.optimizer.zero_grad()

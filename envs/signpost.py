@@ -1,4 +1,4 @@
-"""Signpost: one bit to find out. A toy on which a method that works learns within seconds."""
+"""Signpost: one bit (or a little more) to find out. A toy on which a method that works learns within seconds."""
 
 from __future__ import annotations
 
@@ -11,34 +11,45 @@ from numpy.typing import NDArray
 from dream.envs.base import MetaEnv, Phase, integer_space
 from dream.envs.problems import ProblemSet
 
-LEFT, RIGHT, PRESS_A, PRESS_B, END = range(5)
+LEFT, RIGHT, PRESS_A = range(3)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Signpost(MetaEnv):
     """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 2.
 
     sign is problem_id + 1 when standing at x = 4 in the exploration phase, else 0. In execution the right button (A for
-    problem 0, B for problem 1) pays 1, the other one -1, and both end the episode; steps are free. Optimal return 1,
-    without exploring 0. Both problems are in every split; the instruction is always 0.
+    problem 0, B for problem 1) pays 1, any other one -1, and all end the episode; steps are free. Optimal return 1,
+    without exploring 0. All problems are in every split; the instruction is always 0. The actions are left, right, one
+    for each button, end-episode.
 
     Args:
         num_envs: members.
+        buttons: 2 to 26, as many as there are problems. With more of them pressing one at random pays less, so it takes
+            longer until reading the sign pays, and until then a policy that is trained end to end unlearns both.
         render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: another number of buttons.
     """
 
     summary = "read one bit off a sign, then press the right one of two buttons (2 problems, for tests)"
     length = 5
 
-    def __init__(self, num_envs: int, render_mode: str | None = None) -> None:
-        ids = np.arange(2)
+    def __init__(self, num_envs: int, buttons: int = 2, render_mode: str | None = None) -> None:
+        if not 2 <= buttons <= len(LETTERS):
+            raise ValueError(f"buttons is {buttons}: give 2 to {len(LETTERS)}")
+        self.buttons = buttons
+        ids, parameters = np.arange(buttons), {} if buttons == 2 else {"buttons": buttons}
+        splits = {"train": ids, "validation": ids, "test": ids}
         super().__init__(
             num_envs,
-            problems=ProblemSet("signpost", {}, 2, {"train": ids, "validation": ids, "test": ids}, (2,), ids[:, None]),
+            problems=ProblemSet("signpost", parameters, buttons, splits, (buttons,), ids[:, None]),
             horizon=6,
-            observation_space=integer_space([self.length, 3]),
+            observation_space=integer_space([self.length, buttons + 1]),
             instruction_space=gym.spaces.MultiDiscrete([1]),
-            action_names=("left", "right", "press A", "press B", "end-episode"),
-            end_action=END,
+            action_names=("left", "right", *(f"press {letter}" for letter in LETTERS[:buttons]), "end-episode"),
+            end_action=PRESS_A + buttons,
             render_mode=render_mode,
         )
 
@@ -68,7 +79,7 @@ class Signpost(MetaEnv):
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
         moved = self._x + (actions == RIGHT) - (actions == LEFT)
         self._x = np.minimum(np.maximum(moved, 0), self.length - 1)
-        pressed = (actions == PRESS_A) | (actions == PRESS_B)
+        pressed = (actions >= PRESS_A) & (actions < PRESS_A + self.buttons)
         right = actions - PRESS_A == self.problem_id
         reward = pressed * (2 * right - 1).astype(np.float32)
         return self._observe(), reward, pressed & (self.phase == "execute")
@@ -84,7 +95,7 @@ class Signpost(MetaEnv):
     ) -> NDArray[np.uint8]:
         from dream.envs.signpost_picture import draw  # here, so that who draws nothing does not load opencv
 
-        return draw(self.length, problem_id, phase, obs, caption, trail)
+        return draw(self.length, LETTERS[: self.buttons], problem_id, phase, obs, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         obs = np.empty((self.num_envs, 2), np.int16)

@@ -83,16 +83,20 @@ class Import(nn.Module):
         config: TrainConfig,
         generator: torch.Generator,
         informed: int = 0,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss () on N trials, and metrics (detached). The generator is not needed.
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What is learned from N trials.
 
         Args:
-            average: gives the targets.
+            average: gives the targets. Frames are looked at once, by the online network.
             stream: N trials.
             factors: (N, F) of their problems.
             config: of the run.
-            generator: unused.
-            informed: how many of the trials, the last ones, were played informed.
+            generator: not needed here.
+            informed: how many of the trials, the last ones, may have been played informed: the memory does not learn
+                from them.
+
+        Returns:
+            loss (); largest absolute error of each trial (N,), the memory's where it learns, and metrics, detached.
         """
         seen = self.see(stream.episodes.obs, stream.episodes.observed)
         own = stream.first(len(factors) - informed)
@@ -103,9 +107,9 @@ class Import(nn.Module):
             target = average.act(own_seen, own.integers, average.said(own, own_seen))
             target_informed = average.act(seen, stream.integers, target_code)
         settings = q_settings(config)
-        loss, value = stream_loss(self.act(own_seen, own.integers, said), target, own, **settings)
+        loss, surprise, value = stream_loss(self.act(own_seen, own.integers, said), target, own, **settings)
         informed_q = self.act(seen, stream.integers, code[:, None])
-        informed_loss, _ = stream_loss(informed_q, target_informed, stream, **settings)
+        informed_loss, informed_surprise, _ = stream_loss(informed_q, target_informed, stream, **settings)
         weight = own.episodes.observed.to(said.dtype)
         error = (said - code[: len(said), None].detach()).square().sum(-1)
         distance = (error * weight).sum() / weight.sum()
@@ -116,4 +120,5 @@ class Import(nn.Module):
             "execute/value": value,
             "bottleneck/spread": code.detach().var(0).sum().sqrt(),
         }
-        return loss + informed_loss + 0.5 * config.whole_trial.import_weight * distance, metrics
+        surprise = torch.cat([surprise, informed_surprise[len(surprise) :]])
+        return loss + informed_loss + 0.5 * config.whole_trial.import_weight * distance, surprise, metrics

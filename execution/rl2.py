@@ -122,16 +122,24 @@ class RL2(nn.Module):
 
     def loss(
         self, average: RL2, stream: TrialStream, factors: Tensor, config: TrainConfig, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss () on N trials, and metrics (detached). The factors of the problems and the generator are not needed.
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What is learned from N trials.
 
-        Frames are looked at once, by the online network.
+        Args:
+            average: gives the targets. Frames are looked at once, by the online network.
+            stream: N trials.
+            factors: (N, F) of their problems, not needed here.
+            config: of the run.
+            generator: not needed here.
+
+        Returns:
+            loss (); largest absolute error of each trial (N,) and metrics, both detached.
         """
         seen = self.see(stream.episodes.obs, stream.episodes.observed)
         with torch.no_grad():
             target = average(stream, seen)
-        loss, value = stream_loss(self(stream, seen), target, stream, **q_settings(config))
-        return loss, {"loss/policy": loss.detach(), "execute/value": value}
+        loss, surprise, value = stream_loss(self(stream, seen), target, stream, **q_settings(config))
+        return loss, surprise, {"loss/policy": loss.detach(), "execute/value": value}
 
 
 def q_settings(config: TrainConfig) -> dict[str, float]:

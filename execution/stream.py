@@ -144,7 +144,7 @@ def trial_stream(trials: Trials, layout: Layout) -> TrialStream:
 
 def stream_loss(
     q: Tensor, target_q: Tensor, stream: TrialStream, *, explore_gamma: float, gamma: float, trace: float
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Double Q(lambda) loss of a policy on whole trials.
 
     What an exploration is worth is what the execution then earns, so the value of the observation before a reset step
@@ -158,7 +158,7 @@ def stream_loss(
         trace: lambda; traces pass reset steps.
 
     Returns:
-        loss (), mean value of the first observation () (detached).
+        loss (); largest absolute error of each trial (N,) and mean value of the first observation (), both detached.
     """
     episodes = stream.episodes
     reset = episodes.reset_step
@@ -172,4 +172,5 @@ def stream_loss(
             stream.reward, stream.terminated, episodes.mask, value, greedy, gamma=discount, trace=trace
         )
     weight = episodes.transition.to(q.dtype)
-    return q_loss(td_error(q[:, :-1], taken, returns, weight), weight), value[:, 0].mean()
+    error = td_error(q[:, :-1], taken, returns, weight)
+    return q_loss(error, weight), error.detach().abs().amax(1), value[:, 0].mean()

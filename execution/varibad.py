@@ -93,26 +93,28 @@ class VariBAD(nn.Module):
 
     def loss(
         self, average: VariBAD, stream: TrialStream, factors: Tensor, config: TrainConfig, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss () on N trials, and metrics (detached). The factors of the problems are not needed.
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What is learned from N trials.
 
         Args:
-            average: gives the targets.
+            average: gives the targets. Frames are looked at once, by the online network.
             stream: N trials.
-            factors: unused.
+            factors: (N, F) of their problems, not needed here.
             config: of the run.
             generator: draws prefixes and beliefs.
+
+        Returns:
+            loss (); largest absolute error of each trial (N,) and metrics, both detached.
         """
         seen = self.see(stream.episodes.obs, stream.episodes.observed)
         belief = self.beliefs(stream, seen)
         with torch.no_grad():
-            # Frames are looked at once, by the online network.
             target = average.act(seen, stream.integers, average.beliefs(stream, seen))
         q = self.act(seen, stream.integers, belief)
-        policy_loss, value = stream_loss(q, target, stream, **q_settings(config))
+        policy_loss, surprise, value = stream_loss(q, target, stream, **q_settings(config))
         negative, metrics = self.negative_elbo(stream, seen, belief, config, generator)
         metrics |= {"loss/policy": policy_loss.detach(), "execute/value": value}
-        return policy_loss + negative, metrics
+        return policy_loss + negative, surprise, metrics
 
     def negative_elbo(
         self, stream: TrialStream, seen: Tensor, belief: Tensor, config: TrainConfig, generator: torch.Generator

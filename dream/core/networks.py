@@ -60,9 +60,7 @@ class StepEncoder(nn.Module):
     on place, instruction and problem together, and a sum would have to learn every such product (docs/learning.md).
     """
 
-    def __init__(
-        self, space: gym.Space, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0
-    ):
+    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0):
         super().__init__()
         self.obs = observation_encoder(space, width)
         self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None

@@ -109,13 +109,21 @@ class TrialReplay:
         self._refuse_undecoded()
         return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()), "both")
 
-    def sample_by_priority(self, count: int, exponent: float, look: Look = "both") -> tuple[Trials, Tensor]:
+    def sample_by_priority(
+        self, count: int, exponent: float, look: Look = "both", *, decoded: bool = False
+    ) -> tuple[Trials, Tensor]:
         """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
+
+        With `decoded` from the trials that were not played on the id; ValueError where there is none.
 
         Returns the trials and their rows (count,), for `set_priority`. Exponent 0 is uniform.
         """
         self._refuse_empty()
-        rows = self._draw(count, self._priority[: len(self)] ** exponent)
+        weight = self._priority[: len(self)] ** exponent
+        if decoded:
+            self._refuse_undecoded()
+            weight = weight * ~self._store["used_id"][: len(self)]
+        rows = self._draw(count, weight)
         return self._take(rows, look), rows
 
     def set_priority(self, rows: Tensor, priority: Tensor) -> None:
