@@ -22,15 +22,14 @@ from benchmarks.sign_play import random_policy, write_csv
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.rollout import Memory, Now, rollout
 from dream.core.trial import Episodes
-from dream.envs.sign_fast import END
 from dream.envs.sign_layout import LEGIBLE_PIXELS
-from dream.envs.sign_planning import search, sign_pixels
+from dream.envs.sign_scripts import SignExplorer
 from dream.eval.evaluate import load_method, make_env
 from dream.eval.pretrained import pretrained
 from dream.exploration.information import information_reward
 
-TRIALS, SCRIPTED, STEPS = 300, 120, 12
-"""Trials; those that are scripted; and the most steps that a script may take."""
+TRIALS, SCRIPTED = 300, 120
+"""Trials, and those that are scripted."""
 
 
 def main() -> None:
@@ -101,31 +100,17 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
 
 
 class Script:
-    """The shortest way to where the sign shows so many pixels, planned from each member's start; then the end."""
+    """A `SignExplorer` as a policy of `rollout`, which notes what it saw."""
 
     def __init__(self, env: Any, enough: float) -> None:
-        self.env, self.enough = env, enough
-        self.ways: list[list[int]] = []
+        self.env, self.explorer = env, SignExplorer(env, enough)
         self.pixels = np.zeros((env.num_envs, env.horizon + 1), np.float32)
         """(B, T + 1) pixels of the sign in each frame."""
 
     def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
         """The next action of each member's way."""
-        if not self.ways:
-            self.ways = [self._plan(start) for start in self.env.pose]
-        step = self.env.elapsed
-        self.pixels[:, step] = self.env.sign_pixels()
-        return torch.tensor([way[step] if step < len(way) else END for way in self.ways]), None
-
-    def _plan(self, start: np.ndarray) -> list[int]:
-        found = search(self.env.layout, start, STEPS)
-        free = found.touched < 0
-        seen = np.zeros(len(free))
-        seen[free] = sign_pixels(self.env.layout, found.pose[free])
-        nearest = found.nearest(seen >= self.enough)
-        if nearest < 0:
-            raise RuntimeError(f"{self.enough} pixels of the sign are not to be seen within {STEPS} steps of {start}")
-        return found.way(nearest)
+        self.pixels[:, self.env.elapsed] = self.env.sign_pixels()
+        return torch.from_numpy(self.explorer.act(now.obs.numpy())), None
 
 
 def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes) -> list[tuple[str, str, float]]:

@@ -13,6 +13,7 @@ from dream.core.replay import TrialReplay
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
+from dream.memory import keep_freed_memory
 from dream.pair import DecoupledPair
 from dream.presets import override
 
@@ -57,6 +58,7 @@ def run(envs: list[str], device: str = "cpu", seconds: float = 10.0, threads: in
     the environment alone is what `measure_pixels` says.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     return [
         measure_training(name, device, seconds, threads)
         | (measure_pixels(name, seconds) if name in PIXELS else {"env_steps_per_s": measure_env(name)})

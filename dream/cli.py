@@ -27,6 +27,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
@@ -45,10 +46,12 @@ What you can do next
   dream methods                        the ways to explore there are
   dream train dream --env map          train a pair; the same command resumes it
   dream eval runs/map/dream/s0         how good it is on held-out problems
+  dream compare --env map --methods dream random    several methods and seeds: tables and figures
+  dream coupling                       why exploring and executing are learned apart
   dream bench                          how fast this machine trains
   dream doctor                         what works here, and what to install
 
-Each has --help, with an example. Scripts: add --json to envs, methods, eval, bench and doctor."""
+Each has --help, with an example. Scripts: add --json to envs, methods, eval, compare, coupling, bench and doctor."""
 
 
 def main() -> NoReturn:
@@ -244,6 +247,162 @@ def evaluate(arguments: list[str]) -> int:
         table.add_row(label, text)
     Console().print(table)
     return 0
+
+
+# -- compare -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CompareArguments:
+    """What `dream compare` takes."""
+
+    env: tuple[str, ...] = ()
+    """families to compare on"""
+    methods: tuple[str, ...] = ()
+    """NAME, or NAME[setting=value,...] with settings changed; the first is compared with each other one"""
+    seeds: int = 5
+    """seeds of training of each method"""
+    first_seed: int = 0
+    """the first of them"""
+    processes: int = 1
+    """runs trained side by side, one core each"""
+    trials: int = 1000
+    """trials of each evaluation, the same ones for all"""
+    steps: int | None = None
+    """environment steps of each run (default: the family's)"""
+    bound_steps: int | None = None
+    """environment steps of none and oracle, whose trials are short: fewer hold as many updates (default: --steps)"""
+    settings: Annotated[tuple[str, ...], arg(name="set", metavar="SETTING=VALUE")] = ()
+    """settings to change in all methods; they become a part of each one's label"""
+    preset: Literal["default", "debug"] = "default"
+    """settings to start from: debug does all that a run does, in seconds"""
+    runs: Path = Path("runs")
+    """where runs are: RUNS/ENV/METHOD/sSEED, as dream train writes them"""
+    only_trained: bool = False
+    """train nothing: evaluate and draw the runs that are finished"""
+    from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
+    """no runs at all: read tidy CSVs; --env and --methods then choose among their rows"""
+    reference: Path | None = None
+    """tidy CSV of curves to draw beside the learning curves, such as one read off a paper"""
+    out: Path | None = None
+    """where tables and figures are written (default: RUNS/ENV/compare, for several families RUNS/compare)"""
+    csv: Path | None = None
+    """also add the rows to this tidy CSV, which may hold those of other runs"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def compare(arguments: list[str]) -> int:
+    """Train what is missing, evaluate all on the same test trials, write tidy rows, tables and figures.
+
+    The same command goes on where it was stopped, and trains nothing twice. A run that fails stops no other: it is
+    named at the end, and the exit code is 1. All methods that explore get the same number of environment steps.
+
+    Example: dream compare --env bus --methods dream random "dream[explorer.cost=0]" --seeds 5 --processes 2
+    Or, from rows alone: dream compare --from results/grids.csv --env bus --out figures
+    """
+    given = _parse(CompareArguments, arguments, "compare", compare)
+    for name, value in (("seeds", given.seeds), ("processes", given.processes), ("trials", given.trials)):
+        if value < 1:
+            raise UserError(f"--{name} is {value}: it must be at least 1")
+    if given.first_seed < 0:
+        raise UserError(f"--first-seed is {given.first_seed}: it must be at least 0")
+    if given.from_:
+        if given.only_trained or given.settings or given.steps is not None:
+            raise UserError("--from reads rows and trains nothing: leave out --only-trained, --set and --steps")
+        from dream.eval.comparison import choose_rows
+
+        rows: list[dict[str, Any]] = choose_rows(given.from_, given.env, given.methods)
+        failed: dict[str, str] = {}
+    else:
+        try:
+            rows, failed = _train_and_evaluate(given)
+        except KeyboardInterrupt:
+            again = shlex.join(["dream", "compare", *arguments])
+            print(f"What was trained is saved. To go on: {again}", file=sys.stderr)
+            raise
+    if rows:
+        _write_comparison(given, rows, failed)
+    for run, why in failed.items():
+        print(f"dream: failed: {run}: {why}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows of all runs that were asked for, and of each run that failed why. Everything is checked before training."""
+    from dream.labels import parse_labels
+
+    if not given.env or not given.methods:
+        raise UserError("which ones? Write for example: dream compare --env map --methods dream random")
+    for name, steps in (("steps", given.steps), ("bound-steps", given.bound_steps)):
+        if steps is not None and steps < 1:
+            raise UserError(f"--{name} is {steps}: it must be at least 1")
+    labels = parse_labels(given.methods, given.settings)
+    for env in given.env:
+        check_config(TrainConfig(env=env))
+
+    from dream.methods import METHODS
+
+    for label in labels:
+        if label.method not in METHODS:
+            raise UserError(f"unknown method {label.method!r}: {_choose(label.method, METHODS)}")
+
+    from dream.compare import is_finished, job_rows, plan, run_jobs
+    from dream.compare_progress import JobProgress
+    from dream.run import merge_tidy_csv
+
+    jobs = plan(
+        labels,
+        list(dict.fromkeys(given.env)),
+        range(given.first_seed, given.first_seed + given.seeds),
+        given.runs,
+        changes={**PRESETS[given.preset], **({} if given.steps is None else {"steps": given.steps})},
+        bound_steps=given.bound_steps,
+    )
+    for job in jobs:
+        if job.config.seed == given.first_seed:  # the other seeds differ in nothing else
+            check_config(job.config)
+            check_device(job.config.device)
+    if given.only_trained:
+        for job in (untrained := [job for job in jobs if not is_finished(job)]):
+            print(f"dream: left out, as it is not trained to its end: {job}", file=sys.stderr)
+        jobs = [job for job in jobs if job not in untrained]
+        if not jobs:
+            raise UserError(f"no such run in {given.runs} is trained: leave out --only-trained, or give another --runs")
+    failed = run_jobs(jobs, given.trials, given.processes, JobProgress())
+    rows = [row for job in jobs if job not in failed for row in job_rows(job)]
+    if given.csv is not None:
+        merge_tidy_csv(given.csv, rows)
+    return rows, {str(job): why for job, why in failed.items()}
+
+
+def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], failed: Mapping[str, str]) -> None:
+    """Write tables and figures, and print what is in the first."""
+    from dream.eval.comparison import choose_rows, write_comparison
+    from dream.eval.tables import brief, improvement_rows, summary_rows
+
+    envs = list(dict.fromkeys(str(row["env"]) for row in rows))
+    out = given.out or given.runs / (envs[0].replace(":", "-") if len(envs) == 1 else "") / "compare"
+    written = write_comparison(rows, out, [] if given.reference is None else choose_rows([given.reference]))
+    if given.json:
+        _print_json(
+            {
+                "methods": summary_rows(written.summaries),
+                "improvement": improvement_rows(written.improvements),
+                "failed": failed,
+                "files": [str(path) for path in written.files],
+            }
+        )
+        return
+    columns, lines = brief(written.summaries)
+    alone = len(envs) == 1
+    table = Table(title=f"Test problems of {', '.join(envs)}")
+    for column in columns[alone:]:
+        table.add_column(column, overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line[alone:]))
+    Console().print(table)
+    print(f"Tables and figures are in {out}.")
 
 
 # -- what there is -----------------------------------------------------------------------------------------------
@@ -471,12 +630,88 @@ def demo(arguments: list[str]) -> int:
     return 0
 
 
+# -- coupling ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CouplingArguments:
+    """What `dream coupling` takes."""
+
+    actions: tuple[int, ...] = (4, 8, 16, 32, 64)
+    """numbers of actions, two or more"""
+    problems: int = 4
+    """problems, at most as many as actions"""
+    runs: int = 100
+    """runs of each learner and number of actions"""
+    seed: int = 0
+    """seed of all runs"""
+    max_trials: int = 2_000_000
+    """trials after which a run counts as unsolved"""
+    epsilon: float = 1.0
+    """share of actions drawn evenly while learning; 1 is the setting of the theory"""
+    out: Path = Path("results/coupling")
+    """directory for coupling.csv and coupling.svg, which are replaced"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def coupling(arguments: list[str]) -> int:
+    """Measure how many trials end-to-end and decoupled learning need as actions grow in number: tables, no networks.
+
+    Takes about a minute. Example: dream coupling --actions 4 8 16 32 --runs 50
+    """
+    given = _parse(CouplingArguments, arguments, "coupling", coupling)
+    settings = {name: getattr(given, name) for name in ("actions", "problems", "runs", "seed", "max_trials", "epsilon")}
+    from dream.eval.coupling_study import PARTS, check_study, expected_work, study, summary, to_csv
+
+    check_study(**settings)
+    try:
+        given.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{given.out} cannot be made ({error.strerror}): choose another directory with --out"
+        ) from error
+    from dream.eval.coupling_figure import draw
+    from dream.progress import ConsoleProgress
+    from dream.run import write_atomic
+
+    progress = ConsoleProgress()
+    progress.start(expected_work(given.actions, given.problems), "coupling")
+    try:
+        found = study(**settings, on_progress=lambda done: progress.update(done, {}))
+    finally:
+        progress.close()
+    table_path, figure_path = given.out / "coupling.csv", given.out / "coupling.svg"
+    write_atomic(table_path, to_csv(found, given.seed, given.epsilon))
+    write_atomic(figure_path, draw(found, given.epsilon))
+    result = summary(found)
+    if given.json:
+        _print_json({**result, "csv": str(table_path), "figure": str(figure_path)})
+        return 0
+    table = Table(title=f"Trials until solved, median of {given.runs} runs, {given.problems} problems")
+    for heading in ("learner", "actions", *PARTS, "solved"):
+        table.add_column(heading, justify="left" if heading == "learner" else "right")
+    for learner, slopes in result["slopes"].items():
+        for row in (row for row in result["rows"] if row["learner"] == learner):
+            medians = [f"{row[part][1]:,.0f}" for part in PARTS]
+            table.add_row(learner, str(row["actions"]), *medians, f"{row['solved']} of {row['runs']}")
+        fitted = ["{value:.2f} [{low:.2f}, {high:.2f}]".format(**slopes[part]) for part in PARTS]
+        table.add_row(learner, f"slope, theory {slopes['theory']}", *fitted, end_section=True)
+    Console().print(table)
+    if any(row["solved"] < row["runs"] for row in result["rows"]):
+        print("Some runs were not solved: raise --max-trials; there is no slope where most of a row were not (nan).")
+    print(f"{figure_path} shows it; every run is in {table_path}.")
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "train": train,
     "eval": evaluate,
+    "compare": compare,
     "envs": envs,
     "methods": methods,
+    "coupling": coupling,
     "bench": bench,
     "doctor": doctor,
 }

@@ -115,8 +115,6 @@ class LearningConfig:
     """updates after each round"""
     explore_batch: int = 64
     """explorations in an update of g and the explorer"""
-    even: bool = True
-    """draw explorations evenly over the problems, for g and the explorer"""
     transitions: int = 192
     """single transitions in an update that teach g's features what to look for; 0 leaves this out"""
     execute_batch: int = 64

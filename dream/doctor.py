@@ -23,6 +23,7 @@ MODULES = {
     "scipy": "scipy",
     "einops": "einops",
     "opencv-python-headless": "cv2",
+    "matplotlib": "matplotlib",
     "tensorboard": "torch.utils.tensorboard",
     "tyro": "tyro",
     "rich": "rich",

@@ -309,9 +309,9 @@ class DecoupledPair:
         """
         learning = self.config.learning
         if self.rules.pays_outcome and replay.holds_decoded:
-            drawn = replay.sample_evenly(learning.explore_batch, "explore", decoded=True)
+            drawn = replay.sample_decoded(learning.explore_batch, "explore")
         else:
-            drawn = (replay.sample_evenly if learning.even else replay.sample)(learning.explore_batch, "explore")
+            drawn = replay.sample(learning.explore_batch, "explore")
         loss, metrics = self._explore_loss(drawn, progress)
         if learning.transitions and self.rules.explore != "none":
             single_loss = self._single_loss(*replay.sample_transitions(learning.transitions))

@@ -33,7 +33,8 @@ def override(config: T, changes: Mapping[str, Any]) -> T:
 
     Args:
         config: the dataclass.
-        changes: dotted name -> value, such as {"learning.batch": 16}.
+        changes: dotted name -> value, such as {"learning.batch": 16}; a mapping's entries too, such as
+            {"env_parameters.grid_size": 5}, where any name is taken.
 
     Raises:
         ValueError: there is no setting of that name.
@@ -50,5 +51,6 @@ def override(config: T, changes: Mapping[str, Any]) -> T:
         else:
             here[head] = value
     for head, nested in below.items():
-        here[head] = override(here.get(head, getattr(config, head)), nested)
+        inner = here.get(head, getattr(config, head))
+        here[head] = {**inner, **nested} if isinstance(inner, Mapping) else override(inner, nested)
     return dataclasses.replace(config, **here)  # type: ignore[type-var]

@@ -277,7 +277,7 @@ def merge_tidy_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             replaced = {_group(row) for row in rows}
-            kept = [row for row in _read_tidy_csv(path) if _group(row) not in replaced]
+            kept = [row for row in read_tidy_csv(path) if _group(row) not in replaced]
             text = io.StringIO()
             writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -291,7 +291,8 @@ def _group(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in ("env", "method", "seed", "split"))
 
 
-def _read_tidy_csv(path: Path) -> list[dict[str, str]]:
+def read_tidy_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a tidy CSV, [] where there is no file. Raises UserError if its columns are not `CSV_COLUMNS`."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -324,15 +325,25 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _refuse_other_config(path: Path, wanted: dict[str, Any], ignore: set[str]) -> None:
-    """Raise UserError, naming the settings that differ, unless the run in `path` was started with `wanted`."""
-    saved, now = _flatten(_read_config(path)), _flatten(wanted)
-    differing = [
+def settings_that_differ(path: Path, wanted: Mapping[str, Any], ignore: Iterable[str] = ()) -> list[str]:
+    """What is set otherwise in the run in `path` than in `wanted`, a few words each; [] for the same run.
+
+    Args:
+        path: a run directory.
+        wanted: nested plain data, as `TrainConfig.as_dict` gives.
+        ignore: dotted names of settings, or groups of settings, that may differ.
+    """
+    saved, now = _flatten(_read_config(path)), _flatten(_plain(wanted))
+    return [
         f"{name} is {saved.get(name, 'not set')!r} there and {now.get(name, 'not set')!r} here"
         for name in sorted(saved.keys() | now.keys())
         if saved.get(name) != now.get(name) and not any(name == i or name.startswith(f"{i}.") for i in ignore)
     ]
-    if differing:
+
+
+def _refuse_other_config(path: Path, wanted: dict[str, Any], ignore: set[str]) -> None:
+    """Raise UserError, naming the settings that differ, unless the run in `path` was started with `wanted`."""
+    if differing := settings_that_differ(path, wanted, ignore):
         raise UserError(
             f"{path} holds a run with other settings ({'; '.join(differing)}): give the same settings to resume it, "
             "another --run-dir to keep both, or --overwrite to replace it"

@@ -22,6 +22,7 @@ from dream.config import TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, make_env, score
+from dream.memory import keep_freed_memory
 from dream.progress import Progress, SilentProgress
 from dream.run import RunDirectory, describe_environment
 
@@ -42,6 +43,7 @@ def train(
     """
     progress = progress or SilentProgress()
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     learning, evaluation = config.learning, config.evaluation
     method, env = build(config, learning.members)

@@ -14,16 +14,23 @@ import gymnasium as gym
 
 from dream.envs.adapter import GymnasiumAdapter
 from dream.envs.base import PHASES, MetaEnv, Phase, integer_space
+from dream.envs.consistency import consistent_problems
+from dream.envs.insight import Expert, Part
 from dream.envs.problems import SPLITS, ProblemSet, split_problems
 from dream.envs.registry import families, find_family, make
+from dream.envs.watch import Watcher
 
 __all__ = [
     "PHASES",
     "SPLITS",
+    "Expert",
     "GymnasiumAdapter",
     "MetaEnv",
+    "Part",
     "Phase",
     "ProblemSet",
+    "Watcher",
+    "consistent_problems",
     "families",
     "find_family",
     "integer_space",

@@ -17,6 +17,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 
 Phase = Literal["explore", "execute"]
@@ -138,6 +139,78 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         The truth, for diagnostics: no agent gets to know it.
         """
         return None
+
+    # What a family can tell of itself, to explain explorers; none of it is needed to train
+
+    def parts(self) -> tuple[Part, ...]:
+        """What a problem is made of; empty where the family does not say."""
+        return ()
+
+    def exploration_summary(
+        self,
+        problem_id: NDArray[np.integer],
+        obs: NDArray[Any],
+        action: NDArray[np.integer],
+        mask: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float64]]:
+        """What N recorded explorations did, in figures (N,) by name; empty where the family does not say.
+
+        Args:
+            problem_id: (N,) ints.
+            obs: (N, T + 1, ...), slot t is what was seen before action t.
+            action: (N, T) ints; the number of actions marks a step from one episode of a stream to the next.
+            mask: (N, T) bool, the stream has a step here; padding only at the end.
+        """
+        return {}
+
+    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
+        """Where the agent stands by its observation, (..., D) -> (..., 2) x and y, in the units of `map_extent`.
+
+        Raises NotImplementedError where observations do not tell.
+        """
+        raise NotImplementedError(f"observations of family {self.family!r} do not tell where the agent is")
+
+    def position(self) -> NDArray[np.float64]:
+        """Where every member stands now, (B, 2); known during play even to families whose observations do not tell.
+
+        Raises NotImplementedError where there is no such thing.
+        """
+        return self.positions(self.last_obs)
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge of a map of the positions (bottom > top where y grows downwards).
+
+        Raises NotImplementedError where there are no positions.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no map")
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """How probable `sample_instruction` makes an instruction, (N,), (N, I) -> (N,): evidence about the problem.
+
+        Raises NotImplementedError where the family cannot say.
+        """
+        raise NotImplementedError(f"family {self.family!r} does not say how probable an instruction is")
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """One who executes optimally, sure to be in these problems (N,) and given these instructions (N, I).
+
+        In the problem that it believes in it earns `optimal_return`. In another one, what it sees overrides what it
+        believes, part by part, and it plans anew from where it is. An instruction need not be possible in the problem.
+        With its goal reached or known to be out of reach it ends the episode, where the environment has not.
+
+        Raises ValueError for problems that do not exist, NotImplementedError where the family has no expert.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no expert")
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """One who finds out all that is relevant as a person who knows the rules would, in `num` members, then ends.
+
+        Raises NotImplementedError where the family has none.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no scripted explorer")
 
     # What every family shares
 

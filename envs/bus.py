@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from dream.envs import grid
 from dream.envs.base import MetaEnv, Phase, integer_space
 from dream.envs.bus_planning import BusPlanner
+from dream.envs.bus_scripts import BusExpert, LineExplorer, SignExplorer, summary_of_rides
 from dream.envs.grid import Cell
+from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 
 
@@ -37,6 +39,8 @@ class BusNetwork(MetaEnv):
     corners: tuple[Cell, ...]
     start: Cell
     sign: Cell | None = None
+    line_of: NDArray[np.int64]
+    """(cells,) number of the line that begins at an inner stop, else -1."""
 
     def __init__(
         self,
@@ -85,6 +89,9 @@ class BusNetwork(MetaEnv):
         self._move = grid.move_table(n).reshape(-1)
         self._ride = self._ride_table().reshape(-1)
         self._without_exploring: dict[str, float] = {}
+        self._lines_table = lines
+        self.line_of = np.full(self._cells, -1)
+        self.line_of[[grid.cell_index(stop, n) for stop in self.stops]] = np.arange(len(self.stops))
         self._static_obs = np.zeros((self._cells, 3 + len(extra_nvec)), np.int16)
         self._static_obs[:, :2] = grid.coordinates(n)
         self._static_obs[self._ride.reshape(num_problems, -1)[0] != np.arange(self._cells), 2] = grid.BUS_STOP
@@ -156,6 +163,53 @@ class BusNetwork(MetaEnv):
             returns = [self._planner.without_exploring(ids, corner) for corner in corners]
             self._without_exploring[split] = float(np.mean(returns))
         return self._without_exploring[split]
+
+    @property
+    def rides(self) -> NDArray[np.int64]:
+        """(problems, cells) the cell to which a ride takes you, itself where nothing stops; cells by `cell_index`."""
+        return self._ride.reshape(-1, self._cells)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Where each line leads, one of four ends, under the letter of the pictures; useless lines are irrelevant."""
+        useful = len(self.useful_stops)
+        return tuple(
+            Part(f"line {letter}", self._lines_table[:, line], 4, line < useful)
+            for line, letter in zip(range(self._lines_table.shape[1]), "ABCDEFGH", strict=False)
+        )
+
+    def exploration_summary(
+        self,
+        problem_id: NDArray[np.integer],
+        obs: NDArray[Any],
+        action: NDArray[np.integer],
+        mask: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float64]]:
+        """See `summary_of_rides`; arguments as for `MetaEnv`."""
+        return summary_of_rides(self, obs, action, mask)
+
+    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
+        """Cells, (..., D) -> (..., 2)."""
+        return grid.positions(obs)
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """The grid, whose cells are centred on whole numbers."""
+        return grid.map_extent(self.grid_size)
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """1/4 for each corner in any problem, else 0, (N,), (N, 2) -> (N,)."""
+        return np.all(np.isin(instruction, (0, self.grid_size - 1)), axis=1) / len(self.corners)
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Takes the shortest way to the corner. Arguments and errors as for `MetaEnv`."""
+        ids = self._checked_problems(problem_id)
+        return BusExpert(self, ids, self._checked_instructions(ids, instruction))
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Rides useful lines until all are known."""
+        return LineExplorer(self, num)
 
     def _begin(self) -> NDArray[Any]:
         self._cell = np.full(self.num_envs, self._start)
@@ -259,6 +313,10 @@ class Map(BusNetwork):
 
     def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
         return [(*self._useful(), _permutations(4))]
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Walks to the sign."""
+        return SignExplorer(self._sign, self.grid_size)
 
     def _observe(self) -> NDArray[np.int16]:
         obs = super()._observe()

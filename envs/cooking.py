@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from dream.envs import grid
 from dream.envs.base import MetaEnv, Phase, integer_space
 from dream.envs.cooking_planning import no_exploration_return, optimal_returns
+from dream.envs.cooking_scripts import CookingExpert, DrawerExplorer, summary_of_drawers
 from dream.envs.grid import Cell
+from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet, shuffled_ids
 
 PROGRESS_REWARD = 0.25
@@ -161,6 +163,45 @@ class Cooking(MetaEnv):
                 self._walk, kitchens, self.ingredients, self.recipe, self.horizon, grid.STEP_COST, PROGRESS_REWARD
             )
         return self._without_exploring[split]
+
+    def parts(self) -> tuple[Part, ...]:
+        """What each drawer holds."""
+        contents = self.problems.factor_table
+        return tuple(Part(f"drawer {i + 1}", contents[:, i], self.ingredients, True) for i in range(contents.shape[1]))
+
+    def exploration_summary(
+        self,
+        problem_id: NDArray[np.integer],
+        obs: NDArray[Any],
+        action: NDArray[np.integer],
+        mask: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float64]]:
+        """See `summary_of_drawers`; arguments as for `MetaEnv`."""
+        return summary_of_drawers(self, obs, action, mask)
+
+    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
+        """Cells, (..., D) -> (..., 2)."""
+        return grid.positions(obs)
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """The grid, whose cells are centred on whole numbers."""
+        return grid.map_extent(self.grid_size)
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """Product over the recipe of the share of the drawers that hold it, (N,), (N, recipe) -> (N,)."""
+        contents = self.problems.features(problem_id)
+        return (contents[:, None, :] == np.asarray(instruction)[:, :, None]).mean(axis=2).prod(axis=1)
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Fetches each ingredient from the nearest drawer that holds it. Arguments and errors as for `MetaEnv`."""
+        return CookingExpert(self, self._checked_problems(problem_id), np.asarray(instruction, np.int64))
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Opens all drawers."""
+        return DrawerExplorer(self, num)
 
     def _begin(self) -> NDArray[Any]:
         self._cell = np.full(self.num_envs, self._start)

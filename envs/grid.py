@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,3 +40,30 @@ def coordinates(grid_size: int) -> NDArray[np.int16]:
 def price_of_step(actions: NDArray[np.int64], steps_left: int) -> NDArray[np.float32]:
     """(B,) float32: -0.1 a step; ending early costs as much again for every one of the `steps_left` not used."""
     return np.where(actions == END, np.float32(-STEP_COST * (1 + steps_left)), np.float32(-STEP_COST))
+
+
+def positions(obs: NDArray[Any]) -> NDArray[np.float64]:
+    """The cell of observations that begin with it, (..., D) -> (..., 2) x and y."""
+    return obs[..., :2].astype(np.float64)
+
+
+def map_extent(grid_size: int) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top edge of a grid whose cells are centred on whole numbers."""
+    return (-0.5, grid_size - 0.5, -0.5, grid_size - 0.5)
+
+
+def cells_of(obs: NDArray[Any], grid_size: int) -> NDArray[np.int64]:
+    """The cell of observations that begin with it, as a number, (..., D) -> (...)."""
+    return obs[..., 0].astype(np.int64) * grid_size + obs[..., 1]
+
+
+def frames_seen(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N, T) steps of streams -> (N, T + 1): which observations were really seen, the first one always."""
+    return np.concatenate([np.ones((len(mask), 1), np.bool_), mask], axis=1)
+
+
+def toward(cell: NDArray[np.integer], goal: NDArray[np.integer]) -> NDArray[np.int64]:
+    """A step straight from cells (N, 2) to goals (N, 2), x before y: actions (N,), no-op where one is there."""
+    dx, dy = (goal - cell).T
+    across, along = np.where(dx > 0, RIGHT, LEFT), np.where(dy > 0, UP, DOWN)
+    return np.where(dx != 0, across, np.where(dy != 0, along, NO_OP))

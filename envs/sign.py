@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv, Phase
+from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
-from dream.envs.sign_layout import COLOURS, LEGIBLE_PIXELS, layout_of
+from dream.envs.sign_layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, layout_of
 
 ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
 LEFT, RIGHT, FORWARD, END = range(4)
@@ -115,6 +116,47 @@ class SignFamily(MetaEnv):
     def informative(self) -> NDArray[np.bool_] | None:
         """Whether the last frame shows enough of the sign to read it, (B,); None with backend "miniworld"."""
         return self._seen[-1] >= LEGIBLE_PIXELS if self._tells else None
+
+    def parts(self) -> tuple[Part, ...]:
+        """The colour that the sign names."""
+        return (Part("colour", np.arange(len(COLOURS)), len(COLOURS), True),)
+
+    def position(self) -> NDArray[np.float64]:
+        """x and z of the agents, metres, (B, 2). Frames do not tell it: `positions` of recorded ones is not known."""
+        return self._pose[:, :2].copy()
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """The room, metres; z grows downwards as in `episode_picture`."""
+        width, depth = ROOM_SIZE
+        return (0.0, width, depth, 0.0)
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """The same for every kind of object, (N,), (N, 1) -> (N,)."""
+        return np.full(len(problem_id), 1 / len(self.layout.kinds))
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Goes the shortest way to the object, for all members of this very environment: see `sign_scripts`.
+
+        Arguments and errors as for `MetaEnv`; also ValueError for another number of problems than members.
+        """
+        from dream.envs.sign_scripts import SignExpert  # here, so that nobody compiles kernels who does not need them
+
+        ids = self._checked_problems(problem_id, self.num_envs)
+        return SignExpert(self, ids, self._checked_instructions(ids, instruction))
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Goes the shortest way to where the sign is seen well, for all members of this very environment.
+
+        Raises ValueError for another `num` than there are.
+        """
+        from dream.envs.sign_scripts import SignExplorer  # as in `expert`
+
+        if num != self.num_envs:
+            raise ValueError(f"num is {num}: the script is for the {self.num_envs} members of this environment")
+        return SignExplorer(self)
 
     def episode_picture(self, member: int = 0, caption: str = "") -> NDArray[np.uint8]:
         """Map of a member's episode so far, and what it sees, (400, 352, 3) uint8.

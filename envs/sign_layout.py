@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 LEGIBLE_PIXELS = 12.0
 """Pixels of the sign from which on small networks begin to read it (docs/sign.md)."""
 
+ROOM_SIZE = (10.0, 13.0)
+"""Metres in x and z."""
+
 COLOURS = ("blue", "red", "green")
 """By colour index, which is the problem id."""
 WORDS = ("BLUE", "RED", "GREEN")

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import render
-from dream.envs.sign_layout import COLOURS, LEGIBLE_PIXELS, WORDS, SignLayout
+from dream.envs.sign_layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, WORDS, SignLayout
 from dream.envs.stderr import without_stderr
 
 INKS: dict[str, render.Colour] = {"blue": (45, 80, 220), "red": (214, 52, 50), "green": (30, 150, 60)}
 _ROOMS = ((0.0, 10.0, 0.0, 6.5), (0.0, 6.0, 6.5, 6.75), (0.0, 10.0, 6.75, 13.0))
 """Floor of the U-shaped room: least and largest x, least and largest z."""
-_SIZE = (10.0, 13.0)
 _FOV = math.atan(math.tan(math.radians(30)) * 80 / 60)
 
 
@@ -47,14 +46,14 @@ def draw_map(
     object to be reached, ringed; None while exploring.
     """
     left, top, width, height = box
-    scale = min(width / (_SIZE[0] + 0.6), height / (_SIZE[1] + 0.6))
-    left += (width - scale * _SIZE[0]) / 2
-    top += (height - scale * _SIZE[1]) / 2
+    scale = min(width / (ROOM_SIZE[0] + 0.6), height / (ROOM_SIZE[1] + 0.6))
+    left += (width - scale * ROOM_SIZE[0]) / 2
+    top += (height - scale * ROOM_SIZE[1]) / 2
 
     def at(x: float, z: float) -> render.Point:
         return left + x * scale, top + z * scale
 
-    canvas.box(left - 4, top - 4, scale * _SIZE[0] + 8, scale * _SIZE[1] + 8, (150, 148, 142), radius=3)
+    canvas.box(left - 4, top - 4, scale * ROOM_SIZE[0] + 8, scale * ROOM_SIZE[1] + 8, (150, 148, 142), radius=3)
     for x0, x1, z0, z1 in _ROOMS:
         canvas.box(*at(x0, z0), scale * (x1 - x0), scale * (z1 - z0), render.CELL)
     _sign(canvas, layout, problem_id, scale, at)

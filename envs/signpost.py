@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv, Phase, integer_space
+from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 
 LEFT, RIGHT, PRESS_A = range(3)
@@ -72,6 +73,44 @@ class Signpost(MetaEnv):
         """Whether the sign is read, (B,)."""
         return self._readable()
 
+    def parts(self) -> tuple[Part, ...]:
+        """All there is to know: which button is right."""
+        return (Part("right button", np.arange(self.buttons), self.buttons, True),)
+
+    def exploration_summary(
+        self,
+        problem_id: NDArray[np.integer],
+        obs: NDArray[Any],
+        action: NDArray[np.integer],
+        mask: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float64]]:
+        """read_sign: 1 if it was read, else 0; arguments as for `MetaEnv`."""
+        read = np.any((obs[:, 1:, 1] > 0) & mask, axis=1)  # it cannot be read from the start
+        return {"read_sign": read.astype(np.float64)}
+
+    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
+        """x in the corridor, and 0, (..., 2) -> (..., 2)."""
+        return np.stack([obs[..., 0], np.zeros_like(obs[..., 0])], axis=-1).astype(np.float64)
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """The corridor, whose cells are centred on whole numbers."""
+        return (-0.5, self.length - 0.5, -0.5, 0.5)
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """1 for 0, (N,), (N, 1) -> (N,)."""
+        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Presses the right button at once. Arguments and errors as for `MetaEnv`."""
+        return _Presser(self._checked_problems(problem_id), end=PRESS_A + self.buttons)
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Walks to the sign."""
+        return _Walker(end=PRESS_A + self.buttons)
+
     def _begin(self) -> NDArray[Any]:
         self._x = np.full(self.num_envs, self.length // 2)
         return self._observe()
@@ -105,3 +144,26 @@ class Signpost(MetaEnv):
 
     def _readable(self) -> NDArray[np.bool_]:
         return (self._x == self.length - 1) & (self.phase == "explore")
+
+
+class _Presser:
+    """Presses the button of the problems (N,) that it believes in, then ends."""
+
+    def __init__(self, problem_id: NDArray[np.int64], end: int) -> None:
+        self._next, self._end = PRESS_A + problem_id, end
+
+    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Actions (N,) on observations (N, 2)."""
+        action, self._next = self._next, np.full_like(self._next, self._end)
+        return action
+
+
+class _Walker:
+    """Walks right until the sign is read, then ends."""
+
+    def __init__(self, end: int) -> None:
+        self._end = end
+
+    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Actions (N,) on observations (N, 2)."""
+        return np.where(obs[:, 1] > 0, self._end, RIGHT)

@@ -5,8 +5,6 @@ Written at each validation beside the scores (`eval/validation/...`), see docs/l
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from torch import Tensor
 
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Trials
-from dream.envs import MetaEnv
+from dream.envs import MetaEnv, Watcher
 from dream.method import Method
 from dream.pair import DecoupledPair
 
@@ -36,7 +34,7 @@ class Diagnosis:
 
     def play(self, env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator) -> Trials:
         """As `Method.play`."""
-        watched = _Watched(env)
+        watched = Watcher(env)
         trials = self.method.play(watched, problem_id, generator)
         self._look(env, trials, watched.informed)
         return trials
@@ -104,31 +102,3 @@ class Diagnosis:
                     name = "_".join(str(int(i)) for i in instruction)
                     found[f"return_{name}"] = returns[same].mean()
         return {name: float(value) for name, value in found.items()}
-
-
-class _Watched:
-    """An environment that remembers whether the decisive thing was in view during an exploration."""
-
-    def __init__(self, env: MetaEnv) -> None:
-        self._env = env
-        self.informed: NDArray[np.bool_] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._env, name)
-
-    def reset(self, **arguments: Any) -> Any:
-        result = self._env.reset(**arguments)
-        if self._env.phase == "explore":
-            self._look()
-        return result
-
-    def step(self, actions: NDArray[Any]) -> Any:
-        result = self._env.step(actions)
-        if self._env.phase == "explore":
-            self._look()
-        return result
-
-    def _look(self) -> None:
-        now = self._env.informative()
-        if now is not None:
-            self.informed = now if self.informed is None else self.informed | now

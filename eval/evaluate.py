@@ -52,6 +52,8 @@ class EvalResult:
     step: int
     split: str
     trials: int
+    trials_seed: int
+    """Seed of problems' order, instructions and a random explorer's actions: the same seed is the same trials."""
     return_mean: float
     optimal_mean: float | None
     regret: float | None
@@ -64,6 +66,7 @@ class EvalResult:
 
 _METRICS = {
     "trials": "trials",
+    "trials_seed": "trials_seed",
     "return": "return_mean",
     "optimal_return": "optimal_mean",
     "no_exploration_return": "no_exploration",
@@ -155,10 +158,13 @@ def load_method(
         members: of the environment.
         env_parameters: parameters of the family that differ from those of training, such as {"variant": "walls"}.
 
-    Raises UserError if the directory is no run, has no checkpoint yet, or its checkpoint is damaged.
+    Raises UserError if the directory is no run or one of another version, has no checkpoint yet, or a damaged one.
     """
     run = RunDirectory.read(run_dir)
-    config = config_from_dict({**run.config, "device": device})
+    try:
+        config = config_from_dict({**run.config, "device": device})
+    except ValueError as error:
+        raise UserError(f"{run_dir} was made by another version of dream ({error}): train it again") from error
     if env_parameters:
         config = dataclasses.replace(config, env_parameters={**config.env_parameters, **env_parameters})
     loaded = run.checkpoints.load(best=True, device=device) or run.checkpoints.load(device=device)
@@ -233,6 +239,7 @@ def evaluate_run(
         step=step,
         split=split,
         trials=trials,
+        trials_seed=seed,
         return_mean=got,
         optimal_mean=best,
         regret=None if best is None else best - got,

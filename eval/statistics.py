@@ -70,6 +70,15 @@ def probability_of_improvement(scores: ArrayLike, rival: ArrayLike) -> NDArray[n
     return np.asarray(((ours > theirs) + 0.5 * (ours == theirs)).mean((-3, -2, -1)))
 
 
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+    """Share of runs that score above each threshold, (..., seeds, tasks) and (K,) -> (..., K).
+
+    The run-score distribution of Agarwal et al. (2021), equation 2: mean over tasks of the share of their seeds.
+    """
+    above = _table(scores)[..., None] > np.asarray(thresholds, dtype=np.float64)
+    return np.asarray(above.mean((-3, -2)))
+
+
 def stratified_bootstrap(
     statistic: Statistic, *scores: ArrayLike, samples: int = 10_000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:

@@ -214,6 +214,7 @@ RESULT = EvalResult(
     step=1000,
     split="test",
     trials=500,
+    trials_seed=0,
     return_mean=0.75,
     optimal_mean=0.8,
     regret=0.05,

@@ -13,6 +13,7 @@ import pytest
 
 from dream import cli
 from dream.config import TrainConfig
+from dream.labels import parse_labels
 from dream.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +94,10 @@ def test_commands_are_accepted(page: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if arguments[0] == "train":
             assert given.config.method in METHODS
             cli.check_config(given.config)
-        for family in given.env if arguments[0] == "bench" else ():
+        if arguments[0] == "compare":
+            assert {label.method for label in parse_labels(given.methods)} <= set(METHODS)
+            assert all((ROOT / path).is_file() for path in given.from_)
+        for family in given.env if arguments[0] in ("bench", "compare") else ():
             cli.check_config(TrainConfig(env=family))
 
 

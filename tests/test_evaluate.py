@@ -168,6 +168,9 @@ def test_the_best_checkpoint_is_loaded_or_else_the_newest(run: Path) -> None:
 def test_what_cannot_be_loaded_is_explained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_method(tmp_path / "nowhere")
+    change_config(run, "network.width", "wide")
+    with pytest.raises(UserError, match=r"another version of dream \(setting 'network.width' .* got 'wide'\)"):
+        load_method(run)
     change_config(run, "network.width", 17)
     with pytest.raises(UserError, match=r"does not fit its config.yaml"):
         load_method(run)

@@ -151,7 +151,6 @@ def test_dream_learns_from_pixels() -> None:
         "learning.explore_batch": 16,
         "learning.execute_batch": 16,
         "learning.transitions": 16,
-        "learning.even": True,
         "learning.warmup": 128,
         "learning.replay": 2000,
     }

@@ -252,7 +252,7 @@ def test_with_id_first_z_comes_from_the_problem_until_g_explains_something(metho
 
 
 def test_single_transitions_teach_g_and_nobody_else() -> None:
-    loop = trained(learning__transitions=6, learning__even=True)
+    loop = trained(learning__transitions=6)
     method = loop.method
     assert "loss/single" in loop.metrics
     method.optimizer.zero_grad()

@@ -17,18 +17,18 @@ FOLDERS = ("envs", "exploration", "execution", "eval")
 FLOORS = (
     {"errors"},
     {"core", "envs"},
-    {"config", "presets", "checkpoints", "run", "progress"},
+    {"config", "presets", "labels", "checkpoints", "run", "progress", "memory"},
     {"exploration", "execution"},
     {"method", "methods", "pair", "whole_trial"},
     {"training", "eval"},
-    {"bench", "demo", "doctor"},
+    {"bench", "compare", "compare_progress", "demo", "doctor"},
     {"cli"},
     {"dream", "__main__"},
 )
 """Parts of the package from the ground up. An import goes down, or stays on its floor but for the next two rules."""
 ALONE = {"core", "envs", "exploration", "execution"}
 """Parts that import nothing else of their own floor."""
-WITHOUT_TORCH = {"errors", "envs", "config", "presets"}
+WITHOUT_TORCH = {"errors", "envs", "config", "presets", "labels"}
 """Parts that never import torch: the environments by design, the others so that a bad argument fails at once."""
 
 

@@ -240,13 +240,10 @@ def test_errors() -> None:
 def test_an_even_draw_holds_every_problem_as_often_and_every_trial_of_it_as_likely() -> None:
     replay = TrialReplay(12, seed=0)
     replay.add(trials(7, 7, 7, 7, 7, 2, 2, 5, lengths=(1, 2, 3, 4, 5, 1, 2, 1)))  # a problem's trials differ in length
-    drawn = replay.sample_evenly(90)
-    assert torch.bincount(drawn.problem_id)[[2, 5, 7]].tolist() == [30, 30, 30]
-    counts = torch.bincount(replay.sample_evenly(100).problem_id)[[2, 5, 7]]
+    problem_id, _ = replay.sample_transitions(90)
+    assert torch.bincount(problem_id)[[2, 5, 7]].tolist() == [30, 30, 30]
+    counts = torch.bincount(replay.sample_transitions(100)[0])[[2, 5, 7]]
     assert counts.sum() == 100 and counts.min() >= 32 and counts.max() <= 35
-    lengths = replay.sample_evenly(6000).explore.length
-    of_seven = torch.bincount(lengths)[3:]  # only problem 7 has these
-    assert (of_seven - 400).abs().max() < 100  # five standard deviations, at the least
 
 
 def test_single_transitions_are_steps_of_the_trials_they_come_from() -> None:
@@ -284,14 +281,3 @@ def test_observations_that_nobody_looks_at_stay_in_the_replay() -> None:
     for part in (explore, execute):
         assert torch.equal(part.execute.reward, whole.execute.reward)
         assert torch.equal(part.explore.action, whole.explore.action)
-
-
-def test_an_even_draw_of_decoded_trials_takes_no_others() -> None:
-    replay = TrialReplay(30, seed=0)
-    replay.add(trials(2, 2, 2, 4, 4, 6))
-    with pytest.raises(ValueError, match="executed on g"):
-        replay.sample_evenly(4, decoded=True)
-    replay.add(trials(5, 5, 5, 7, 4, 2))  # odd numbers were executed on g(exploration)
-    drawn = replay.sample_evenly(100, decoded=True)
-    assert not drawn.used_id.any()
-    assert torch.bincount(drawn.problem_id)[[5, 7]].tolist() == [50, 50]

@@ -64,24 +64,8 @@ class TrialReplay:
         self._refuse_empty()
         return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device), look)
 
-    def sample_evenly(self, count: int, look: Look = "both", *, decoded: bool = False) -> Trials:
-        """As `sample`, but every problem in the replay makes up the same share of the draw, to within one trial.
-
-        A stream says the same about its problem at every step, so in an uneven draw whatever all streams have in common
-        seems to speak for the problem drawn most: noise that drowns what a rare frame has to say (docs/sign.md).
-
-        Args:
-            count: trials to draw.
-            look: see `Look`.
-            decoded: draw from the trials that were executed on g(exploration); ValueError where there is none.
-        """
-        self._refuse_empty()
-        if decoded:
-            self._refuse_undecoded()
-        return self._take(self._draw_evenly(count, ~self._store["used_id"][: len(self)] if decoded else None), look)
-
     def sample_transitions(self, count: int) -> tuple[Tensor, Episodes]:
-        """Single exploration transitions, each from a trial of its own, the problems drawn as in `sample_evenly`.
+        """Single exploration transitions, each from a trial of its own, every problem's share the same to within one.
 
         Returns:
             problem_id (count,) and `Episodes` of one step. Each step of a stream is as likely as every other.
@@ -103,11 +87,12 @@ class TrialReplay:
             **{name: at(name) for name in names},
         )
 
-    def sample_decoded(self, count: int) -> Trials:
+    def sample_decoded(self, count: int, look: Look = "both") -> Trials:
         """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
         self._refuse_empty()
-        self._refuse_undecoded()
-        return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()), "both")
+        if not self.holds_decoded:
+            raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
+        return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()), look)
 
     def sample_by_priority(
         self, count: int, exponent: float, look: Look = "both", *, decoded: bool = False
@@ -121,7 +106,8 @@ class TrialReplay:
         self._refuse_empty()
         weight = self._priority[: len(self)] ** exponent
         if decoded:
-            self._refuse_undecoded()
+            if not self.holds_decoded:
+                raise ValueError("no trial in the replay was played without the id: lower executor.id_fraction")
             weight = weight * ~self._store["used_id"][: len(self)]
         rows = self._draw(count, weight)
         return self._take(rows, look), rows
@@ -137,17 +123,12 @@ class TrialReplay:
         # right=True: a draw of exactly 0 must not find a leading row of weight 0
         return torch.searchsorted(cumulative, draws, right=True).clamp(max=len(self) - 1)
 
-    def _draw_evenly(self, count: int, among: Tensor | None = None) -> Tensor:
-        """Rows (count,), one from each of `count` equal parts of the trials sorted by problem, all problems equal.
-
-        With `among` (size,) bool only of these trials.
-        """
+    def _draw_evenly(self, count: int) -> Tensor:
+        """Rows (count,), one from each of `count` equal parts of the trials sorted by problem, all problems equal."""
         problem, order = self._store["problem_id"][: len(self)].sort(stable=True)
-        eligible = torch.ones(len(self), device=self._device) if among is None else among[order].float()
         # Trials of each one's problem, without counting problems: that would make the host wait for the device.
-        up_to = torch.cat([eligible.new_zeros(1), eligible.cumsum(0)])
-        trials = up_to[torch.searchsorted(problem, problem, right=True)] - up_to[torch.searchsorted(problem, problem)]
-        cumulative = (eligible.double() / trials.double().clamp(min=1.0)).cumsum(0)
+        trials = torch.searchsorted(problem, problem, right=True) - torch.searchsorted(problem, problem)
+        cumulative = (1.0 / trials.double()).cumsum(0)
         part = torch.arange(count, device=self._device) + torch.rand(count, generator=self._generator).to(self._device)
         place = torch.searchsorted(cumulative, part / count * cumulative[-1], right=True)
         return order[place.clamp(max=len(self) - 1)]
@@ -163,10 +144,6 @@ class TrialReplay:
         if self._device.type != "cpu":
             return trials  # to know the longest stream the host would have to wait for the device
         return dataclasses.replace(trials, explore=trials.explore.trimmed(), execute=trials.execute.trimmed())
-
-    def _refuse_undecoded(self) -> None:
-        if not self.holds_decoded:
-            raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
 
     def _refuse_empty(self) -> None:
         if not self.added:

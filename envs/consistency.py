@@ -1,0 +1,86 @@
+"""The exact posterior of a deterministic family: which problems agree with what an exploration saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.base import MetaEnv
+
+
+def consistent_problems(
+    env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], mask: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Play the actions of recorded explorations in every problem, and see which would have shown the same.
+
+    With a uniform prior over problems, the posterior after a stream is uniform over those that agree. Every different
+    episode is played once per problem, in batches of the environment's members, so give one of some thousands.
+
+    Args:
+        env: the family; what it was playing is lost.
+        obs: (N, T + 1, ...), slot t is what was seen before action t, as in `Episodes`.
+        action: (N, T) ints; the number of actions marks a step from one episode of a stream to the next.
+        mask: (N, T) bool, the stream has a step here; padding only at the end. A stream may break off anywhere: how it
+            ended is not looked at.
+
+    Returns:
+        (N, num_problems) bool.
+
+    Raises:
+        ValueError: shapes that do not fit, or a stream that agrees with no problem: it was recorded in another family,
+            or the family is not deterministic (sign starts elsewhere in each episode).
+    """
+    obs, action, mask = np.asarray(obs), np.asarray(action), np.asarray(mask)
+    expected = (len(mask), mask.shape[1] + 1, *(env.single_observation_space.shape or ()))
+    if action.shape != mask.shape or obs.shape != expected:
+        raise ValueError(f"obs, action, mask have shapes {obs.shape}, {action.shape}, {mask.shape}: give {expected}")
+    agrees = np.ones((len(mask), env.problems.num_problems), np.bool_)
+    resets = mask & (action == env.single_action_space.n)
+    number = np.concatenate([np.zeros((len(mask), 1), np.int64), np.cumsum(resets, axis=1)], axis=1)  # of obs slots
+    for episode in range(int(number.max(initial=0)) + 1):
+        streams = np.flatnonzero(number[:, -1] >= episode)
+        first = (number[streams] == episode).argmax(axis=1)
+        steps = (mask & ~resets & (number[:, :-1] == episode))[streams].sum(axis=1)
+        slot = first[:, None] + np.arange(env.horizon + 1)
+        seen = obs[streams[:, None], np.minimum(slot, obs.shape[1] - 1)]
+        done = action[streams[:, None], np.minimum(slot[:, :-1], action.shape[1] - 1)]
+        inside = np.arange(env.horizon + 1) <= steps[:, None]  # what comes behind belongs to another episode
+        seen[~inside], done[~inside[:, 1:]] = 0, 0
+        agrees[streams] &= _episodes_agree(env, seen, done, steps)
+    if not agrees.any(axis=1).all():
+        stream = int(np.flatnonzero(~agrees.any(axis=1))[0])
+        raise ValueError(
+            f"stream {stream} agrees with no problem of {env.family}: it was recorded in another family, or the family "
+            "is not deterministic"
+        )
+    return agrees
+
+
+def _episodes_agree(
+    env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], steps: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """The same for single episodes: obs (N, horizon + 1, ...), action (N, horizon), steps (N,); padding is 0."""
+    count = len(obs)
+    rows = np.concatenate([obs.reshape(count, -1), action, steps[:, None]], axis=1)
+    _, which, back = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    problems, members = env.problems.num_problems, env.num_envs
+    agrees = np.zeros(len(which) * problems, np.bool_)
+    for begin in range(0, len(agrees), members):
+        pair = np.minimum(np.arange(begin, begin + members), len(agrees) - 1)  # the last batch is filled up
+        episode = which[pair // problems]
+        now, _ = env.reset(options={"problem_id": pair % problems, "phase": "explore"})
+        same = _equal(now, obs[episode, 0])
+        for step in range(int(steps[episode].max())):
+            now, *_, info = env.step(action[episode, step])
+            same &= (step >= steps[episode]) | (info["active"] & _equal(now, obs[episode, step + 1]))
+            if not same.any():
+                break
+        agrees[pair] = same
+    return agrees.reshape(len(which), problems)[back.reshape(-1)]
+
+
+def _equal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether observations (M, ...) are the same, (M,)."""
+    return (a == b).reshape(len(a), -1).all(axis=1)

@@ -1,0 +1,170 @@
+"""The bound on posterior sampling: what Thompson sampling earns with the exact posterior and optimal executors.
+
+Liu et al. (2021) call it PEARL-UB: what exploring by acting as if a sampled problem were the true one (PEARL, Rakelly
+et al. 2019) comes to when everything is learned. What an executor does after the true problem has surprised it is not
+settled by that: here it corrects what it saw to be wrong and plans anew (`MetaEnv.expert`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.spaces import MultiDiscrete
+from numpy.typing import NDArray
+
+from dream.envs import Expert, MetaEnv, consistent_problems
+from dream.errors import UserError
+
+
+@dataclass(frozen=True)
+class PosteriorSampling:
+    """What came out of each trial, all (trials,)."""
+
+    problem_id: NDArray[np.int64]
+    returns: NDArray[np.float64]
+    """Undiscounted return of the execution episode."""
+    optimal: NDArray[np.float64]
+    """The best return possible with the same problem and instruction."""
+    problems_left: NDArray[np.int64]
+    """Problems that agree with all that was seen of the exploration."""
+    explorations: dict[str, NDArray[np.float64]]
+    """`MetaEnv.exploration_summary`, the mean over the trial's explorations."""
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean return, the trials drawn independently: an upper bound for problems spread evenly."""
+        return float(self.returns.std(ddof=1) / np.sqrt(len(self.returns)))
+
+
+def posterior_sampling_return(
+    env: MetaEnv, split: str, trials: int, explore_episodes: int = 1, seed: int = 0, prior: str = "all"
+) -> PosteriorSampling:
+    """Play trials of posterior sampling with the exact posterior.
+
+    In each of the exploration episodes: draw a problem mu' from the posterior and an instruction of mu', and act as the
+    optimal executor for them. What is seen gives the next posterior (`consistent_problems`); as in every trial of the
+    toolkit, exploring pays nothing, so rewards tell nothing. Then the instruction to execute is given, itself evidence
+    (`MetaEnv.instruction_probability`): draw mu' once more, and act as its executor. All in the true problem.
+
+    Args:
+        env: a deterministic family with `expert`; trials are played in batches of its members, so give one of a
+            thousand or more. What it was playing is lost.
+        split: whose problems are played, each as often as every other.
+        trials: how many, at least 2.
+        explore_episodes: k; 0 samples from the prior.
+        seed: of problems, samples and instructions.
+        prior: split over which the prior is uniform. "all", the distribution that `no_exploration_return` is measured
+            with too, contains every true problem. "train" is what a learner has seen, but on other problems it is wrong
+            to be sure of it: what a ride shows may agree with no training problem.
+
+    Raises:
+        UserError: fewer than 2 trials or fewer than 0 explorations; a family without expert or exact posterior; a split
+            that does not exist; a trial whose exploration agrees with no problem of the prior.
+    """
+    if trials < 2 or explore_episodes < 0:
+        raise UserError(f"trials is {trials} and explore_episodes {explore_episodes}: give at least 2 and 0")
+    rng = np.random.default_rng(seed)
+    if not isinstance(env.single_observation_space, MultiDiscrete):
+        raise UserError(
+            f"posterior sampling needs the exact posterior, which {env.family}, seen as images, does not have"
+        )
+    try:
+        env.problems.ids(prior)
+        problem_id = env.problems.sample(split, trials, rng)
+        env.expert(problem_id[:1], env.sample_instruction(problem_id[:1], rng))
+    except (ValueError, NotImplementedError) as error:
+        raise UserError(f"posterior sampling cannot be played: {error}") from error
+    batches = [
+        _play(env, problem_id[first : first + env.num_envs], explore_episodes, prior, rng)
+        for first in range(0, trials, env.num_envs)
+    ]
+    names = batches[0].explorations
+    return PosteriorSampling(
+        problem_id,
+        np.concatenate([batch.returns for batch in batches]),
+        np.concatenate([batch.optimal for batch in batches]),
+        np.concatenate([batch.problems_left for batch in batches]),
+        {name: np.concatenate([batch.explorations[name] for batch in batches]) for name in names},
+    )
+
+
+def _play(
+    env: MetaEnv, problem_id: NDArray[np.int64], explore_episodes: int, prior: str, rng: np.random.Generator
+) -> PosteriorSampling:
+    """One batch of at most as many trials as the environment has members."""
+    count, everyone = len(problem_id), np.arange(env.problems.num_problems)
+    left = np.zeros((count, len(everyone)), np.bool_)
+    left[:, env.problems.ids(prior)] = True
+    explorations: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    for _ in range(explore_episodes):
+        sampled = _draw(left, rng)
+        expert = env.expert(sampled, env.sample_instruction(sampled, rng))
+        obs, action, mask, _ = _episode(env, problem_id, expert, None)
+        for name, value in env.exploration_summary(problem_id, obs, action, mask).items():
+            explorations[name].append(value)
+        left &= consistent_problems(env, obs, action, mask)
+        if not left.any(axis=1).all():
+            raise UserError(
+                f"what was explored in problem {problem_id[~left.any(axis=1)][0]} agrees with no problem of split "
+                f"{prior!r}: take prior 'all'"
+            )
+    instruction = env.sample_instruction(problem_id, rng)
+    rows, columns = np.nonzero(left)
+    weight = np.zeros(left.shape)
+    weight[rows, columns] = env.instruction_probability(columns, instruction[rows])
+    if not weight.any(axis=1).all():
+        raise UserError(
+            f"no problem of split {prior!r} gives instruction {instruction[~weight.any(axis=1)][0].tolist()}"
+        )
+    expert = env.expert(_draw(weight, rng), instruction)
+    *_, returns = _episode(env, problem_id, expert, instruction)
+    return PosteriorSampling(
+        problem_id,
+        returns,
+        env.optimal_return(problem_id, instruction),
+        left.sum(axis=1),
+        {name: np.mean(values, axis=0) for name, values in explorations.items()},
+    )
+
+
+def _draw(weight: NDArray[np.bool_] | NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """One column for each row of weights (N, M), (N,)."""
+    total = np.cumsum(weight, axis=1, dtype=np.float64)
+    # Below the last total, so that no column of weight 0 is drawn.
+    return (total <= rng.random((len(total), 1)) * total[:, -1:]).sum(axis=1)
+
+
+def _episode(
+    env: MetaEnv, problem_id: NDArray[np.int64], expert: Expert, instruction: NDArray[np.int64] | None
+) -> tuple[NDArray[np.integer], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+    """An episode of the expert, an exploration without instruction: obs, action, mask as in `Episodes`, return (N,).
+
+    Members of the environment beyond N play the first problem again, unseen.
+    """
+    count, members = len(problem_id), env.num_envs
+    action, mask = np.zeros((count, env.horizon), np.int64), np.zeros((count, env.horizon), np.bool_)
+    returns = np.zeros(count)
+    options: dict[str, object] = {"phase": "explore" if instruction is None else "execute"}
+    fill = np.where(np.arange(members) < count, np.arange(members), 0)
+    options["problem_id"] = problem_id[fill]
+    if instruction is not None:
+        options["instruction"] = instruction[fill]
+    now, _ = env.reset(options=options)
+    obs = np.zeros((count, env.horizon + 1, *now.shape[1:]), now.dtype)
+    obs[:, 0] = now[:count]
+    taken = np.zeros(members, np.int64)
+    for step in range(env.horizon):
+        taken[:count] = expert.act(now[:count])
+        now, reward, _, _, info = env.step(taken)
+        active = info["active"][:count]
+        obs[active, step + 1], action[active, step] = now[:count][active], taken[:count][active]
+        mask[:, step] = active
+        returns += reward[:count]
+    return obs, action, mask, returns
