@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from dream.config import TrainConfig
 from dream.errors import UserError
 from dream.execution.informed import Import
-from dream.execution.rl2 import RL2
+from dream.execution.rl2 import RL2, Core
 from dream.execution.stream import Layout
 from dream.execution.varibad import VariBAD
 from dream.exploration.counts import Counts
@@ -47,10 +47,15 @@ class MethodSpec:
                 f"a trial cannot have {trial.explore_episodes} exploration and {trial.execute_episodes} execution "
                 "episodes: give trial.explore_episodes at least 0, trial.execute_episodes at least 1"
             )
+        core, width = config.network.core, config.network.width
+        if core not in get_args(Core):
+            raise UserError(f"network.core is {core!r}: choose one of {', '.join(get_args(Core))}")
+        if core == "transformer" and width % 8:
+            raise UserError(f"network.width is {width}: the 4 heads of a transformer need a multiple of 8")
         if isinstance(rules, WholeTrialRules):
             return WholeTrialPolicy(env, config, rules)
-        if config.network.core != "lstm":
-            raise UserError(f"{config.method} has LSTMs: network.core {config.network.core!r} is for {_WHOLE_TRIAL}")
+        if core != "lstm":
+            raise UserError(f"{config.method} has LSTMs: network.core {core!r} is for {_WHOLE_TRIAL}")
         if not trial.explore_episodes:
             raise UserError(
                 f"{config.method} explores before it executes: give trial.explore_episodes at least 1, or take a "

@@ -25,7 +25,7 @@ class Transformer(nn.Module):
         heads: of each attention.
     """
 
-    turns: Tensor
+    frequency: Tensor
 
     def __init__(self, width: int, length: int, *, layers: int = 2, heads: int = 4):
         super().__init__()
@@ -35,13 +35,11 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(_Block(width, heads, 1.0 / (2 * layers) ** 0.5) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         half = width // heads // 2
-        frequency = 10_000.0 ** (-torch.arange(half) / half)
-        angle = torch.arange(length)[:, None] * frequency
-        self.register_buffer("turns", torch.stack([angle.cos(), angle.sin()], 1), persistent=False)  # (length, 2, half)
+        self.register_buffer("frequency", 10_000.0 ** (-torch.arange(half) / half), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Whole streams from their beginning: (N, T, width) -> (N, T, width)."""
-        turns = self.turns[: features.shape[1], :, None]  # (T, 2, 1, half): the same for all heads
+        turns = self._turns(torch.arange(features.shape[1], device=features.device))
         h = features
         for block in self.blocks:
             h = block(h, turns)
@@ -57,13 +55,18 @@ class Transformer(nn.Module):
             memory = (torch.zeros(len(features), dtype=torch.int64, device=features.device),)
             memory += (cache,) * (2 * len(self.blocks))
         at = memory[0]
-        turns = self.turns.index_select(0, at)[:, :, None]  # (B, 2, 1, half)
+        turns = self._turns(at)
         seen = torch.arange(self.length, device=at.device) <= at[:, None]
         h, kept = features, [at + 1]
         for block, key, value in zip(self.blocks, memory[1::2], memory[2::2], strict=True):
             h, key, value = block.step(h, turns, at, seen, key, value)  # type: ignore[operator]
             kept += [key, value]
         return self.norm(h), tuple(kept)
+
+    def _turns(self, place: Tensor) -> Tensor:
+        """Cosine and sine of the angles at places (M,): (M, 2, 1, half), the same for all heads."""
+        angle = place[:, None] * self.frequency
+        return torch.stack([angle.cos(), angle.sin()], 1)[:, :, None]
 
 
 class _Block(nn.Module):
