@@ -668,6 +668,7 @@ def explain(arguments: list[str]) -> int:
         if value is not None and value < least:
             raise UserError(f"--{name} is {value}: it must be at least {least}")
 
+    from dream.checkpoints import disk_errors
     from dream.eval.explain import explain as explain_runs
     from dream.eval.explain import load_runs, write_explanation
     from dream.eval.explain_words import as_text, columns, sentences
@@ -681,6 +682,8 @@ def explain(arguments: list[str]) -> int:
     if given.updates is not None:
         settings = dataclasses.replace(settings, updates=given.updates)
     out = given.out or Path("runs", loaded.family.replace(":", "-"), "explain")
+    with disk_errors(out):  # now, not after an hour
+        out.mkdir(parents=True, exist_ok=True)
     progress = ConsoleProgress()
 
     def tell(done: int, total: int, what: str) -> None:

@@ -19,7 +19,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dream.eval.figures import GREY, INKS
+from dream.eval.figures import GREY, INKS, wrapped
 
 RELEVANT, IRRELEVANT = INKS[0], INKS[1]
 _RC: Any = {
@@ -62,7 +62,8 @@ def swap_figure(
         error: (R, C) standard error of it.
     """
     with matplotlib.rc_context(_RC):
-        longest = max(len(name) for name in (*explorers, *executors))
+        rows, columns = [wrapped(name, 18) for name in explorers], [wrapped(name, 18) for name in executors]
+        longest = max(len(line) for name in (*rows, *columns) for line in name.splitlines())
         figure = Figure(
             figsize=(1.6 + 0.06 * longest + 0.62 * len(executors), 1.2 + 0.05 * longest + 0.42 * len(explorers)),
             layout="constrained",
@@ -85,9 +86,9 @@ def swap_figure(
                         (column - 0.47, row - 0.46), 0.94, 0.92, fill=False, edgecolor=INKS[1], linewidth=1.8
                     )
                 )
-        ax.set_xticks(range(len(executors)), executors, rotation=40, ha="left", rotation_mode="anchor")
+        ax.set_xticks(range(len(executors)), columns, rotation=40, ha="left", rotation_mode="anchor")
         ax.xaxis.tick_top()
-        ax.set_yticks(range(len(explorers)), explorers)
+        ax.set_yticks(range(len(explorers)), rows)
         ax.tick_params(length=0)
         ax.set_xlabel("executor (framed: with its own explorer)")
         ax.set_ylabel("explorer")
@@ -120,7 +121,7 @@ def found_figure(
                 if kind in own.possible:
                     ax.plot(own.possible[kind], color=KIND[kind], linewidth=1.2, linestyle=(0, (4, 2)))
                 ax.plot(own.told[kind], color=KIND[kind], linewidth=2)
-            ax.set_title(name)
+            ax.set_title(wrapped(name, 22))
         kinds = list(dict.fromkeys(kind for own in curves.values() for kind in own.told))
         handles = [(axes[0].plot([], [], color=KIND[kind], linewidth=2)[0], f"{kind} parts") for kind in kinds]
         if any(own.possible for own in curves.values()):
@@ -136,7 +137,7 @@ def found_figure(
 def visits_figure(
     path: Path, maps: Mapping[str, NDArray[np.float64]], extent: tuple[float, float, float, float]
 ) -> None:
-    """A map for each explorer: the share of its observations made in each cell.
+    """A map for each explorer: how many of the observations of an exploration are made in each cell.
 
     Args:
         path: of the figure.
@@ -144,19 +145,18 @@ def visits_figure(
         extent: `MetaEnv.map_extent`.
     """
     left, right, bottom, top = extent
-    shares = {name: counts / max(counts.sum(), 1e-12) for name, counts in maps.items()}
-    norm = PowerNorm(0.5, 0.0, max(share.max() for share in shares.values()))
+    norm = PowerNorm(0.5, 0.0, max(counts.max() for counts in maps.values()))  # cells seldom visited show too
     ratio = np.clip(abs(top - bottom) / abs(right - left), 0.35, 1.5)
     with matplotlib.rc_context(_RC):
-        figure, axes = _panels(list(maps), 1.7, 1.7 * ratio + 0.25, sharey=False)
-        for ax, (name, share) in zip(axes, shares.items(), strict=True):
+        figure, axes = _panels(list(maps), 1.7, 1.6 * ratio + 0.15, sharey=False)
+        for ax, (name, counts) in zip(axes, maps.items(), strict=True):
             edges = (left, right, min(bottom, top), max(bottom, top))
-            image = ax.imshow(share, cmap="cividis", norm=norm, origin="lower", extent=edges)
+            image = ax.imshow(counts, cmap="cividis", norm=norm, origin="lower", extent=edges)
             ax.set_ylim(bottom, top)
             ax.set_xticks([])
             ax.set_yticks([])
-            ax.set_title(name)
-        figure.colorbar(image, ax=axes, label="share of observations", shrink=0.8)
+            ax.set_title(wrapped(name, 22))
+        figure.colorbar(image, ax=axes, label="observations an exploration", shrink=0.8)
         _save(figure, path)
 
 
@@ -174,12 +174,12 @@ def behaviour_figure(path: Path, names: Sequence[str], measures: Sequence[str], 
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(2.2 + 1.0 * len(measures), 1.1 + 0.3 * len(names)), layout="constrained")
         ax = figure.add_subplot()
-        ax.imshow(shade, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
+        ax.imshow(shade, cmap="Blues", vmin=0, vmax=1.8, aspect="auto")
         for row, column in np.ndindex(values.shape):
             ax.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=8)
         ax.set_xticks(range(len(measures)), [name.replace("_", "\n") for name in measures], fontsize=8)
         ax.xaxis.tick_top()
-        ax.set_yticks(range(len(names)), names)
+        ax.set_yticks(range(len(names)), [wrapped(name, 30) for name in names])
         ax.tick_params(length=0)
         ax.set_xlabel("mean of an exploration")
         _save(figure, path)

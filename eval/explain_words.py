@@ -161,7 +161,9 @@ def _about_halves(found: Explanation) -> list[str]:
 
 
 def _trained(found: Explanation) -> list[str]:
-    return list(dict.fromkeys(one.label for one in found.explored if one.seed is not None))
+    """Labels of the runs that explore; of all runs, where none does."""
+    runs = list(dict.fromkeys(one.label for one in found.explored if one.seed is not None))
+    return [name for name in runs if found.done(name)["length"] > 0] or runs
 
 
 def _ends(found: Explanation, *, relevant: bool) -> dict[str, float]:

@@ -52,7 +52,7 @@ class ProbeSettings:
     """How the classifier is trained, the same for every explorer."""
 
     explorations: int = 4096
-    """to learn on, for each reader"""
+    """to learn on, for each reader; no more than its updates can read"""
     updates: int = 600
     """at most"""
     batch: int = 64
@@ -171,12 +171,13 @@ def probe(
     """
     settings = settings or default_settings(env)
     episodes, problem_id = recording.episodes, recording.problem_id
+    count = min(settings.explorations, settings.updates * settings.batch)
     parts = env.parts()
     steps = episodes.mask.shape[1] + 1
     told = [np.zeros((len(problem_id), steps, part.classes)) for part in parts]
     for number, (learned, tested) in enumerate(folds(env, np.unique(problem_id))):
         rng = np.random.default_rng((seed, number))
-        ids = rng.permutation(np.resize(rng.permutation(learned), settings.explorations))
+        ids = rng.permutation(np.resize(rng.permutation(learned), count))
         # Seeds apart from those of trials, so that a random explorer does not do the same again.
         further = record(explorer, env, ids, int(rng.integers(2**31)))
         whole_problems = not np.isin(tested, learned).any()
@@ -301,10 +302,10 @@ def exact_posterior(env: MetaEnv, episodes: Episodes) -> list[NDArray[np.float64
     parts, length = env.parts(), mask.sum(axis=1)
     found = [np.zeros((len(mask), mask.shape[1] + 1, part.classes)) for part in parts]
     for step in range(mask.shape[1] + 1):
-        left = (agrees >= np.minimum(step, length)[:, None]).astype(np.float32)
+        left = (agrees >= np.minimum(step, length)[:, None]).astype(np.float64)
         left /= left.sum(axis=1, keepdims=True)
         for told, part in zip(found, parts, strict=True):
-            told[:, step] = left @ np.eye(part.classes, dtype=np.float32)[part.labels]
+            told[:, step] = left @ np.eye(part.classes)[part.labels]
     return found
 
 
