@@ -47,11 +47,13 @@ What you can do next
   dream train dream --env map          train a pair; the same command resumes it
   dream eval runs/map/dream/s0         how good it is on held-out problems
   dream compare --env map --methods dream random    several methods and seeds: tables and figures
+  dream explain runs/map/dream/s0      what explorers do and find out, which half of a pair is weak
   dream coupling                       why exploring and executing are learned apart
   dream bench                          how fast this machine trains
   dream doctor                         what works here, and what to install
 
-Each has --help, with an example. Scripts: add --json to envs, methods, eval, compare, coupling, bench and doctor."""
+Each has --help, with an example. Scripts: add --json to envs, methods, eval, compare, explain, coupling, bench
+and doctor."""
 
 
 def main() -> NoReturn:
@@ -630,6 +632,96 @@ def demo(arguments: list[str]) -> int:
     return 0
 
 
+# -- explain -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExplainArguments:
+    """What `dream explain` takes."""
+
+    runs: Positional[tuple[Path, ...]] = ()
+    """run directories of one family, any methods and seeds"""
+    out: Path | None = None
+    """where tables and figures are written (default: runs/ENV/explain)"""
+    trials: int = 500
+    """test trials of each explorer, the same ones for all"""
+    seed: int = 0
+    """seed of the trials and of the classifiers"""
+    updates: int | None = None
+    """at most so many updates of each classifier (default: 600, on frames 1000)"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def explain(arguments: list[str]) -> int:
+    """Why, not only who: every explorer with every executor, what a classifier tells from explorations, what was done.
+
+    Random, none and the family's script explore beside the runs, and its expert executes. Takes about a minute for each
+    run and core, a few on frames. Writes swap.csv, found.csv, behaviour.csv, visits.npz, explanation.md and figures.
+
+    Example: dream explain runs/bus/dream/s* runs/bus/rnd/s* --out why
+    """
+    given = _parse(ExplainArguments, arguments, "explain", explain)
+    if not given.runs:
+        raise UserError("which runs? Write for example: dream explain runs/map/dream/s0 runs/map/random/s0")
+    for name, value, least in (("trials", given.trials, 2), ("updates", given.updates, 1), ("seed", given.seed, 0)):
+        if value is not None and value < least:
+            raise UserError(f"--{name} is {value}: it must be at least {least}")
+
+    from dream.checkpoints import disk_errors
+    from dream.eval.explain import explain as explain_runs
+    from dream.eval.explain import load_runs, write_explanation
+    from dream.eval.explain_words import as_text, columns, sentences
+    from dream.eval.probe import default_settings
+    from dream.progress import ConsoleProgress
+
+    loaded = load_runs(given.runs, given.trials)
+    for sentence in loaded.skipped:
+        print(f"dream: {sentence}", file=sys.stderr)
+    settings = default_settings(loaded.env)
+    if given.updates is not None:
+        settings = dataclasses.replace(settings, updates=given.updates)
+    out = given.out or Path("runs", loaded.family.replace(":", "-"), "explain")
+    with disk_errors(out):  # now, not after an hour
+        out.mkdir(parents=True, exist_ok=True)
+    progress = ConsoleProgress()
+
+    def tell(done: int, total: int, what: str) -> None:
+        if done == 0:
+            progress.start(total, "explain")
+        progress.update(done, {})
+        progress.note(what)
+
+    try:
+        found = explain_runs(loaded, given.trials, given.seed, settings, tell)
+    finally:
+        progress.close()
+    files = write_explanation(found, out)
+    names, lines = columns(found)
+    if given.json:
+        _print_json(
+            {
+                "env": found.family,
+                "trials": found.trials,
+                "explorers": [dict(zip(names, line, strict=True)) for line in lines],
+                "sentences": sentences(found),
+                "skipped": found.skipped,
+                "files": [str(path) for path in files],
+            }
+        )
+        return 0
+    table = Table(title=f"Explorers on test problems of {found.family}, {found.trials} trials")
+    for number, name in enumerate(names):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(as_text(value)) for value in line))
+    Console().print(table)
+    for sentence in sentences(found):
+        print(f"- {sentence}")
+    print(f"Tables and figures are in {out}; docs/explain.md says how to read them.")
+    return 0
+
+
 # -- coupling ----------------------------------------------------------------------------------------------------
 
 
@@ -711,6 +803,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "compare": compare,
     "envs": envs,
     "methods": methods,
+    "explain": explain,
     "coupling": coupling,
     "bench": bench,
     "doctor": doctor,
