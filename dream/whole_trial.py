@@ -240,8 +240,9 @@ class WholeTrialPolicy:
     def update(self, replay: TrialReplay, progress: float, generator: torch.Generator) -> dict[str, Tensor]:
         """One gradient step on replayed trials; metrics stay on the device.
 
-        As many streams as an update of a pair replays (a trial here is an exploration and its executions), drawn by
-        priority, the largest error of the trial, with the exponent that executors have.
+        As many streams as an update of a pair replays: a trial here is an exploration and its executions. By default
+        they are drawn uniformly: a memory that does not know the problem has to learn what happens on average, and
+        surprising trials are not average ones.
 
         Args:
             replay: at least one trial.
@@ -250,7 +251,7 @@ class WholeTrialPolicy:
         """
         learning, net = self.config.learning, self.networks
         count = (learning.explore_batch + learning.execute_batch + learning.execute_batch // 2) // 2
-        exponent = self.config.executor.priority
+        exponent = self.config.whole_trial.priority
         if isinstance(net, Import):
             informed = count // 3
             own, rows = replay.sample_by_priority(count - informed, exponent, decoded=True)

@@ -17,7 +17,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Signpost(MetaEnv):
-    """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 2.
+    """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 4 - distance.
 
     sign is problem_id + 1 when standing at x = 4 in the exploration phase, else 0. In execution the right button (A for
     problem 0, B for problem 1) pays 1, any other one -1, and all end the episode; steps are free. Optimal return 1,
@@ -28,20 +28,25 @@ class Signpost(MetaEnv):
         num_envs: members.
         buttons: 2 to 26, as many as there are problems. With more of them pressing one at random pays less, so it takes
             longer until reading the sign pays, and until then a policy that is trained end to end unlearns both.
+        distance: 0 to 4, steps from the start to the sign. At 0 it is read at once, and there is no need to explore.
         render_mode: None or "rgb_array".
 
     Raises:
-        ValueError: another number of buttons.
+        ValueError: another number of buttons or steps.
     """
 
     summary = "read one bit off a sign, then press the right one of two buttons (2 problems, for tests)"
     length = 5
 
-    def __init__(self, num_envs: int, buttons: int = 2, render_mode: str | None = None) -> None:
+    def __init__(self, num_envs: int, buttons: int = 2, distance: int = 2, render_mode: str | None = None) -> None:
         if not 2 <= buttons <= len(LETTERS):
             raise ValueError(f"buttons is {buttons}: give 2 to {len(LETTERS)}")
-        self.buttons = buttons
-        ids, parameters = np.arange(buttons), {} if buttons == 2 else {"buttons": buttons}
+        if not 0 <= distance < self.length:
+            raise ValueError(f"distance is {distance}: give 0 to {self.length - 1}")
+        self.buttons, self.distance = buttons, distance
+        ids = np.arange(buttons)
+        given = {"buttons": (buttons, 2), "distance": (distance, 2)}
+        parameters = {name: value for name, (value, default) in given.items() if value != default}
         splits = {"train": ids, "validation": ids, "test": ids}
         super().__init__(
             num_envs,
@@ -85,7 +90,7 @@ class Signpost(MetaEnv):
         mask: NDArray[np.bool_],
     ) -> dict[str, NDArray[np.float64]]:
         """read_sign: 1 if it was read, else 0; arguments as for `MetaEnv`."""
-        read = np.any((obs[:, 1:, 1] > 0) & mask, axis=1)  # it cannot be read from the start
+        read = (obs[:, 0, 1] > 0) | np.any((obs[:, 1:, 1] > 0) & mask, axis=1)
         return {"read_sign": read.astype(np.float64)}
 
     def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
@@ -112,7 +117,7 @@ class Signpost(MetaEnv):
         return _Walker(end=PRESS_A + self.buttons)
 
     def _begin(self) -> NDArray[Any]:
-        self._x = np.full(self.num_envs, self.length // 2)
+        self._x = np.full(self.num_envs, self.length - 1 - self.distance)
         return self._observe()
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
