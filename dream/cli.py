@@ -114,16 +114,16 @@ def train(arguments: list[str]) -> int:
     config = given.config
     check_config(config)
 
-    from dream.methods import METHODS
+    from dream.methods import find_method
 
-    if config.method not in METHODS:
-        raise UserError(f"unknown method {config.method!r}: {_choose(config.method, METHODS)}")
+    find_method(config.method)
     check_device(config.device)
 
     from dream.progress import ConsoleProgress
     from dream.training import train as train_run
 
-    run_dir = given.run_dir or Path("runs", config.env.replace(":", "-"), config.method, f"s{config.seed}")
+    family, method = (name.replace(":", "-") for name in (config.env, config.method))
+    run_dir = given.run_dir or Path("runs", family, method, f"s{config.seed}")
     progress = ConsoleProgress()
     try:
         train_run(config, run_dir, overwrite=given.overwrite, progress=progress)
@@ -343,11 +343,10 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
     for env in given.env:
         check_config(TrainConfig(env=env))
 
-    from dream.methods import METHODS
+    from dream.methods import find_method
 
     for label in labels:
-        if label.method not in METHODS:
-            raise UserError(f"unknown method {label.method!r}: {_choose(label.method, METHODS)}")
+        find_method(label.method)
 
     from dream.compare import is_finished, job_rows, plan, run_jobs
     from dream.compare_progress import JobProgress
