@@ -134,9 +134,11 @@ class Explanation:
         None where the family has no such parts, or what was possible is not known.
         """
         columns = [i for i, part in enumerate(self.parts) if part.relevant == relevant]
+        if not columns:
+            return None
         found = [one.possible if possible else one.told for one in self.of(label)]
         values = [getattr(one, measure)[:, columns].mean(axis=1) for one in found if one is not None]
-        return np.mean(values, axis=0) if columns and values else None
+        return np.mean(values, axis=0) if values else None
 
     def done(self, label: str) -> dict[str, float]:
         """Means of the behaviour over seeds."""
