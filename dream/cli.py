@@ -559,6 +559,8 @@ class BenchArguments:
 
     env: tuple[str, ...] = ("bus", "map", "cooking")
     """families to measure"""
+    methods: tuple[str, ...] = ("dream",)
+    """methods to measure on each"""
     device: str = "cpu"
     """torch device"""
     seconds: float = 10.0
@@ -572,17 +574,23 @@ class BenchArguments:
 def bench(arguments: list[str]) -> int:
     """Measure training steps per second with the split env / act / learn, and the speed of the environment alone.
 
-    Example: dream bench --env bus --seconds 20
+    Example: dream bench --env bus --methods dream rl2 --seconds 20
     """
     given = _parse(BenchArguments, arguments, "bench", bench)
-    if not given.env or given.seconds <= 0 or given.threads < 1:
-        raise UserError("--env, --seconds and --threads take one family or more, seconds above 0, 1 thread or more")
+    if not (given.env and given.methods) or given.seconds <= 0 or given.threads < 1:
+        raise UserError(
+            "--env, --methods, --seconds and --threads take one family or more, one method or more, seconds above 0, "
+            "1 thread or more"
+        )
     for name in given.env:
         check_config(TrainConfig(env=name))
     from dream.bench import run as measure
+    from dream.methods import find_method
 
+    for name in given.methods:
+        find_method(name)
     check_device(given.device)
-    found = measure(list(given.env), given.device, given.seconds, given.threads)
+    found = measure(list(given.env), given.device, given.seconds, given.threads, given.methods)
     if given.json:
         # With one family its numbers stand at the top level too, where a script looks first.
         _print_json({**(found[0] if len(found) == 1 else {}), "families": found})
@@ -590,8 +598,8 @@ def bench(arguments: list[str]) -> int:
     print(f"On {given.device}, {found[0]['threads']} thread(s):")
     for speed in found:
         print(
-            f"{speed['env']}: trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay ratio of "
-            f"{speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
+            f"{speed['env']}: {speed['method']} trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay "
+            f"ratio of {speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
             f"learn {speed['learn_share']:.1%}; {speed['sequences_per_s']:,.0f} replayed sequences/s); "
             f"the env alone {speed['env_steps_per_s']:,.0f} steps/s"
         )
