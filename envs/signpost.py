@@ -64,7 +64,7 @@ class Signpost(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """The one bit: which button is right."""
-        return (Part("right button", np.arange(2), 2, True),)
+        return (Part("right button", np.arange(2), 2, True, ("A", "B")),)
 
     def exploration_summary(
         self,
