@@ -50,7 +50,7 @@ def _write_gif(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
     from PIL import Image
 
     images = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frames in trials for frame in frames]
-    step = round(1000 / FPS)
+    step = 10 * round(100 / FPS)  # a GIF counts in hundredths
     lasting = [step * (1 + HOLD * (number == len(frames) - 1)) for frames in trials for number in range(len(frames))]
     images[0].save(path, save_all=True, append_images=images[1:], duration=lasting, loop=0)
 
