@@ -138,10 +138,11 @@ class Panel:
             return
         space = min(16.0, (HEIGHT - 6 - top) / len(values))
         low, high = float(values.min()), float(values.max())
+        digits = 2 if high - low > 0.1 else 3
         for action, value in enumerate(values.tolist()):
             colour = PHASE_COLOURS[phase] if action == taken else (176, 180, 188)
             share = 0.04 + 0.96 * (value - low) / max(high - low, 1e-9)
-            told = f"{value:.2f}".replace("-0.00", "0.00")
+            told = f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before a zero
             _bar(canvas, top, self._actions[action], share, told, colour, space)
             top += space
 

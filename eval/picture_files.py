@@ -49,7 +49,10 @@ def _write_webm(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
 def _write_gif(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
     from PIL import Image
 
-    images = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frames in trials for frame in frames]
+    everything = [frame for frames in trials for frame in frames]
+    some = everything[:: max(1, len(everything) // 8)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(128)  # one for all: what stays is not written again
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in everything]
     step = 10 * round(100 / FPS)  # a GIF counts in hundredths
     lasting = [step * (1 + HOLD * (number == len(frames) - 1)) for frames in trials for number in range(len(frames))]
     images[0].save(path, save_all=True, append_images=images[1:], duration=lasting, loop=0)

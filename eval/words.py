@@ -53,8 +53,9 @@ def _explored(recorded: RecordedTrials, env: MetaEnv, trial: int) -> list[str]:
         if len(seen) == 0:
             told.append("What tells the problem was never in view.")
         else:
+            first = _step_of(episodes, int(seen[0]))
             told.append(
-                f"What tells the problem was first in view after step {_step_of(episodes, int(seen[0]))}, and in "
+                f"What tells the problem was in view {f'after step {first}' if first else 'from the start'}, and in "
                 f"{len(seen)} of {sum(slots.stop - slots.start for slots in episodes)} observations."
             )
     return told

@@ -105,7 +105,7 @@ def test_what_was_found_out_and_when() -> None:
         codes=np.array([[-1.0], [1.0]], np.float32), candidates=np.array([0, 1]), known=np.array([True]),
     )  # fmt: skip
     assert narrate(recorded, env) == [
-        "Problem 1. Explored 3 steps: right 2 times, end-episode. What tells the problem was first in view after step "
+        "Problem 1. Explored 3 steps: right 2 times, end-episode. What tells the problem was in view after step "
         "2, and in 2 of 4 observations. Found 50.0 of 50.0 nats. After step 2 it was sure: right button = B (100%). "
         "Executed in 1 step: press B; return 1.00 of 1.00."
     ]
