@@ -16,6 +16,7 @@ from dream.errors import UserError
 from dream.eval.evaluate import build
 from dream.eval.recorded import FORMAT, RecordedTrials, load_trials, save_trials
 from dream.eval.recorder import record_trials
+from dream.eval.tape import Tape, side_by_side
 from dream.exploration.information import information_reward
 from dream.pair import DecoupledPair
 from dream.presets import override
@@ -119,15 +120,15 @@ def test_recorded_values_are_those_that_were_acted_on(method: str, context: str)
 
 
 def test_positions_of_both_phases() -> None:
-    pair, env = pair_of("random", "bus", 4, trial__explore_episodes=2, trial__execute_episodes=3)
-    recorded = record_trials(pair, env, env.problems.ids("train")[:4], 0)
+    pair, env = pair_of("random", "bus", 16, trial__explore_episodes=2, trial__execute_episodes=3)
+    recorded = record_trials(pair, env, env.problems.ids("train")[:16], 0)
     for streams in (recorded.explore, recorded.execute):
         seen = np.concatenate([np.ones((len(streams.mask), 1), bool), streams.mask], axis=1)
         assert streams.position is not None and streams.informative is None
         assert np.array_equal(streams.position[seen], streams.obs[seen][:, :2].astype(float))
         assert np.isnan(streams.position[~seen]).all()
-    assert len(recorded.execute.mask) == 12
-    for trial in range(4):
+    assert len(recorded.execute.mask) == 48 and len(set(recorded.explore.length)) > 1
+    for trial in range(16):
         first, second = recorded.explore.episodes(trial)
         assert first.start == 0 and second.start == first.stop
         assert second.stop == recorded.explore.length[trial] + 1
@@ -207,3 +208,17 @@ def test_trials_that_did_not_explore_have_one_observation() -> None:
     recorded = record_trials(pair, env, np.array([0, 1]), 0)
     assert recorded.explore.episodes(0) == [slice(0, 1)] and recorded.explore.length.tolist() == [0, 0]
     assert recorded.information is not None and not recorded.information.any()
+
+
+def test_a_tape_is_blank_where_a_member_has_finished() -> None:
+    tape = Tape(make("bus", 2))
+    tape.reset(seed=0, options={"problem_id": np.array([0, 1])})
+    for actions in ([1, 6], [1, 0], [2, 0]):  # up, up, right; the other one ends at once
+        tape.step(np.array(actions))
+    for _ in range(2):
+        tape.reset(options={"problem_id": np.array([0, 1])})
+    first, *_ = tape.take()
+    assert first.length.tolist() == [3, 1] and tape.take() == []
+    position = side_by_side([first])["position"]
+    assert position[0, :4].tolist() == [[4, 4], [4, 5], [4, 6], [5, 6]] and np.isnan(position[0, 4:]).all()
+    assert position[1, :2].tolist() == [[4, 4], [4, 4]] and np.isnan(position[1, 2:]).all()
