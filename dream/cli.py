@@ -48,12 +48,13 @@ What you can do next
   dream eval runs/map/dream/s0         how good it is on held-out problems
   dream watch --pretrained bus         watch trials: a film, and what happened in words
   dream compare --env map --methods dream random    several methods and seeds: tables and figures
+  dream explain runs/map/dream/s0      what explorers do and find out, which half of a pair is weak
   dream coupling                       why exploring and executing are learned apart
   dream bench                          how fast this machine trains
   dream doctor                         what works here, and what to install
 
-Each has --help, with an example. Scripts: add --json to envs, methods, eval, watch, compare, coupling, bench
-and doctor."""
+Each has --help, with an example. Scripts: add --json to envs, methods, eval, watch, compare, explain, coupling,
+bench and doctor."""
 
 
 def main() -> NoReturn:
@@ -114,16 +115,16 @@ def train(arguments: list[str]) -> int:
     config = given.config
     check_config(config)
 
-    from dream.methods import METHODS
+    from dream.methods import find_method
 
-    if config.method not in METHODS:
-        raise UserError(f"unknown method {config.method!r}: {_choose(config.method, METHODS)}")
+    find_method(config.method)
     check_device(config.device)
 
     from dream.progress import ConsoleProgress
     from dream.training import train as train_run
 
-    run_dir = given.run_dir or Path("runs", config.env.replace(":", "-"), config.method, f"s{config.seed}")
+    family, method = (name.replace(":", "-") for name in (config.env, config.method))
+    run_dir = given.run_dir or Path("runs", family, method, f"s{config.seed}")
     progress = ConsoleProgress()
     try:
         train_run(config, run_dir, overwrite=given.overwrite, progress=progress)
@@ -449,11 +450,10 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
     for env in given.env:
         check_config(TrainConfig(env=env))
 
-    from dream.methods import METHODS
+    from dream.methods import find_method
 
     for label in labels:
-        if label.method not in METHODS:
-            raise UserError(f"unknown method {label.method!r}: {_choose(label.method, METHODS)}")
+        find_method(label.method)
 
     from dream.compare import is_finished, job_rows, plan, run_jobs
     from dream.compare_progress import JobProgress
@@ -666,6 +666,8 @@ class BenchArguments:
 
     env: tuple[str, ...] = ("bus", "map", "cooking")
     """families to measure"""
+    methods: tuple[str, ...] = ("dream",)
+    """methods to measure on each"""
     device: str = "cpu"
     """torch device"""
     seconds: float = 10.0
@@ -679,17 +681,23 @@ class BenchArguments:
 def bench(arguments: list[str]) -> int:
     """Measure training steps per second with the split env / act / learn, and the speed of the environment alone.
 
-    Example: dream bench --env bus --seconds 20
+    Example: dream bench --env bus --methods dream rl2 --seconds 20
     """
     given = _parse(BenchArguments, arguments, "bench", bench)
-    if not given.env or given.seconds <= 0 or given.threads < 1:
-        raise UserError("--env, --seconds and --threads take one family or more, seconds above 0, 1 thread or more")
+    if not (given.env and given.methods) or given.seconds <= 0 or given.threads < 1:
+        raise UserError(
+            "--env, --methods, --seconds and --threads take one family or more, one method or more, seconds above 0, "
+            "1 thread or more"
+        )
     for name in given.env:
         check_config(TrainConfig(env=name))
     from dream.bench import run as measure
+    from dream.methods import find_method
 
+    for name in given.methods:
+        find_method(name)
     check_device(given.device)
-    found = measure(list(given.env), given.device, given.seconds, given.threads)
+    found = measure(list(given.env), given.device, given.seconds, given.threads, given.methods)
     if given.json:
         # With one family its numbers stand at the top level too, where a script looks first.
         _print_json({**(found[0] if len(found) == 1 else {}), "families": found})
@@ -697,8 +705,8 @@ def bench(arguments: list[str]) -> int:
     print(f"On {given.device}, {found[0]['threads']} thread(s):")
     for speed in found:
         print(
-            f"{speed['env']}: trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay ratio of "
-            f"{speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
+            f"{speed['env']}: {speed['method']} trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay "
+            f"ratio of {speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
             f"learn {speed['learn_share']:.1%}; {speed['sequences_per_s']:,.0f} replayed sequences/s); "
             f"the env alone {speed['env_steps_per_s']:,.0f} steps/s"
         )
@@ -735,6 +743,96 @@ def demo(arguments: list[str]) -> int:
 
     steps = {} if given.steps is None else {"steps": given.steps}
     show(given.run_dir, overwrite=given.overwrite, **steps)
+    return 0
+
+
+# -- explain -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExplainArguments:
+    """What `dream explain` takes."""
+
+    runs: Positional[tuple[Path, ...]] = ()
+    """run directories of one family, any methods and seeds"""
+    out: Path | None = None
+    """where tables and figures are written (default: runs/ENV/explain)"""
+    trials: int = 500
+    """test trials of each explorer, the same ones for all"""
+    seed: int = 0
+    """seed of the trials and of the classifiers"""
+    updates: int | None = None
+    """at most so many updates of each classifier (default: 600, on frames 1000)"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def explain(arguments: list[str]) -> int:
+    """Why, not only who: every explorer with every executor, what a classifier tells from explorations, what was done.
+
+    Random, none and the family's script explore beside the runs, and its expert executes. Takes about a minute for each
+    run and core, a few on frames. Writes swap.csv, found.csv, behaviour.csv, visits.npz, explanation.md and figures.
+
+    Example: dream explain runs/bus/dream/s* runs/bus/rnd/s* --out why
+    """
+    given = _parse(ExplainArguments, arguments, "explain", explain)
+    if not given.runs:
+        raise UserError("which runs? Write for example: dream explain runs/map/dream/s0 runs/map/random/s0")
+    for name, value, least in (("trials", given.trials, 2), ("updates", given.updates, 1), ("seed", given.seed, 0)):
+        if value is not None and value < least:
+            raise UserError(f"--{name} is {value}: it must be at least {least}")
+
+    from dream.checkpoints import disk_errors
+    from dream.eval.explain import explain as explain_runs
+    from dream.eval.explain import load_runs, write_explanation
+    from dream.eval.explain_words import as_text, columns, sentences
+    from dream.eval.probe import default_settings
+    from dream.progress import ConsoleProgress
+
+    loaded = load_runs(given.runs, given.trials)
+    for sentence in loaded.skipped:
+        print(f"dream: {sentence}", file=sys.stderr)
+    settings = default_settings(loaded.env)
+    if given.updates is not None:
+        settings = dataclasses.replace(settings, updates=given.updates)
+    out = given.out or Path("runs", loaded.family.replace(":", "-"), "explain")
+    with disk_errors(out):  # now, not after an hour
+        out.mkdir(parents=True, exist_ok=True)
+    progress = ConsoleProgress()
+
+    def tell(done: int, total: int, what: str) -> None:
+        if done == 0:
+            progress.start(total, "explain")
+        progress.update(done, {})
+        progress.note(what)
+
+    try:
+        found = explain_runs(loaded, given.trials, given.seed, settings, tell)
+    finally:
+        progress.close()
+    files = write_explanation(found, out)
+    names, lines = columns(found)
+    if given.json:
+        _print_json(
+            {
+                "env": found.family,
+                "trials": found.trials,
+                "explorers": [dict(zip(names, line, strict=True)) for line in lines],
+                "sentences": sentences(found),
+                "skipped": found.skipped,
+                "files": [str(path) for path in files],
+            }
+        )
+        return 0
+    table = Table(title=f"Explorers on test problems of {found.family}, {found.trials} trials")
+    for number, name in enumerate(names):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(as_text(value)) for value in line))
+    Console().print(table)
+    for sentence in sentences(found):
+        print(f"- {sentence}")
+    print(f"Tables and figures are in {out}; docs/explain.md says how to read them.")
     return 0
 
 
@@ -820,6 +918,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "compare": compare,
     "envs": envs,
     "methods": methods,
+    "explain": explain,
     "coupling": coupling,
     "bench": bench,
     "doctor": doctor,

@@ -88,7 +88,7 @@ def plan(
                     budgets[str(label)] = config.steps
                 elif bound_steps is not None:
                     config = dataclasses.replace(config, steps=bound_steps)
-                jobs.append(Job(str(label), config, runs / env.replace(":", "-") / str(label) / f"s{seed}"))
+                jobs.append(Job(str(label), config, runs / env.replace(":", "-") / label.directory / f"s{seed}"))
         if len(set(budgets.values())) > 1:
             given = ", ".join(f"{label} {steps:,}" for label, steps in budgets.items())
             raise UserError(f"on {env} the methods would get different numbers of steps ({given}): give --steps N")

@@ -39,10 +39,12 @@ class BottleneckConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes, the same for f, g, explorer and executor."""
+    """Sizes, the same for f, g, explorer and executor, and for whole-trial policies."""
 
+    core: Literal["lstm", "transformer"] = "lstm"
+    """memory of a whole-trial policy; pairs have LSTMs"""
     width: int = 64
-    """units of the feed-forward layers"""
+    """units of the feed-forward layers, and of a transformer"""
     memory: int = 32
     """units of the LSTMs"""
 
@@ -83,6 +85,26 @@ class ExecutorConfig:
     """share of training trials executed on f(problem) instead of on g(exploration)"""
     id_first: float = 0.3
     """execute on f(problem) only until g explains something (explorer.gate), at most for this share of the steps"""
+
+
+@dataclass(frozen=True)
+class WholeTrialConfig:
+    """Policies that explore and execute with one memory: rl2, e-rl2, import, varibad.
+
+    The rest of what they need they share with the pairs: `executor.gamma`, `executor.trace`, the epsilons of both
+    phases, `explorer.random_fraction`.
+    """
+
+    explore_gamma: float = 0.99
+    """discount of a step of the exploration phase"""
+    priority: float = 0.0
+    """exponent of prioritised replay; at 0.7 e-rl2 sooner walks to its goal on bus, but then learns no more"""
+    import_weight: float = 0.1
+    """import: beta, weight of the distance between memory and problem embedding"""
+    kl_weight: float = 0.1
+    """varibad: weight of the KL in the ELBO"""
+    prefixes: int = 4
+    """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
 
 
 @dataclass(frozen=True)
@@ -152,6 +174,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     explorer: ExplorerConfig = field(default_factory=ExplorerConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    whole_trial: WholeTrialConfig = field(default_factory=WholeTrialConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

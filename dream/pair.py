@@ -22,6 +22,7 @@ from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
 from dream.core.trial import Episodes, Trials, chain, concatenate
+from dream.errors import UserError
 from dream.execution.executor import Executor, executor_loss
 from dream.exploration.base import Belief, ExplorationReward, RewardModel
 from dream.exploration.learned import LearnedExplorer, explorer_loss
@@ -99,13 +100,10 @@ class DecoupledPair:
         self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
         self._executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
         self._noise = config.bottleneck.noise if rules.bottleneck else 0.0
-        actions = int(env.single_action_space.n)
-        self._random_action = torch.full((actions,), 1.0 / actions)
-        self._ends_episode = torch.zeros(actions, dtype=torch.bool, device=self.device)
+        self._random_action = random_actions(env)
+        self._ends_episode = torch.zeros(int(env.single_action_space.n), dtype=torch.bool, device=self.device)
         if env.end_action is not None:
             self._ends_episode[env.end_action] = True
-            self._random_action[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
-            self._random_action[env.end_action] = RANDOM_END_PROBABILITY
         self._groups = [
             [*self.networks.f.parameters(), *self.networks.executor.parameters()],
             list(self.networks.g.parameters()),
@@ -166,7 +164,7 @@ class DecoupledPair:
         """Greedy test trials with the averaged networks. z = g(exploration): the ids choose the problems, nothing else.
 
         Args:
-            generator: draws the actions of a random explorer; unused otherwise.
+            generator: draws the actions of a random explorer, or what posterior sampling samples; unused otherwise.
         """
         explore = self.explore(env, problem_id, generator)
         return self.execute(env, problem_id, explore, generator)
@@ -227,7 +225,7 @@ class DecoupledPair:
             episodes.append(
                 rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self.device)
             )
-        return Trials(torch.from_numpy(problem_id).to(self.device), explore, _interleave(episodes), used_id)
+        return Trials(torch.from_numpy(problem_id).to(self.device), explore, interleave(episodes), used_id)
 
     def _executing(
         self, networks: Networks, z: Tensor, instruction: Tensor, epsilon: Tensor, generator: torch.Generator | None
@@ -369,12 +367,18 @@ class DecoupledPair:
                 metrics["loss/reward"] = reward_loss.detach()
             else:
                 reward = paid
+            if reward.shape != explore.mask.shape:
+                raise UserError(
+                    f"the exploration reward of {cfg.method} is of shape {tuple(reward.shape)}: it must return one "
+                    f"number for each exploration step, {tuple(explore.mask.shape)}"
+                )
+            reward = reward.masked_fill(~explore.mask, 0.0)
             explore_loss, value = explorer_loss(
                 net.explorer,
                 average.explorer,
                 explore,
                 seen,
-                reward / self._scale(first if self.rules.pays_information else reward.sum(1).abs()),
+                reward / self._scale(first if self.rules.pays_information else reward.abs().sum(1)),
                 gamma=cfg.explorer.gamma,
                 trace=cfg.explorer.trace,
             )
@@ -438,11 +442,17 @@ class DecoupledPair:
         return loss + (cfg.bottleneck.weight if self.rules.bottleneck else 0.0) * rates.mean(), metrics
 
     def _scale(self, total: Tensor) -> Tensor:
-        """Running mean of what there is to earn, (N,) -> (), so that the explorer's values are of order one."""
-        now = total.mean().clamp(min=1e-6)
-        started = self.reward_scale > 0
-        self.reward_scale = torch.where(started, self.reward_scale.lerp(now, 0.01), now)
-        return self.reward_scale
+        """Running mean of what there is to earn, (N,) -> (), so that the explorer's values are of order one.
+
+        A batch that pays nothing at all changes nothing. For outcomes it never falls: they are in the task's own units,
+        and where every execution goes as expected the noise that is left must stay small.
+        """
+        now, before = total.mean(), self.reward_scale
+        after = torch.where(before > 0, before.lerp(now, 0.01), now)
+        if self.rules.pays_outcome:
+            after = torch.maximum(before, after)
+        self.reward_scale = torch.where(now > 0, after, before)
+        return self.reward_scale.clamp(min=1e-6)
 
     def _explained(self, code: Tensor, final: Tensor) -> Tensor:
         """Running share of the spread of f's codes that g explains after whole explorations (an R^2)."""
@@ -498,7 +508,17 @@ def member_epsilons(members: int, low: float) -> Tensor:
     return torch.logspace(0.0, float(np.log10(low)), members)
 
 
-def _interleave(episodes: list[Episodes]) -> Episodes:
+def random_actions(env: Any) -> Tensor:
+    """(A,) probabilities of random actions: uniform, but the one that ends the episode is seldom drawn."""
+    actions = int(env.single_action_space.n)
+    weight = torch.full((actions,), 1.0 / actions)
+    if env.end_action is not None:
+        weight[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
+        weight[env.end_action] = RANDOM_END_PROBABILITY
+    return weight
+
+
+def interleave(episodes: list[Episodes]) -> Episodes:
     """n batches of B episodes -> B * n streams, trial by trial."""
     if len(episodes) == 1:
         return episodes[0]

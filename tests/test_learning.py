@@ -13,6 +13,7 @@ from dream.config import TrainConfig
 from dream.core.replay import TrialReplay
 from dream.envs import make
 from dream.eval.evaluate import build
+from dream.method import Method
 from dream.pair import DecoupledPair
 from dream.presets import override
 
@@ -28,9 +29,9 @@ SMALL: dict[str, Any] = {
 TRIALS = 400
 
 
-def learn(method: str, seed: int, steps: int) -> DecoupledPair:
+def learn(method: str, seed: int, steps: int, **changes: Any) -> Method:
     """Train on the signpost as dream/training.py does, without the run directory."""
-    config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL)
+    config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL | changes)
     torch.manual_seed(seed)
     pair, env = build(config, config.learning.members)
     env.reset(seed=seed)
@@ -47,11 +48,11 @@ def learn(method: str, seed: int, steps: int) -> DecoupledPair:
     return pair
 
 
-def play_trials(pair: DecoupledPair) -> tuple[torch.Tensor, torch.Tensor]:
+def play_trials(method: Method, **parameters: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """The return of each of many test trials, and whether its exploration came to see the sign."""
-    env = make("signpost", TRIALS)
+    env = make("signpost", TRIALS, **parameters)
     env.reset(seed=1)
-    trials = pair.play(env, np.arange(TRIALS) % 2, torch.Generator().manual_seed(1))
+    trials = method.play(env, np.arange(TRIALS) % 2, torch.Generator().manual_seed(1))
     return trials.execute.reward.sum(1), (trials.explore.obs[..., 1] > 0).any(1)
 
 
@@ -60,6 +61,27 @@ def test_dream_goes_to_read_the_sign_and_reaches_the_optimum(seed: int) -> None:
     returns, seen = play_trials(learn("dream", seed, steps=12_000))
     assert seen.all()
     assert returns.mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("method", "core"),
+    [("rl2", "lstm"), ("e-rl2", "lstm"), ("import", "lstm"), ("varibad", "lstm"), ("e-rl2", "transformer")],
+)
+def test_one_memory_is_enough_where_nothing_has_to_be_explored(method: str, core: str) -> None:
+    """The sign stands at the start: it has to be remembered, over an exploration for which there is no other use."""
+    learned = learn(method, 0, 12_000, env_parameters={"distance": 0}, **{"network.core": core})
+    returns, seen = play_trials(learned, distance=0)
+    assert method == "rl2" or seen.all()  # it explores in ordinary episodes, where there is no sign but a reward
+    assert returns.mean() > 0.99
+
+
+@pytest.mark.parametrize("method", ["e-rl2", "varibad"])
+def test_exploring_and_executing_wait_for_each_other_in_one_policy(method: str) -> None:
+    """In the steps that dream needs: without pressing the right button the sign is worth nothing, and vice versa."""
+    dream, _ = play_trials(learn("dream", 0, steps=6_000))
+    coupled, _ = play_trials(learn(method, 0, steps=6_000))
+    assert dream.mean() > 0.99
+    assert coupled.mean() < 0.1
 
 
 def test_without_exploring_there_is_nothing_to_gain() -> None:
@@ -76,6 +98,7 @@ def test_who_is_told_the_problem_reaches_the_optimum() -> None:
 
 def test_exploring_at_random_pays_where_it_happened_to_see_the_sign() -> None:
     pair = learn("random", 0, steps=15_000)
+    assert isinstance(pair, DecoupledPair)
     returns, seen = play_trials(pair)
     assert returns[seen].mean() > 0.9
     assert returns[~seen].mean().abs() < 0.2
