@@ -10,10 +10,12 @@ from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
-from dream.envs.signpost import END, LEFT, RIGHT
+from dream.envs.signpost import LEFT, PRESS_A, RIGHT
 from dream.eval.behaviour import behaviour, map_cells, visits
 from dream.eval.bounds import bound_explorers
 from dream.eval.recording import record
+
+END = PRESS_A + 2
 
 
 class Plays:

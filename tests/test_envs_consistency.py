@@ -7,7 +7,9 @@ import torch
 from dream.core.rollout import Now, rollout
 from dream.envs import consistent_problems, make
 from dream.envs.consistency import steps_of_agreement
-from dream.envs.signpost import PRESS_A, PRESS_B, Signpost
+from dream.envs.signpost import PRESS_A, Signpost
+
+PRESS_B = PRESS_A + 1
 
 LEFT, UP, RIGHT, DOWN, NO_OP, RIDE, END, PICK_UP, DROP = range(9)
 

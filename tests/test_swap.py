@@ -10,12 +10,14 @@ from dream.config import default_config
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
-from dream.envs.signpost import PRESS_A, PRESS_B
+from dream.envs.signpost import PRESS_A
 from dream.eval.bounds import bound_executors, bound_explorers
 from dream.eval.evaluate import build, run_trials, spread_over_problems
 from dream.eval.swap import swap_matrix
 from dream.pair import DecoupledPair
 from dream.presets import PRESETS, override
+
+PRESS_B = PRESS_A + 1
 
 
 class ReadsTheSign:
