@@ -90,7 +90,7 @@ def one_bit() -> list[Frame]:
     """Signpost: read the sign, press the button."""
     env = signpost.Signpost(1)
     exploring = frames(env, 1, "explore", [signpost.RIGHT] * 2, [0, 2])
-    return exploring + frames(env, 1, "execute", [signpost.PRESS_B], [0, 1], [0])
+    return exploring + frames(env, 1, "execute", [signpost.PRESS_A + 1], [0, 1], [0])
 
 
 if __name__ == "__main__":

@@ -39,10 +39,12 @@ class BottleneckConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes, the same for f, g, explorer and executor."""
+    """Sizes, the same for f, g, explorer and executor, and for whole-trial policies."""
 
+    core: Literal["lstm", "transformer"] = "lstm"
+    """memory of a whole-trial policy; pairs have LSTMs"""
     width: int = 64
-    """units of the feed-forward layers"""
+    """units of the feed-forward layers, and of a transformer"""
     memory: int = 32
     """units of the LSTMs"""
 
@@ -86,6 +88,26 @@ class ExecutorConfig:
 
 
 @dataclass(frozen=True)
+class WholeTrialConfig:
+    """Policies that explore and execute with one memory: rl2, e-rl2, import, varibad.
+
+    The rest of what they need they share with the pairs: `executor.gamma`, `executor.trace`, the epsilons of both
+    phases, `explorer.random_fraction`.
+    """
+
+    explore_gamma: float = 0.99
+    """discount of a step of the exploration phase"""
+    priority: float = 0.0
+    """exponent of prioritised replay; at 0.7 e-rl2 sooner walks to its goal on bus, but then learns no more"""
+    import_weight: float = 0.1
+    """import: beta, weight of the distance between memory and problem embedding"""
+    kl_weight: float = 0.1
+    """varibad: weight of the KL in the ELBO"""
+    prefixes: int = 4
+    """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
+
+
+@dataclass(frozen=True)
 class LearningConfig:
     """Optimisation and replay."""
 
@@ -125,6 +147,8 @@ class EvaluationConfig:
     """validation trials"""
     checkpoint_every: int = 100_000
     """environment steps between checkpoints"""
+    show_every: int = 500_000
+    """environment steps between pictures of validation trials for TensorBoard; 0 for none (changes no result)"""
 
 
 @dataclass(frozen=True)
@@ -150,6 +174,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     explorer: ExplorerConfig = field(default_factory=ExplorerConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    whole_trial: WholeTrialConfig = field(default_factory=WholeTrialConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -157,6 +182,9 @@ class TrainConfig:
         """Nested plain data, as written to config.yaml."""
         return dataclasses.asdict(self)
 
+
+WITHOUT_EFFECT = ("evaluation.show_every",)
+"""Settings that change nothing of what is learned or measured: a run may be resumed with others."""
 
 FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "map": {"steps": 1_500_000},

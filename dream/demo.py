@@ -15,6 +15,7 @@ from dream.core.trial import Episodes
 from dream.envs import MetaEnv, make
 from dream.envs.render import contact_sheet
 from dream.eval.evaluate import load_method, run_trials, spread_over_problems
+from dream.method import Method
 from dream.pair import DecoupledPair, PairRules
 from dream.progress import ConsoleProgress
 from dream.training import train
@@ -40,6 +41,7 @@ def main(run_dir: Path = Path("runs/demo"), steps: int = STEPS, overwrite: bool 
     )
     train(config, run_dir, overwrite=overwrite, progress=ConsoleProgress())
     method, env, step = load_method(run_dir, members=TRIALS)
+    assert isinstance(method, DecoupledPair)
     problem_id = spread_over_problems(env, "test", TRIALS, SEED)
     optimum = float(env.optimal_return(problem_id, env.sample_instruction(problem_id, np.random.default_rng(0))).mean())
 
@@ -72,7 +74,7 @@ def with_explorer(method: DecoupledPair, rules: PairRules) -> DecoupledPair:
     return other
 
 
-def draw_trial(method: DecoupledPair, problem: int, seed: int = SEED) -> np.ndarray:
+def draw_trial(method: Method, problem: int, seed: int = SEED) -> np.ndarray:
     """A contact sheet of one test trial: the exploration episode, then the execution episode, a picture a step."""
     config = method.config
     env = make(config.env, 1, **config.env_parameters)
@@ -107,5 +109,5 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         raise OSError(f"cannot write {path}")
 
 
-def _return(method: DecoupledPair, env: MetaEnv, problem_id: np.ndarray) -> float:
+def _return(method: Method, env: MetaEnv, problem_id: np.ndarray) -> float:
     return float(run_trials(method.play, env, problem_id, SEED).returns.mean())

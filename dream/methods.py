@@ -6,7 +6,7 @@ import difflib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -14,6 +14,10 @@ from torch import Tensor
 from dream.config import TrainConfig
 from dream.core.trial import Trials
 from dream.errors import UserError
+from dream.execution.informed import Import
+from dream.execution.rl2 import RL2, Core
+from dream.execution.stream import Layout
+from dream.execution.varibad import VariBAD
 from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.counts import Counts
 from dream.exploration.hyperx import HyperStateNovelty
@@ -22,7 +26,9 @@ from dream.exploration.information import information
 from dream.exploration.outcome import Improvement
 from dream.exploration.prediction import PredictionGain
 from dream.exploration.rnd import RandomNetworkDistillation
+from dream.method import Method
 from dream.pair import DecoupledPair, PairRules
+from dream.whole_trial import WholeTrialPolicy, WholeTrialRules
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,37 @@ class MethodSpec:
     explores: str
     """How it explores, in a few words."""
     paper: str
-    rules: Callable[[TrainConfig], PairRules]
+    rules: Callable[[TrainConfig], PairRules | WholeTrialRules]
 
-    def build(self, env: Any, config: TrainConfig) -> DecoupledPair:
-        """The method with fresh weights, drawn from torch's global generator."""
-        return DecoupledPair(env, config, self.rules(config))
+    def build(self, env: Any, config: TrainConfig) -> Method:
+        """The method with fresh weights, drawn from torch's global generator.
+
+        Raises UserError for a trial, or a memory, that it does not know.
+        """
+        rules, trial = self.rules(config), config.trial
+        if trial.execute_episodes < 1 or trial.explore_episodes < 0:
+            raise UserError(
+                f"a trial cannot have {trial.explore_episodes} exploration and {trial.execute_episodes} execution "
+                "episodes: give trial.explore_episodes at least 0, trial.execute_episodes at least 1"
+            )
+        core, width = config.network.core, config.network.width
+        if core not in get_args(Core):
+            raise UserError(f"network.core is {core!r}: choose one of {', '.join(get_args(Core))}")
+        if core == "transformer" and width % 8:
+            raise UserError(f"network.width is {width}: the 4 heads of a transformer need a multiple of 8")
+        if isinstance(rules, WholeTrialRules):
+            return WholeTrialPolicy(env, config, rules)
+        if core != "lstm":
+            raise UserError(f"{config.method} has LSTMs: network.core {core!r} is for {_WHOLE_TRIAL}")
+        if not trial.explore_episodes:
+            raise UserError(
+                f"{config.method} explores before it executes: give trial.explore_episodes at least 1, or take a "
+                f"method that needs no exploration episode: {_WHOLE_TRIAL}"
+            )
+        return DecoupledPair(env, config, rules)
+
+
+_WHOLE_TRIAL = "rl2, e-rl2, import, varibad"
 
 
 RewardFactory = Callable[[Any, TrainConfig], ExplorationReward]
@@ -130,6 +162,18 @@ def _prediction(env: Any, config: TrainConfig) -> PredictionGain:
     )
 
 
+def _rl2(env: Any, layout: Layout, length: int, config: TrainConfig) -> RL2:
+    return RL2(env.single_observation_space, layout, length, config)
+
+
+def _import(env: Any, layout: Layout, length: int, config: TrainConfig) -> Import:
+    return Import(env.single_observation_space, layout, length, env.problems.factors, config)
+
+
+def _varibad(env: Any, layout: Layout, length: int, config: TrainConfig) -> VariBAD:
+    return VariBAD(env.single_observation_space, layout, length, config)
+
+
 def _improvement(env: Any, config: TrainConfig) -> Improvement:
     return Improvement(env.instruction_space.nvec.tolist(), config.network.width)
 
@@ -185,6 +229,30 @@ METHODS: dict[str, MethodSpec] = {
         explores="learned, improvement of the execution",
         paper="Norman and Clune 2023, arXiv 2307.02276",
         pays_outcome=True,
+    ),
+    "rl2": MethodSpec(
+        summary="one memory for the whole trial, trained on the reward of all episodes, exploration included",
+        explores="end to end, in rewarded episodes",
+        paper="RL^2, Duan et al. 2016, arXiv 1611.02779",
+        rules=lambda config: WholeTrialRules(_rl2, rewarded=True),
+    ),
+    "e-rl2": MethodSpec(
+        summary="one memory for the whole trial, trained on the reward of the execution alone",
+        explores="end to end",
+        paper="E-RL^2, Stadie et al. 2018, arXiv 1803.01118",
+        rules=lambda config: WholeTrialRules(_rl2),
+    ),
+    "import": MethodSpec(
+        summary="as e-rl2, its policy shared with one that is told the problem, its memory drawn to the problem's code",
+        explores="end to end",
+        paper="Kamienny et al. 2020, arXiv 2005.02934",
+        rules=lambda config: WholeTrialRules(_import),
+    ),
+    "varibad": MethodSpec(
+        summary="policy on a belief that is learned by predicting observations and rewards of the whole trial",
+        explores="end to end, knowing what it does not know",
+        paper="Zintgraf et al. 2020, arXiv 1910.08348",
+        rules=lambda config: WholeTrialRules(_varibad),
     ),
     "contextual": MethodSpec(
         summary="executor given the problem itself, without bottleneck; or its instruction alone (executor.context)",

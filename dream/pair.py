@@ -100,13 +100,10 @@ class DecoupledPair:
         self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
         self._executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
         self._noise = config.bottleneck.noise if rules.bottleneck else 0.0
-        actions = int(env.single_action_space.n)
-        self._random_action = torch.full((actions,), 1.0 / actions)
-        self._ends_episode = torch.zeros(actions, dtype=torch.bool, device=self.device)
+        self._random_action = random_actions(env)
+        self._ends_episode = torch.zeros(int(env.single_action_space.n), dtype=torch.bool, device=self.device)
         if env.end_action is not None:
             self._ends_episode[env.end_action] = True
-            self._random_action[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
-            self._random_action[env.end_action] = RANDOM_END_PROBABILITY
         self._groups = [
             [*self.networks.f.parameters(), *self.networks.executor.parameters()],
             list(self.networks.g.parameters()),
@@ -228,7 +225,7 @@ class DecoupledPair:
             episodes.append(
                 rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self.device)
             )
-        return Trials(torch.from_numpy(problem_id).to(self.device), explore, _interleave(episodes), used_id)
+        return Trials(torch.from_numpy(problem_id).to(self.device), explore, interleave(episodes), used_id)
 
     def _executing(
         self, networks: Networks, z: Tensor, instruction: Tensor, epsilon: Tensor, generator: torch.Generator | None
@@ -511,7 +508,17 @@ def member_epsilons(members: int, low: float) -> Tensor:
     return torch.logspace(0.0, float(np.log10(low)), members)
 
 
-def _interleave(episodes: list[Episodes]) -> Episodes:
+def random_actions(env: Any) -> Tensor:
+    """(A,) probabilities of random actions: uniform, but the one that ends the episode is seldom drawn."""
+    actions = int(env.single_action_space.n)
+    weight = torch.full((actions,), 1.0 / actions)
+    if env.end_action is not None:
+        weight[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
+        weight[env.end_action] = RANDOM_END_PROBABILITY
+    return weight
+
+
+def interleave(episodes: list[Episodes]) -> Episodes:
     """n batches of B episodes -> B * n streams, trial by trial."""
     if len(episodes) == 1:
         return episodes[0]

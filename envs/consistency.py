@@ -15,8 +15,24 @@ def consistent_problems(
 ) -> NDArray[np.bool_]:
     """Play the actions of recorded explorations in every problem, and see which would have shown the same.
 
-    With a uniform prior over problems, the posterior after a stream is uniform over those that agree. Every different
-    episode is played once per problem, in batches of the environment's members, so give one of some thousands.
+    With a uniform prior over problems, the posterior after a stream is uniform over those that agree.
+
+    Arguments and errors as for `steps_of_agreement`.
+
+    Returns:
+        (N, num_problems) bool.
+    """
+    return steps_of_agreement(env, obs, action, mask) == np.asarray(mask).sum(axis=1)[:, None]
+
+
+def steps_of_agreement(
+    env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], mask: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """For how many steps of recorded explorations each problem would have shown the same.
+
+    Problem p agrees with the first t steps of stream n, so is among those left after them, where the answer is t or
+    more. Every different episode is played once per problem, in batches of the environment's members, so give one of
+    some thousands.
 
     Args:
         env: the family; what it was playing is lost.
@@ -26,7 +42,7 @@ def consistent_problems(
             ended is not looked at.
 
     Returns:
-        (N, num_problems) bool.
+        (N, num_problems) from -1 (not even the first observation) to the steps of the stream.
 
     Raises:
         ValueError: shapes that do not fit, or a stream that agrees with no problem: it was recorded in another family,
@@ -36,7 +52,8 @@ def consistent_problems(
     expected = (len(mask), mask.shape[1] + 1, *(env.single_observation_space.shape or ()))
     if action.shape != mask.shape or obs.shape != expected:
         raise ValueError(f"obs, action, mask have shapes {obs.shape}, {action.shape}, {mask.shape}: give {expected}")
-    agrees = np.ones((len(mask), env.problems.num_problems), np.bool_)
+    length = mask.sum(axis=1)[:, None]
+    agrees = np.repeat(length, env.problems.num_problems, axis=1)
     resets = mask & (action == env.single_action_space.n)
     number = np.concatenate([np.zeros((len(mask), 1), np.int64), np.cumsum(resets, axis=1)], axis=1)  # of obs slots
     for episode in range(int(number.max(initial=0)) + 1):
@@ -48,9 +65,11 @@ def consistent_problems(
         done = action[streams[:, None], np.minimum(slot[:, :-1], action.shape[1] - 1)]
         inside = np.arange(env.horizon + 1) <= steps[:, None]  # what comes behind belongs to another episode
         seen[~inside], done[~inside[:, 1:]] = 0, 0
-        agrees[streams] &= _episodes_agree(env, seen, done, steps)
-    if not agrees.any(axis=1).all():
-        stream = int(np.flatnonzero(~agrees.any(axis=1))[0])
+        same = _steps_that_agree(env, seen, done, steps)
+        until = np.where(same < steps[:, None], first[:, None] + same, length[streams])
+        agrees[streams] = np.minimum(agrees[streams], until)
+    if not (agrees == length).any(axis=1).all():
+        stream = int(np.flatnonzero(~(agrees == length).any(axis=1))[0])
         raise ValueError(
             f"stream {stream} agrees with no problem of {env.family}: it was recorded in another family, or the family "
             "is not deterministic"
@@ -58,27 +77,29 @@ def consistent_problems(
     return agrees
 
 
-def _episodes_agree(
+def _steps_that_agree(
     env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], steps: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+) -> NDArray[np.int64]:
     """The same for single episodes: obs (N, horizon + 1, ...), action (N, horizon), steps (N,); padding is 0."""
     count = len(obs)
     rows = np.concatenate([obs.reshape(count, -1), action, steps[:, None]], axis=1)
     _, which, back = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     problems, members = env.problems.num_problems, env.num_envs
-    agrees = np.zeros(len(which) * problems, np.bool_)
-    for begin in range(0, len(agrees), members):
-        pair = np.minimum(np.arange(begin, begin + members), len(agrees) - 1)  # the last batch is filled up
+    agreed = np.zeros(len(which) * problems, np.int64)
+    for begin in range(0, len(agreed), members):
+        pair = np.minimum(np.arange(begin, begin + members), len(agreed) - 1)  # the last batch is filled up
         episode = which[pair // problems]
         now, _ = env.reset(options={"problem_id": pair % problems, "phase": "explore"})
         same = _equal(now, obs[episode, 0])
+        until = np.where(same, 0, -1)
         for step in range(int(steps[episode].max())):
             now, *_, info = env.step(action[episode, step])
-            same &= (step >= steps[episode]) | (info["active"] & _equal(now, obs[episode, step + 1]))
+            same &= (step < steps[episode]) & info["active"] & _equal(now, obs[episode, step + 1])
+            until += same
             if not same.any():
                 break
-        agrees[pair] = same
-    return agrees.reshape(len(which), problems)[back.reshape(-1)]
+        agreed[pair] = until
+    return agreed.reshape(len(which), problems)[back.reshape(-1)]
 
 
 def _equal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, Watcher
+from dream.method import Method
 from dream.pair import DecoupledPair
 
 MOST_INSTRUCTIONS = 8
@@ -20,49 +21,56 @@ MOST_INSTRUCTIONS = 8
 
 
 class Diagnosis:
-    """Plays trials as the pair does, and looks at them: `play` may be called several times, then `summary` once.
+    """Plays trials as the method does, and looks at them: `play` may be called several times, then `summary` once.
 
     Problem ids are read here to judge, after the trials were played; nothing of it reaches the policies.
     """
 
-    def __init__(self, pair: DecoupledPair) -> None:
-        self.pair = pair
+    def __init__(self, method: Method) -> None:
+        self.method = method
         self._rows: list[dict[str, Tensor]] = []
         self._codes = torch.zeros(0)
         self._sizes: tuple[int, ...] = ()
 
     def play(self, env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator) -> Trials:
-        """As `DecoupledPair.play`."""
+        """As `Method.play`."""
         watched = Watcher(env)
-        trials = self.pair.play(watched, problem_id, generator)
+        trials = self.method.play(watched, problem_id, generator)
         self._look(env, trials, watched.informed)
         return trials
 
-    @torch.no_grad()
     def _look(self, env: MetaEnv, trials: Trials, informed: NDArray[np.bool_] | None) -> None:
-        net, device = self.pair.averaged, trials.problem_id.device
+        self._sizes = tuple(int(n) for n in env.instruction_space.nvec)
+        n, count = trials.execute_episodes, len(trials.problem_id)
+        row = {
+            "instruction": trials.execute.instruction.view(count, n, -1),
+            "return": trials.execute.reward.sum(1).view(count, n),
+        }
+        if informed is not None:
+            row["informed"] = torch.from_numpy(informed).to(trials.problem_id.device).float()
+        if isinstance(self.method, DecoupledPair):
+            row |= self._decode(self.method, env, trials)
+        self._rows.append(row)
+
+    @torch.no_grad()
+    def _decode(self, pair: DecoupledPair, env: MetaEnv, trials: Trials) -> dict[str, Tensor]:
+        """What the pair's encoders make of the explorations."""
+        net, device = pair.averaged, trials.problem_id.device
         everyone = torch.arange(len(env.problems.factor_table), device=device)
         self._codes = net.f(torch.from_numpy(env.problems.factor_table).to(device))
-        self._sizes = tuple(int(n) for n in env.instruction_space.nvec)
         explore, truth = trials.explore, trials.problem_id
         prefixes = net.g(explore)
-        error = prefix_error(self._codes[truth], prefixes, self.pair.config.bottleneck.noise)
+        error = prefix_error(self._codes[truth], prefixes, pair.config.bottleneck.noise)
         last = explore.length
         split = everyone[torch.isin(everyone, truth)]  # the problems that are played are the ones there are
         nearest = split[torch.cdist(last_prefix(prefixes, explore), self._codes[split]).argmin(1)]
-        n = trials.execute_episodes
-        row = {
+        return {
             "decoded": (nearest == truth).float(),
             "error": error.gather(1, torch.arange(error.shape[1], device=device).minimum(last[:, None])),
-            "instruction": trials.execute.instruction.view(len(truth), n, -1),
-            "return": trials.execute.reward.sum(1).view(len(truth), n),
         }
-        if informed is not None:
-            row["informed"] = torch.from_numpy(informed).to(device).float()
-        self._rows.append(row)
 
     def summary(self) -> dict[str, float]:
-        """What was seen.
+        """What was seen. Of a method without f and g, what can be said without them: `informed` and `return_I`.
 
         Returns:
             decoded: share of trials whose z is nearest to the code of their own problem, among those of the split;
@@ -73,19 +81,19 @@ class Diagnosis:
             return_I: mean return for each instruction, where there are few.
         """
         rows = {name: torch.cat([row[name] for row in self._rows]) for name in self._rows[0]}
-        found = {"decoded": rows["decoded"].mean()}
-        if "informed" in rows:
-            seen = rows["informed"] > 0
-            found["informed"] = rows["informed"].mean()
-            for name, which in (("decoded_informed", seen), ("decoded_uninformed", ~seen)):
-                if bool(which.any()):
-                    found[name] = rows["decoded"][which].mean()
-        longest = rows["error"].shape[1] - 1
-        for t in sorted({round(longest * share) for share in (0.0, 0.25, 0.5, 1.0)}):
-            found[f"error_{t}"] = rows["error"][:, t].mean()
-        distance = torch.pdist(self._codes)
-        if len(distance):
-            found["code_distance"], found["code_distance_min"] = distance.mean(), distance.min()
+        found: dict[str, Tensor] = {name: rows[name].mean() for name in ("decoded", "informed") if name in rows}
+        if "decoded" in rows:
+            if "informed" in rows:
+                seen = rows["informed"] > 0
+                for name, which in (("decoded_informed", seen), ("decoded_uninformed", ~seen)):
+                    if bool(which.any()):
+                        found[name] = rows["decoded"][which].mean()
+            longest = rows["error"].shape[1] - 1
+            for t in sorted({round(longest * share) for share in (0.0, 0.25, 0.5, 1.0)}):
+                found[f"error_{t}"] = rows["error"][:, t].mean()
+            distance = torch.pdist(self._codes)
+            if len(distance):
+                found["code_distance"], found["code_distance_min"] = distance.mean(), distance.min()
         if np.prod(self._sizes) <= MOST_INSTRUCTIONS:
             of_episode, returns = rows["instruction"].flatten(0, 1), rows["return"].flatten()
             for instruction in torch.cartesian_prod(*[torch.arange(n) for n in self._sizes]).view(-1, len(self._sizes)):

@@ -21,8 +21,8 @@ from dream.core.trial import Trials
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.eval.statistics import normalised_interval
+from dream.method import Method
 from dream.methods import find_method
-from dream.pair import DecoupledPair
 from dream.run import RunDirectory
 
 MEMBERS = 512
@@ -100,7 +100,7 @@ def run_trials(play: Play, env: MetaEnv, problem_id: NDArray[np.int64], seed: in
     The same seed gives the same instructions whatever the method does.
 
     Args:
-        play: such as `DecoupledPair.play`.
+        play: such as `Method.play`.
         env: any number of members.
         problem_id: (trials,) ints.
         seed: of instructions and of a random explorer's actions.
@@ -149,7 +149,7 @@ def load_method(
     device: str = "cpu",
     members: int = MEMBERS,
     env_parameters: Mapping[str, Any] | None = None,
-) -> tuple[DecoupledPair, MetaEnv, int]:
+) -> tuple[Method, MetaEnv, int]:
     """The trained method of a run (its best checkpoint on validation, else the newest), an environment, and the step.
 
     Args:
@@ -188,10 +188,11 @@ def make_env(config: TrainConfig, members: int) -> MetaEnv:
     return make(config.env, members, **parameters)
 
 
-def build(config: TrainConfig, members: int) -> tuple[DecoupledPair, MetaEnv]:
+def build(config: TrainConfig, members: int) -> tuple[Method, MetaEnv]:
     """An untrained method and `members` members of its family.
 
-    Raises UserError for an unknown method, or a family whose observations no network here reads.
+    Raises UserError for an unknown method, a family whose observations no network here reads, or a trial that the
+    method does not know.
     """
     method = find_method(config.method)
     env = make_env(config, members)

@@ -213,7 +213,7 @@ def _panels(
             if other != number:
                 draw(ax, other, in_front=False)
         draw(ax, number, in_front=True)
-        ax.set_title(_wrapped(names[number], 30))
+        ax.set_title(wrapped(names[number], 30))
     for ax in axes[len(names) :]:
         ax.remove()
     for number, ax in enumerate(axes[: len(names)]):
@@ -225,7 +225,7 @@ def _rows(names: Sequence[str]) -> tuple[Figure, Axes]:
     """A row for each name, from top to bottom."""
     figure = Figure(figsize=(7.2, 0.9 + 0.38 * len(names)), layout="constrained")
     ax = figure.add_subplot()
-    ax.set_yticks(range(len(names)), [_wrapped(name, 34) for name in names])
+    ax.set_yticks(range(len(names)), [wrapped(name, 34) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="x", color="#eeeeee")
     ax.set_axisbelow(True)
@@ -247,7 +247,7 @@ def _bounds(ax: Axes, measure: str, *, upright: bool = False) -> None:
                 ax.annotate(name, (1.01, value), xycoords=place, ha="left", va="center", color="#666666")
 
 
-def _wrapped(label: str, width: int) -> str:
+def wrapped(label: str, width: int) -> str:
     """A long label on several lines, broken after commas and the opening bracket."""
     lines = [""]
     for part in label.replace(",", ",\0").replace("[", "[\0").split("\0"):

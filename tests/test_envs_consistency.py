@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from dream.core.rollout import rollout
+from dream.core.rollout import Now, rollout
 from dream.envs import consistent_problems, make
-from dream.envs.signpost import PRESS_A, PRESS_B, Signpost
+from dream.envs.consistency import steps_of_agreement
+from dream.envs.signpost import PRESS_A, Signpost
+
+PRESS_B = PRESS_A + 1
 
 LEFT, UP, RIGHT, DOWN, NO_OP, RIDE, END, PICK_UP, DROP = range(9)
 
@@ -45,6 +48,9 @@ def test_two_episodes_tell_what_both_tell_and_streams_do_not_mix() -> None:
     both = by_hand(cells, [UP, RIDE, END, 9, RIGHT, RIDE], padding=0)
     first = env.parts()[0].labels == 0
     assert (consistent_problems(env, *both) == first & (env.parts()[1].labels == 3)).all()
+    # Step by step, from the first observation: all, until a ride shows where the line leads.
+    problems = [(steps_of_agreement(env, *both)[0] >= step).sum() for step in range(-1, 7)]
+    assert problems == [24, 24, 24, 6, 6, 6, 6, 2]
     short = by_hand(cells[:3], [UP, RIDE], padding=4)
     stacked = [np.concatenate(pair) for pair in zip(both, short, both, strict=True)]
     obs, action, mask = stacked
@@ -59,7 +65,7 @@ def test_random_streams_agree_with_their_problem_and_with_none_that_another_acti
     ids = np.random.default_rng(0).integers(count, size=512)
     generator = torch.Generator().manual_seed(0)
 
-    def policy(obs: torch.Tensor, previous: torch.Tensor, memory: None) -> tuple[torch.Tensor, None]:
+    def policy(now: Now, memory: None) -> tuple[torch.Tensor, None]:
         return torch.randint(int(env.single_action_space.n), (512,), generator=generator), None
 
     episodes = rollout(env, policy, ids, phase="explore", episodes=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dream.core.rollout import rollout
+from dream.core.rollout import Now, rollout
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, Watcher, make
 
@@ -16,7 +16,7 @@ IDS = np.array([0, 1, 1, 0])
 def random_policy(actions: int, count: int):  # type: ignore[no-untyped-def]
     generator = torch.Generator().manual_seed(0)
 
-    def policy(obs: torch.Tensor, previous: torch.Tensor, memory: None) -> tuple[torch.Tensor, None]:
+    def policy(now: Now, memory: None) -> tuple[torch.Tensor, None]:
         return torch.randint(actions, (count,), generator=generator), None
 
     return policy

@@ -13,6 +13,7 @@ from dream.config import TrainConfig
 from dream.core.replay import TrialReplay
 from dream.envs import make
 from dream.eval.evaluate import build
+from dream.method import Method
 from dream.pair import DecoupledPair
 from dream.presets import override
 
@@ -28,20 +29,17 @@ SMALL: dict[str, Any] = {
 TRIALS = 400
 
 
-def learn(
-    method: str, seed: int, steps: int, env: str = "signpost", env_parameters: dict[str, Any] | None = None
-) -> DecoupledPair:
-    """Train as dream/training.py does, without the run directory."""
-    config = TrainConfig(method=method, env=env, env_parameters=env_parameters or {}, seed=seed, steps=steps)
-    config = override(config, SMALL)
+def learn(method: str, seed: int, steps: int, **changes: Any) -> Method:
+    """Train on the signpost as dream/training.py does, without the run directory."""
+    config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL | changes)
     torch.manual_seed(seed)
-    pair, members = build(config, config.learning.members)
-    members.reset(seed=seed)
+    pair, env = build(config, config.learning.members)
+    env.reset(seed=seed)
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     replay = TrialReplay(config.learning.replay, seed)
     step = 0
     while step < steps:
-        trials = pair.collect(members, members.problems.sample("train", members.num_envs, rng), generator, step / steps)
+        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator, step / steps)
         replay.add(trials)
         step += trials.environment_steps()
         if replay.added >= config.learning.warmup:
@@ -50,11 +48,11 @@ def learn(
     return pair
 
 
-def play_trials(pair: DecoupledPair) -> tuple[torch.Tensor, torch.Tensor]:
+def play_trials(method: Method, **parameters: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """The return of each of many test trials, and whether its exploration came to see the sign."""
-    env = make("signpost", TRIALS)
+    env = make("signpost", TRIALS, **parameters)
     env.reset(seed=1)
-    trials = pair.play(env, np.arange(TRIALS) % 2, torch.Generator().manual_seed(1))
+    trials = method.play(env, np.arange(TRIALS) % env.problems.num_problems, torch.Generator().manual_seed(1))
     return trials.execute.reward.sum(1), (trials.explore.obs[..., 1] > 0).any(1)
 
 
@@ -63,6 +61,27 @@ def test_dream_goes_to_read_the_sign_and_reaches_the_optimum(seed: int) -> None:
     returns, seen = play_trials(learn("dream", seed, steps=12_000))
     assert seen.all()
     assert returns.mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("method", "core"),
+    [("rl2", "lstm"), ("e-rl2", "lstm"), ("import", "lstm"), ("varibad", "lstm"), ("e-rl2", "transformer")],
+)
+def test_one_memory_is_enough_where_nothing_has_to_be_explored(method: str, core: str) -> None:
+    """The sign stands at the start: it has to be remembered, over an exploration for which there is no other use."""
+    learned = learn(method, 0, 12_000, env_parameters={"distance": 0}, **{"network.core": core})
+    returns, seen = play_trials(learned, distance=0)
+    assert method == "rl2" or seen.all()  # it explores in ordinary episodes, where there is no sign but a reward
+    assert returns.mean() > 0.99
+
+
+def test_exploring_and_executing_wait_for_each_other_in_one_policy() -> None:
+    """In the steps that dream needs: without pressing the right button the sign is worth nothing, and vice versa."""
+    parameters = {"buttons": 4}
+    learned = {name: learn(name, 0, 16_000, env_parameters=parameters) for name in ("dream", "e-rl2", "varibad")}
+    returns = {name: float(play_trials(method, **parameters)[0].mean()) for name, method in learned.items()}
+    assert returns["dream"] > 0.99
+    assert returns["e-rl2"] < 0.3 and returns["varibad"] < 0.3
 
 
 def test_without_exploring_there_is_nothing_to_gain() -> None:
@@ -79,6 +98,7 @@ def test_who_is_told_the_problem_reaches_the_optimum() -> None:
 
 def test_exploring_at_random_pays_where_it_happened_to_see_the_sign() -> None:
     pair = learn("random", 0, steps=15_000)
+    assert isinstance(pair, DecoupledPair)
     returns, seen = play_trials(pair)
     assert returns[seen].mean() > 0.9
     assert returns[~seen].mean().abs() < 0.2

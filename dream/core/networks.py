@@ -55,26 +55,31 @@ def normed_relu(h: Tensor) -> Tensor:
 class StepEncoder(nn.Module):
     """What a policy knows at one step -> features: observation, integers beside it (previous action, instruction), z.
 
-    Observation and integers enter one hidden layer as a sum, which is the linear layer on their concatenation. z scales
-    and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871): which action is right depends on place, instruction
-    and problem together, and a sum would have to learn every such product (docs/learning.md).
+    Observation, integers and numbers (a reward) enter one hidden layer as a sum, which is the linear layer on their
+    concatenation. z scales and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871): which action is right depends
+    on place, instruction and problem together, and a sum would have to learn every such product (docs/learning.md).
     """
 
-    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), z_dim: int = 0):
+    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0):
         super().__init__()
         self.obs = observation_encoder(space, width)
         self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None
+        self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
         self.scale_shift = nn.Linear(z_dim, 2 * width) if z_dim else None
         self.hidden = nn.Linear(width, width)
 
-    def forward(self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """obs (..., D) as `frame_encoder` gives them, integers (..., K), z (..., Z) -> (..., width).
+    def forward(
+        self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None, numbers: Tensor | None = None
+    ) -> Tensor:
+        """obs (..., D) as `frame_encoder` gives them, integers (..., K), z (..., Z), numbers (..., F) -> (..., width).
 
         Leading dimensions broadcast.
         """
         h = self.obs(obs)
         if self.integers is not None and integers is not None:
             h = h + self.integers(integers)
+        if self.numbers is not None and numbers is not None:
+            h = h + self.numbers(numbers)
         if self.scale_shift is not None and z is not None:
             scale, shift = self.scale_shift(z).chunk(2, dim=-1)
             h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift

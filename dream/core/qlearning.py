@@ -24,7 +24,14 @@ def double_q_value(online: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lambda_returns(
-    reward: Tensor, terminated: Tensor, mask: Tensor, value: Tensor, greedy: Tensor, *, gamma: float, trace: float
+    reward: Tensor,
+    terminated: Tensor,
+    mask: Tensor,
+    value: Tensor,
+    greedy: Tensor,
+    *,
+    gamma: float | Tensor,
+    trace: float,
 ) -> Tensor:
     """Targets G_t = r_t + gamma (1 - done_t) [(1 - c_{t+1}) V(o_{t+1}) + c_{t+1} G_{t+1}], c = trace where greedy.
 
@@ -36,7 +43,7 @@ def lambda_returns(
         mask: (N, T) bool: the stream has a step here.
         value: (N, T + 1): V of every observation, from `double_q_value`.
         greedy: (N, T) bool: the action taken is the greedy one.
-        gamma: discount.
+        gamma: discount, or (N, T) one for each step.
         trace: lambda; 0 gives one-step targets.
 
     Returns:

@@ -90,22 +90,33 @@ class TrialReplay:
     def sample_decoded(self, count: int, look: Look = "both") -> Trials:
         """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
         self._refuse_empty()
-        if not self.holds_decoded:
-            raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
-        return self._take(self._draw(count, (~self._store["used_id"][: len(self)]).float()), look)
+        return self._take(self._draw(count, self._decoded()), look)
 
-    def sample_by_priority(self, count: int, exponent: float, look: Look = "both") -> tuple[Trials, Tensor]:
+    def sample_by_priority(
+        self, count: int, exponent: float, look: Look = "both", *, decoded: bool = False
+    ) -> tuple[Trials, Tensor]:
         """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
+
+        With `decoded` from those of `sample_decoded`, and its errors.
 
         Returns the trials and their rows (count,), for `set_priority`. Exponent 0 is uniform.
         """
         self._refuse_empty()
-        rows = self._draw(count, self._priority[: len(self)] ** exponent)
+        weight = self._priority[: len(self)] ** exponent
+        if decoded:
+            weight = weight * self._decoded()
+        rows = self._draw(count, weight)
         return self._take(rows, look), rows
 
     def set_priority(self, rows: Tensor, priority: Tensor) -> None:
         """Give trials a new priority: rows (M,) from `sample_by_priority`, priority (M,) positive."""
         self._priority[rows] = priority
+
+    def _decoded(self) -> Tensor:
+        """(size,) 1 for the trials that were executed on g(exploration), else 0. Raises ValueError where all are 0."""
+        if not self.holds_decoded:
+            raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
+        return (~self._store["used_id"][: len(self)]).float()
 
     def _draw(self, count: int, weight: Tensor) -> Tensor:
         """Rows (count,) with probability proportional to weight (size,); nothing of it visits the host."""

@@ -1,0 +1,90 @@
+"""What explorations did, against explorations by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
+
+from dream.core.rollout import rollout
+from dream.core.trial import Episodes
+from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
+from dream.envs.signpost import LEFT, PRESS_A, RIGHT
+from dream.eval.behaviour import behaviour, map_cells, visits
+from dream.eval.bounds import bound_explorers
+from dream.eval.recording import record
+
+END = PRESS_A + 2
+
+
+class Plays:
+    """Gives each member its list of actions."""
+
+    def __init__(self, *actions: list[int]) -> None:
+        self.actions = torch.tensor(actions).T
+
+    def explore(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Episodes:
+        steps = iter(self.actions)
+        return rollout(env, lambda now, memory: (next(steps), None), problem_id, phase="explore")
+
+
+def test_signpost_by_hand() -> None:
+    env = make("signpost", 2)
+    plays = Plays([RIGHT, RIGHT, END, LEFT, LEFT, LEFT], [LEFT, LEFT, LEFT, LEFT, LEFT, LEFT])
+    recording = record(plays, env, np.array([0, 1]), 0)
+    found = behaviour(recording, env)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "length": [3, 6],
+        "ended": [1, 0],
+        "read_sign": [1, 0],
+        "in_view": [1, 0],
+        "in_view_share": [0.5, 0],  # the third and the fourth of four observations
+    }
+    # One is at 2, 3, 4, 4, the other at 2, 1, 0 and stays there, seven observations.
+    counts = visits(recording, env)
+    assert counts is not None and counts.tolist() == [[5 / 2, 1 / 2, 2 / 2, 1 / 2, 2 / 2]]
+
+
+def test_who_does_not_move_is_seen_once() -> None:
+    env = make("bus", 4)
+    recording = record(bound_explorers(env)["none"], env, np.arange(4), 0)
+    found, counts = behaviour(recording, env), visits(recording, env)
+    assert found["length"].tolist() == found["ended"].tolist() == [0] * 4
+    assert counts is not None and counts.shape == (9, 9) and counts[4, 4] == counts.sum() == 1
+    env.end_action = 0  # what stands in the padding
+    assert behaviour(recording, env)["ended"].tolist() == [0] * 4
+
+
+def test_maps_are_laid_out_by_rows_of_y() -> None:
+    env = make("bus", 2)
+    up = Plays([1, 1, 6] + [4] * 17, [1, 1, 6] + [4] * 17)  # from (4, 4) to (4, 6)
+    counts = visits(record(up, env, np.array([0, 1]), 0), env)
+    assert counts is not None and counts[:, 4].tolist() == [0, 0, 0, 0, 1, 1, 2, 0, 0] and counts.sum() == 4
+
+
+def test_batches_that_are_not_full_and_several_episodes() -> None:
+    env = make("cooking", 8)
+    explorer = bound_explorers(env, 2)["scripted"]
+    recording = record(explorer, env, np.arange(20), 0)
+    found = behaviour(recording, env)
+    assert recording.problem_id.tolist() == list(range(20)) and recording.episodes.mask.shape[0] == 20
+    assert (found["pick_ups"] == 6).all()  # all three drawers again in the second episode
+    assert (found["drawers_opened"] == 3).all() and (found["ended"] == 1).all() and found["length"].shape == (20,)
+    assert (found["length"] == recording.episodes.length.numpy() - 1).all()  # the reset step is none
+
+
+def test_sign_is_mapped_by_half_metres() -> None:
+    env = make("sign", 2)
+    recording = record(bound_explorers(env)["none"], env, np.arange(3), 0)
+    counts = visits(recording, env)
+    assert map_cells(env) == (26, 20) and counts is not None and counts.shape == (26, 20)
+    assert counts.sum() == pytest.approx(1) and counts[7:13, 7:11].sum() == pytest.approx(1)  # where starts are
+
+
+def test_a_family_that_tells_nothing() -> None:
+    env: MetaEnv = GymnasiumAdapter(FrozenLakeEnv, 2, problems=split_problems("lakes", 20), horizon=5)
+    explorers = bound_explorers(env)
+    assert list(explorers) == ["random", "none"]
+    recording = record(explorers["random"], env, np.arange(4), 0)
+    assert list(behaviour(recording, env)) == ["length"] and visits(recording, env) is None

@@ -1,0 +1,473 @@
+"""Whole-trial policies: one memory from beginning to end, no id at test time, each gradient in its place."""
+
+import math
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dream.config import TrainConfig
+from dream.core.replay import TrialReplay
+from dream.core.rollout import Memory, Now, rollout
+from dream.core.trial import Episodes, Trials, concatenate
+from dream.envs import MetaEnv, make
+from dream.errors import UserError
+from dream.eval.diagnostics import Diagnosis
+from dream.execution.informed import Import
+from dream.execution.rl2 import RL2
+from dream.execution.stream import TrialStream, trial_stream
+from dream.execution.varibad import VariBAD, pooled, step_kl
+from dream.methods import METHODS
+from dream.presets import override
+from dream.whole_trial import WholeTrialPolicy
+
+SMALL: dict[str, Any] = {
+    "env": "signpost",
+    "network.width": 16,
+    "network.memory": 6,
+    "bottleneck.z_dim": 4,
+    "learning.members": 12,
+    "learning.explore_batch": 8,
+    "learning.execute_batch": 8,
+    "learning.replay": 64,
+}
+WHOLE_TRIAL = ["rl2", "e-rl2", "import", "varibad"]
+END = 4
+CORES = pytest.mark.parametrize("core", ["lstm", "transformer"])
+EVERY = pytest.mark.parametrize("method", WHOLE_TRIAL)
+
+
+def build(method: str, seed: int = 0, **changes: Any) -> tuple[WholeTrialPolicy, MetaEnv]:
+    """A small policy and its environment; `changes` with `__` for a dot."""
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
+    torch.manual_seed(seed)
+    env = make(config.env, config.learning.members)
+    env.reset(seed=seed)
+    policy = METHODS[method].build(env, config)
+    assert isinstance(policy, WholeTrialPolicy)
+    return policy, env
+
+
+class Loop:
+    """A few rounds of training, as dream/training.py does them."""
+
+    def __init__(self, method: WholeTrialPolicy, env: MetaEnv, seed: int = 0):
+        self.method, self.env = method, env
+        self.generator, self.rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        self.replay = TrialReplay(method.config.learning.replay, seed)
+        self.metrics: dict[str, Tensor] = {}
+
+    def rounds(self, count: int) -> Trials:
+        for _ in range(count):
+            ids = self.env.problems.sample("train", self.env.num_envs, self.rng)
+            trials = self.method.collect(self.env, ids, self.generator)
+            self.replay.add(trials)
+            self.metrics = self.method.update(self.replay, 1e-2, self.generator)
+        return trials
+
+
+def trained(method: str, rounds: int = 2, **changes: Any) -> Loop:
+    loop = Loop(*build(method, **changes))
+    loop.rounds(rounds)
+    return loop
+
+
+def play(method: WholeTrialPolicy, env: Any, ids: np.ndarray) -> Trials:
+    env.reset(seed=5)
+    return method.play(env, ids, torch.Generator().manual_seed(5))
+
+
+def same(one: Trials, other: Trials) -> bool:
+    """Bit for bit the same trials, but for the ids."""
+    return all(
+        torch.equal(getattr(getattr(one, part), name), getattr(getattr(other, part), name))
+        for part in ("explore", "execute")
+        for name in Episodes.__dataclass_fields__
+    )
+
+
+def values(networks: Any, stream: TrialStream) -> Tensor:
+    """Action values over whole trials, (N, T + 1, A)."""
+    seen = networks.see(stream.episodes.obs, stream.episodes.observed)
+    if isinstance(networks, RL2):
+        return networks(stream, seen)
+    context = networks.said(stream, seen) if isinstance(networks, Import) else networks.beliefs(stream, seen)
+    return networks.act(seen, stream.integers, context)
+
+
+# -- acting ------------------------------------------------------------------------------------------------------
+
+
+@CORES
+@EVERY
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 3), (0, 2)])
+def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core: str, k: int, n: int) -> None:
+    """Every action is the best one in the eyes of the averaged networks reading the whole trial at once."""
+    loop = trained(method, network__core=core, trial__explore_episodes=k, trial__execute_episodes=n)
+    assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
+    assert loop.metrics["replay/streams"] == 10 * ((k > 0) + n)
+    trials = play(loop.method, loop.env, np.arange(12) % 2)
+    assert trials.execute_episodes == n and bool(trials.explore.mask.any()) == (k > 0) and not trials.used_id.any()
+    stream = trial_stream(trials, loop.method.layout)
+    with torch.no_grad():
+        q = values(loop.method.averaged, stream)[:, :-1]
+    taken = q.gather(-1, stream.episodes.action.clamp(max=q.shape[-1] - 1)[..., None])[..., 0]
+    regret = (q.amax(-1) - taken)[stream.episodes.transition]
+    assert len(regret) >= 12 * n and regret.max() < 1e-4
+
+
+@CORES
+def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
+    method, env = build("e-rl2", network__core=core, trial__explore_episodes=2)
+    lived: list[Memory] = [None] * 12
+    net, layout = method.networks, method.layout
+
+    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        told = torch.zeros(12, 1, dtype=torch.int64)
+        inputs = layout.inputs(now.previous_action, now.previous_reward, now.start, told, exploring=True)
+        _, memory = net.remember(net.see(now.obs, now.active), *inputs, memory)
+        for member in now.active.nonzero()[:, 0].tolist():
+            lived[member] = tuple(tensor[member] for tensor in memory)
+        return torch.multinomial(method._random_action, 12, replacement=True), memory
+
+    with torch.no_grad():
+        explore = rollout(env, policy, np.arange(12) % 2, phase="explore", episodes=2)
+        read = method.read(net, explore, None, exploring=True)
+        # Who lived it did not look at the very last observation yet.
+        short = Episodes(
+            obs=explore.obs,
+            mask=explore.mask & (torch.arange(explore.mask.shape[1]) < explore.length[:, None] - 1),
+            **{k: getattr(explore, k) for k in ("action", "reward", "terminated", "start", "instruction")},
+        )
+        before = method.read(net, short, None, exploring=True)
+    assert len(set(explore.length.tolist())) > 1
+    for member in range(12):
+        for mine, told in zip(lived[member], before, strict=True):
+            torch.testing.assert_close(mine, told[member], atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(read[1], before[1], atol=1e-3)
+
+
+@CORES
+@EVERY
+def test_neither_padding_nor_a_neighbour_changes_what_is_learned(method: str, core: str) -> None:
+    loop = trained(method, network__core=core)
+    trials = loop.replay.sample(6)
+    rows = torch.tensor([0, 2])
+    few = Trials(
+        trials.problem_id[rows], trials.explore.select(rows), trials.execute.select(rows), trials.used_id[rows]
+    )
+    longer = Trials(few.problem_id, padded(few.explore), padded(few.execute), few.used_id)
+    layout, net = loop.method.layout, loop.method.networks
+    whole, some, more = (trial_stream(t, layout) for t in (trials, few, longer))
+    valid = some.episodes.observed
+    expected = values(net, whole)[rows][:, : valid.shape[1]][valid]
+    torch.testing.assert_close(values(net, some)[valid], expected, atol=1e-5, rtol=1e-4)
+    assert more.episodes.mask.shape[1] == some.episodes.mask.shape[1] + 10
+    factors = loop.method._factors(few.problem_id)
+    losses = [
+        net.loss(loop.method.averaged, stream, factors, loop.method.config, torch.Generator().manual_seed(0))
+        for stream in (some, more)
+    ]
+    torch.testing.assert_close(losses[0][0], losses[1][0], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(losses[0][1], losses[1][1], atol=1e-5, rtol=1e-4)
+
+
+def padded(episodes: Episodes) -> Episodes:
+    """Five more slots with rubbish in them, none of which belongs to a stream."""
+    count, slots = episodes.mask.shape
+    other = Episodes(
+        obs=torch.ones((1, slots + 6, *episodes.obs.shape[2:]), dtype=episodes.obs.dtype),
+        action=torch.ones((1, slots + 5), dtype=torch.int64),
+        reward=torch.full((1, slots + 5), 9.0),
+        terminated=torch.ones((1, slots + 5), dtype=torch.bool),
+        mask=torch.zeros((1, slots + 5), dtype=torch.bool),
+        start=torch.zeros((1, slots + 5), dtype=torch.bool),
+        instruction=episodes.instruction[:1],
+    )
+    return concatenate(episodes, other).select(torch.arange(count))
+
+
+def test_nobody_chooses_to_end_an_unrewarded_exploration_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    likes_end = torch.zeros(5)
+    likes_end[END] = 1.0
+    shares = {}
+    for name in ("e-rl2", "rl2"):
+        method, env = build(name, learning__members=200)
+        for networks in (method.networks, method.averaged):
+            monkeypatch.setattr(networks, "act", lambda seen, *rest: likes_end.expand(len(seen), 5))
+        explore = method.collect(env, np.arange(200) % 2, torch.Generator().manual_seed(0)).explore
+        shares[name] = float((explore.action[explore.transition] == END).float().mean())
+        assert (play(method, env, np.arange(200) % 2).explore.transition.sum(1) == 1).all()
+    assert 0.001 < shares["e-rl2"] < 0.05 and shares["rl2"] > 0.2
+
+
+def test_rl2_explores_in_rewarded_episodes_and_the_others_do_not() -> None:
+    for name in WHOLE_TRIAL:
+        loop = trained(name, env="map")
+        trials = play(loop.method, loop.env, loop.env.problems.sample("test", 12, np.random.default_rng(0)))
+        assert bool((trials.explore.reward != 0).any()) == bool(trials.explore.instruction.any()) == (name == "rl2")
+
+
+def test_instructions_of_an_evaluation_are_the_same_whoever_explores() -> None:
+    told = []
+    for name in WHOLE_TRIAL:
+        method, env = build(name, env="map")
+        told.append(play(method, env, np.arange(12)).execute.instruction)
+    assert all(torch.equal(told[0], other) for other in told)
+
+
+def test_executions_after_the_explorations_of_others() -> None:
+    random, env = METHODS["random"].build(make("map", 12), override(TrainConfig(), SMALL)), make("map", 12)
+    env.reset(seed=0)
+    ids = np.arange(12)
+    explore = random.explore(env, ids, torch.Generator().manual_seed(0))
+    for name in WHOLE_TRIAL:
+        method, _ = build(name, env="map")
+        trials = method.execute(env, ids, explore)
+        assert trials.explore is explore and len(trials.execute.mask) == 12
+
+
+class Relabelled:
+    """The same problems under other ids: what acts on an id is misled, what only observes notices nothing."""
+
+    def __init__(self, env: MetaEnv):
+        self._env = env
+        self._true_id = np.random.default_rng(0).permutation(env.problems.num_problems)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def labels(self, true_id: np.ndarray) -> np.ndarray:
+        return np.argsort(self._true_id)[true_id]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        options = dict(options or {})
+        if "problem_id" in options:
+            options["problem_id"] = self._true_id[options["problem_id"]]
+        return self._env.reset(seed=seed, options=options)
+
+    def sample_instruction(self, problem_id: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return self._env.sample_instruction(self._true_id[problem_id], rng)
+
+
+@EVERY
+def test_no_id_reaches_a_test_trial(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = trained(method, env="cooking", bottleneck__initial_scale=5.0)
+    ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
+    honest, other = play(loop.method, loop.env, ids), Relabelled(loop.env)
+    assert same(play(loop.method, other, other.labels(ids)), honest)
+    monkeypatch.setattr(loop.method, "_factor_table", torch.full_like(loop.method._factor_table, -1))
+    assert same(play(loop.method, loop.env, ids), honest)
+
+
+# -- learning ----------------------------------------------------------------------------------------------------
+
+
+def gradients(module: nn.Module) -> bool:
+    return any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
+
+
+def stream_of(loop: Loop, count: int = 8) -> tuple[TrialStream, Tensor]:
+    trials = loop.replay.sample(count)
+    return trial_stream(trials, loop.method.layout), loop.method._factors(trials.problem_id)
+
+
+def test_import_plays_half_of_its_trials_informed() -> None:
+    loop = trained("import", env="map", learning__members=40, bottleneck__initial_scale=20.0)
+    method, ids = loop.method, np.arange(40) % 2
+    seen_by: list[Tensor] = []
+    act = method.networks.act
+
+    def spy(seen: Tensor, integers: Tensor, context: Tensor) -> Tensor:
+        seen_by.append(context)
+        return act(seen, integers, context)
+
+    method.networks.act = spy  # type: ignore[method-assign]
+    trials = method.collect(loop.env, ids, torch.Generator().manual_seed(0))
+    assert int(trials.used_id.sum()) == 20
+    code = method.networks.f(torch.from_numpy(ids)[:, None])  # type: ignore[union-attr,operator]
+    for context in seen_by:
+        told = torch.isclose(context, code).all(1)
+        assert torch.equal(told, trials.used_id)
+
+
+def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() -> None:
+    loop = trained("import", whole_trial__import_weight=1e6)
+    net = loop.method.networks
+    assert isinstance(net, Import)
+    stream, factors = stream_of(loop)
+    seen = net.see(stream.episodes.obs, stream.episodes.observed)
+    distance = (net.said(stream, seen) - net.f(factors)[:, None]).square().sum(-1)
+    expected = distance[stream.episodes.observed].mean()
+    gradient = []
+    for weight in (0.0, 1e6):
+        loop.method.optimizer.zero_grad()
+        config = override(loop.method.config, {"whole_trial.import_weight": weight})
+        loss, _, metrics = net.loss(loop.method.averaged, stream, factors, config, loop.generator)
+        loss.backward()
+        gradient.append({name: parameter.grad.clone() for name, parameter in net.named_parameters()})  # type: ignore[union-attr]
+    torch.testing.assert_close(metrics["loss/distance"], expected.detach())
+    for name in gradient[0]:
+        moved = not torch.allclose(gradient[0][name], gradient[1][name], atol=1e-3)
+        assert moved == name.startswith(("memory.", "context.")), name
+
+
+def test_import_teaches_the_memory_on_its_own_trials_only() -> None:
+    loop = trained("import")
+    net, method = loop.method.networks, loop.method
+    stream, factors = stream_of(loop)
+    for informed, learns in ((8, False), (7, True)):
+        method.optimizer.zero_grad()
+        loss, surprise, _ = net.loss(method.averaged, stream, factors, method.config, loop.generator, informed)  # type: ignore[call-arg]
+        if learns:
+            loss.backward()
+            assert gradients(net.memory) and gradients(net.f)  # type: ignore[arg-type]
+        assert len(surprise) == 8
+    other = TrialStream(**{**stream.__dict__, "reward": stream.reward.clone()})
+    other.reward[1:] += 5.0  # what only the informed policy sees
+    grads = []
+    for given in (stream, other):
+        method.optimizer.zero_grad()
+        net.loss(method.averaged, given, factors, method.config, loop.generator, 7)[0].backward()  # type: ignore[call-arg]
+        grads.append([p.grad.clone() for p in net.memory.core.parameters()])  # type: ignore[union-attr]
+    assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_varibad_keeps_the_policys_gradient_out_of_the_belief() -> None:
+    loop = trained("varibad")
+    net = loop.method.networks
+    assert isinstance(net, VariBAD)
+    stream, _ = stream_of(loop)
+    seen = net.see(stream.episodes.obs, stream.episodes.observed)
+    belief = net.beliefs(stream, seen)
+    loop.method.optimizer.zero_grad()
+    net.act(seen, stream.integers, belief).sum().backward()
+    assert gradients(net.policy)
+    assert not any(gradients(part) for part in (net.memory, net.belief, net.outcome, net.reward))
+    loop.method.optimizer.zero_grad()
+    negative, _ = net.negative_elbo(stream, seen, net.beliefs(stream, seen), loop.method.config, loop.generator)
+    negative.backward()
+    assert all(gradients(part) for part in (net.memory, net.belief, net.outcome, net.reward))
+    assert not gradients(net.policy)
+    named = {id(p) for group in net.groups() for p in group}
+    assert named == {id(p) for p in net.parameters()} and len(net.groups()) == 2
+
+
+def test_the_kl_of_a_step_by_hand() -> None:
+    """From N(0, 1) to N(1, 4), to N(1, 4) again, to N(0, 1): two dimensions, the other one stays at its prior."""
+    belief = torch.tensor([[1.0, 0, math.log(2), 0], [1.0, 0, math.log(2), 0], [0.0, 0, 0, 0]])[None]
+    first = -math.log(2) + 0.5 * (4 + 1 - 1)
+    last = math.log(2) + 0.5 * (0.25 + 0.25 - 1)
+    assert step_kl(belief)[0].tolist() == pytest.approx([first, 0.0, last])
+    assert step_kl(torch.zeros(2, 3, 6)).abs().max() == 0  # at the prior
+    mine = torch.distributions.Normal(torch.tensor([0.3]), torch.tensor([0.7]))
+    prior = torch.distributions.Normal(torch.zeros(1), torch.ones(1))
+    got = step_kl(torch.tensor([[[0.3, math.log(0.7)]]]))
+    torch.testing.assert_close(got[0], torch.distributions.kl_divergence(mine, prior))
+
+
+def test_varibads_decoders_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undecided decoders pay log n for each component of each observation; rewards pay their squared distance."""
+    loop = trained("varibad", whole_trial__kl_weight=0.5)
+    net = loop.method.networks
+    assert isinstance(net, VariBAD)
+    with torch.no_grad():
+        for decoder in (net.outcome, net.reward):
+            decoder.out.weight.zero_()
+            decoder.out.bias.zero_()
+    stream, _ = stream_of(loop)
+    seen = net.see(stream.episodes.obs, stream.episodes.observed)
+    belief = net.beliefs(stream, seen)
+    negative, metrics = net.negative_elbo(stream, seen, belief, loop.method.config, loop.generator)
+    steps = stream.episodes.transition.sum() / 8
+    outcome = steps * (math.log(5) + math.log(3))  # x, sign
+    reward = (0.5 * (stream.reward / 0.25).square()).sum() / 8
+    kl = step_kl(belief)[stream.episodes.observed].mean()
+    torch.testing.assert_close(metrics["belief/outcome_nats"], outcome, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(metrics["belief/reward_nats"], reward, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(negative, (outcome + reward + 0.5 * kl) / steps, rtol=1e-4, atol=1e-4)
+
+
+def test_varibad_decodes_the_past_and_what_is_to_come_from_each_belief() -> None:
+    loop = trained("varibad", env="map")
+    net = loop.method.networks
+    assert isinstance(net, VariBAD)
+    stream, _ = stream_of(loop, 3)
+    before, z = stream.episodes.obs[:, :-1], torch.randn(3, 2, 4)
+    action = stream.episodes.action.clamp(max=8)
+    nats = net.outcome.nats(before, stream.episodes.obs[:, 1:], action, stream.integers[:, :-1], z)
+    assert nats.shape == (3, 2, stream.episodes.mask.shape[1])
+    alone = net.outcome.nats(
+        before[1:2, 4:5], stream.episodes.obs[1:2, 5:6], action[1:2, 4:5], stream.integers[1:2, 4:5], z[1:2, 1:]
+    )
+    torch.testing.assert_close(nats[1, 1, 4], alone[0, 0, 0])
+    assert not torch.allclose(nats[:, 0], nats[:, 1])
+
+
+def test_frames_are_pooled_to_means() -> None:
+    frames = torch.zeros(1, 2, 60, 80, 3, dtype=torch.uint8)
+    frames[0, 1, :4, :4, 2] = 255
+    small = pooled(frames).view(2, 3, 15, 20)
+    assert float(small[0].max()) == -0.5
+    assert float(small[1, 2, 0, 0]) == 0.5 and float(small[1].sum()) == pytest.approx(1 - 0.5 * 900)
+
+
+@EVERY
+def test_the_averaged_networks_follow_the_online_ones(method: str) -> None:
+    policy, env = build(method, learning__average=0.25)
+    before = {name: value.clone() for name, value in policy.weights().items()}
+    Loop(policy, env).rounds(1)
+    after = policy.weights()
+    moved = 0
+    for name in (name.removeprefix("online.") for name in after if name.startswith("online.")):
+        expected = torch.lerp(before[f"averaged.{name}"], after[f"online.{name}"], 0.25)
+        torch.testing.assert_close(after[f"averaged.{name}"], expected)
+        moved += not torch.equal(before[f"online.{name}"], after[f"online.{name}"])
+    assert moved > 10
+    assert not any(parameter.requires_grad for parameter in policy.averaged.parameters())
+
+
+# -- state, and what is refused ----------------------------------------------------------------------------------
+
+
+@CORES
+@EVERY
+def test_training_goes_on_from_weights_and_state(method: str, core: str) -> None:
+    loop = trained(method, rounds=3, network__core=core)
+    other = Loop(*build(method, seed=9, network__core=core))
+    other.method.load_weights({name: value.clone() for name, value in loop.method.weights().items()})
+    other.method.load_state_dict(deepcopy(loop.method.state_dict()))
+    other.replay.load_state_dict(loop.replay.state_dict())
+    other.generator.set_state(loop.generator.get_state())
+    other.rng.bit_generator.state = loop.rng.bit_generator.state
+    other.env.np_random.bit_generator.state = loop.env.np_random.bit_generator.state
+    assert same(other.rounds(1), loop.rounds(1))
+    assert other.metrics == loop.metrics
+    assert all(torch.equal(value, other.method.weights()[name]) for name, value in loop.method.weights().items())
+
+
+def test_the_diagnosis_says_what_can_be_said_without_encoders() -> None:
+    method, env = build("e-rl2")
+    diagnosis = Diagnosis(method)
+    trials = diagnosis.play(env, np.arange(12) % 2, torch.Generator().manual_seed(0))
+    assert diagnosis.summary() == {
+        "informed": float((trials.explore.obs[..., 1] > 0).any(1).float().mean()),
+        "return_0": float(trials.execute.reward.sum(1).mean()),
+    }
+
+
+def test_trials_that_make_no_sense_are_refused() -> None:
+    for method, changes, message in (
+        ("dream", {"trial__explore_episodes": 0}, "dream explores before it executes.*e-rl2"),
+        ("dream", {"network__core": "transformer"}, "dream has LSTMs.*rl2"),
+        ("rl2", {"trial__execute_episodes": 0}, "execute_episodes at least 1"),
+        ("rl2", {"trial__explore_episodes": -1}, "explore_episodes at least 0"),
+        ("rl2", {"network__core": "transformer", "network__width": 12}, "network.width is 12"),
+        ("rl2", {"network__core": "gru"}, "network.core is 'gru'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            build(method, **changes)
