@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,35 +50,41 @@ class _TimedEnv:
         return result
 
 
-def run(envs: list[str], device: str = "cpu", seconds: float = 10.0, threads: int = 1) -> list[dict[str, Any]]:
-    """Measure `dream` with default settings on each family, and the family's environment alone.
+def run(
+    envs: list[str],
+    device: str = "cpu",
+    seconds: float = 10.0,
+    threads: int = 1,
+    methods: Sequence[str] = ("dream",),
+) -> list[dict[str, Any]]:
+    """Measure methods with default settings on each family, and the family's environment alone.
 
-    Returns one dict a family: env, train_steps_per_s, env_steps_per_s (alone), sequences_per_s (replayed exploration
-    and execution streams per second of learning), updates_per_s, replay_ratio (replayed transitions per environment
-    step), env_share, act_share, learn_share (of the training time), device, threads. For a family seen as pixels
-    the environment alone is what `measure_pixels` says.
+    Returns one dict a family and method: env, method, train_steps_per_s, env_steps_per_s (alone), sequences_per_s
+    (replayed streams per second of learning), updates_per_s, replay_ratio (replayed transitions
+    per environment step), env_share, act_share, learn_share (of the training time), device, threads. For a family seen
+    as pixels the environment alone is what `measure_pixels` says.
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
     return [
-        measure_training(name, device, seconds, threads)
+        measure_training(method, name, device, seconds, threads)
         | (measure_pixels(name, seconds) if name in PIXELS else {"env_steps_per_s": measure_env(name)})
         | {"device": device, "threads": threads}
         for name in envs
+        for method in methods
     ]
 
 
-def measure_training(name: str, device: str, seconds: float, threads: int) -> dict[str, Any]:
-    """One family: see `run`. The first fifth of the time warms up and is not counted.
+def measure_training(method_name: str, name: str, device: str, seconds: float, threads: int) -> dict[str, Any]:
+    """One method on one family: see `run`. The first fifth of the time warms up and is not counted.
 
     Measured as it is once the explorer's gate has opened, which takes up most of a run.
     """
-    config = default_config("dream", name, device=device, threads=threads)
+    config = default_config(method_name, name, device=device, threads=threads)
     config = override(config, {"learning.replay": min(config.learning.replay, MOST_TRIALS)})
     learning = config.learning
     torch.manual_seed(0)
     method, env = build(config, learning.members)
-    assert isinstance(method, DecoupledPair)
     timed = _TimedEnv(env)
     replay = TrialReplay(learning.replay, 0, device)
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
@@ -92,7 +99,8 @@ def measure_training(name: str, device: str, seconds: float, threads: int) -> di
             replayed = []
             begin = time.perf_counter() - seconds * 0.2
         start = time.perf_counter()
-        method.explained.fill_(1.0)
+        if isinstance(method, DecoupledPair):
+            method.explained.fill_(1.0)
         trials = method.collect(timed, env.problems.sample("train", learning.members, rng), generator)
         replay.add(trials)
         steps += trials.environment_steps()
@@ -112,6 +120,7 @@ def measure_training(name: str, device: str, seconds: float, threads: int) -> di
     )
     return {
         "env": name,
+        "method": method_name,
         "train_steps_per_s": steps / total,
         "sequences_per_s": streams / learn,
         "updates_per_s": updates / learn,

@@ -46,14 +46,15 @@ What you can do next
   dream methods                        the ways to explore there are
   dream train dream --env map          train a pair; the same command resumes it
   dream eval runs/map/dream/s0         how good it is on held-out problems
+  dream watch --pretrained bus         watch trials: a film, and what happened in words
   dream compare --env map --methods dream random    several methods and seeds: tables and figures
   dream explain runs/map/dream/s0      what explorers do and find out, which half of a pair is weak
   dream coupling                       why exploring and executing are learned apart
   dream bench                          how fast this machine trains
   dream doctor                         what works here, and what to install
 
-Each has --help, with an example. Scripts: add --json to envs, methods, eval, compare, explain, coupling, bench
-and doctor."""
+Each has --help, with an example. Scripts: add --json to envs, methods, eval, watch, compare, explain, coupling,
+bench and doctor."""
 
 
 def main() -> NoReturn:
@@ -114,16 +115,16 @@ def train(arguments: list[str]) -> int:
     config = given.config
     check_config(config)
 
-    from dream.methods import METHODS
+    from dream.methods import find_method
 
-    if config.method not in METHODS:
-        raise UserError(f"unknown method {config.method!r}: {_choose(config.method, METHODS)}")
+    find_method(config.method)
     check_device(config.device)
 
     from dream.progress import ConsoleProgress
     from dream.training import train as train_run
 
-    run_dir = given.run_dir or Path("runs", config.env.replace(":", "-"), config.method, f"s{config.seed}")
+    family, method = (name.replace(":", "-") for name in (config.env, config.method))
+    run_dir = given.run_dir or Path("runs", family, method, f"s{config.seed}")
     progress = ConsoleProgress()
     try:
         train_run(config, run_dir, overwrite=given.overwrite, progress=progress)
@@ -202,23 +203,12 @@ def evaluate(arguments: list[str]) -> int:
     given = _parse(EvalArguments, arguments, "eval", evaluate)
     if given.trials < 1:
         raise UserError(f"--trials is {given.trials}: it must be at least 1")
-    if given.run is not None and not given.run.is_dir():
-        raise UserError(f"{given.run} is not a directory: give the run directory that dream train wrote")
+    _check_directory(given.run)
     from dream.eval.evaluate import eval_rows, evaluate_run
-    from dream.eval.pretrained import pretrained
-    from dream.run import RunDirectory, merge_tidy_csv
+    from dream.run import merge_tidy_csv
 
     check_device(given.device)
-    if given.run is not None and given.pretrained is None:
-        run = given.run
-    elif given.run is None and given.pretrained is not None:
-        run = pretrained(given.pretrained)
-    else:
-        raise UserError("give either a run directory or --pretrained FAMILY, for example: dream eval --pretrained bus")
-    if given.env_parameters:
-        config = RunDirectory.read(run).config
-        parameters = {**config["env_parameters"], **given.env_parameters}
-        check_config(TrainConfig(env=config["env"], env_parameters=parameters))
+    run = _trained(given.run, given.pretrained, given.env_parameters, "eval")
     found = evaluate_run(
         run,
         split=given.split,
@@ -249,6 +239,123 @@ def evaluate(arguments: list[str]) -> int:
         table.add_row(label, text)
     Console().print(table)
     return 0
+
+
+def _check_directory(run: Path | None) -> None:
+    if run is not None and not run.is_dir():
+        raise UserError(f"{run} is not a directory: give the run directory that dream train wrote")
+
+
+def _trained(run: Path | None, name: str | None, env_parameters: Mapping[str, Any], command: str) -> Path:
+    """The run directory that is meant. Raises UserError unless one was named, and parameters fit its family."""
+    from dream.eval.pretrained import pretrained
+    from dream.run import RunDirectory
+
+    if (run is None) == (name is None):
+        raise UserError(
+            f"give either a run directory or --pretrained FAMILY, for example: dream {command} --pretrained bus"
+        )
+    run = run or pretrained(name or "")
+    if env_parameters:
+        config = RunDirectory.read(run).config
+        parameters = {**config["env_parameters"], **env_parameters}
+        check_config(TrainConfig(env=config["env"], env_parameters=parameters))
+    return run
+
+
+# -- watch -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WatchArguments:
+    """What `dream watch` takes."""
+
+    run: Positional[Path | None] = None
+    """run directory that dream train wrote"""
+    pretrained: str | None = None
+    """instead of a run: the trained pair for this family that comes with the package"""
+    trials: int = 3
+    """trials to show"""
+    split: Literal["train", "validation", "test"] = "test"
+    """whose problems are played"""
+    problem: tuple[int, ...] = ()
+    """play these problems, in turn"""
+    pick: Literal["any", "best", "worst", "failures"] = "any"
+    """which trials of many: failures got less than halfway from the best return without exploring to the optimum"""
+    seed: int = 0
+    """seed of problems, starts and instructions"""
+    env_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """parameters of the family that differ from those of training, such as variant=walls"""
+    out: Path | None = None
+    """FILE.webm or FILE.gif (a film), FILE.png (a contact sheet) or FILE.npz (the recording); default: a film in
+    RUN/videos and a recording in RUN/episodes, or ./watch-FAMILY.webm"""
+    live: bool = False
+    """play the film in a window too; where there is no display a sentence says so"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def watch(arguments: list[str]) -> int:
+    """Play trials of a trained pair; write a film, a GIF or a contact sheet of them, and say in words what happened.
+
+    Example: dream watch runs/bus/dream/s1 --pick failures
+    Or: dream watch --pretrained sign --trials 2 --out sign.gif
+    Or: dream watch --pretrained bus --problem 17 100 --out trials.png
+    """
+    given = _parse(WatchArguments, arguments, "watch", watch)
+    if given.trials < 1:
+        raise UserError(f"--trials is {given.trials}: it must be at least 1")
+    if given.seed < 0:
+        raise UserError(f"--seed is {given.seed}: it must be at least 0")
+    suffixes = (".webm", ".gif", ".png", ".npz")
+    if given.out is not None and given.out.suffix not in suffixes:
+        raise UserError(f"--out {given.out} has no ending that is known: give a name in {', '.join(suffixes)}")
+    _check_directory(given.run)
+    from dream.eval.watching import record_run, trial_facts, write_recorded
+
+    run = _trained(given.run, given.pretrained, given.env_parameters, "watch")
+    recorded, env = record_run(
+        run,
+        trials=given.trials,
+        split=given.split,
+        problems=given.problem,
+        pick=given.pick,
+        seed=given.seed,
+        env_parameters=given.env_parameters,
+    )
+    if given.out is not None:
+        files = [given.out]
+    elif given.run is None:
+        files = [Path(f"watch-{given.pretrained}.webm")]
+    else:
+        which = "-".join(map(str, given.problem)) or given.split
+        name = f"watch-{which}-{given.pick}-s{given.seed}"
+        files = [given.run / "videos" / f"{name}.webm", given.run / "episodes" / f"{name}.npz"]
+    for file in files:
+        write_recorded(recorded, env, file)
+    facts = trial_facts(recorded, env)
+    if given.json:
+        identity = {name: getattr(recorded, name) for name in ("env", "method", "step", "seed")}
+        _print_json({**identity, "files": [str(file) for file in files], "trials": facts})
+    else:
+        for number, trial in enumerate(facts, 1):
+            print(f"Trial {number}. {trial['words']}\n")
+        print(f"Written: {', '.join(map(str, files))}")
+    if given.live:
+        _play_live(recorded, env)
+    return 0
+
+
+def _play_live(recorded: Any, env: Any) -> None:
+    from dream.eval.movie import Movie
+    from dream.eval.window import NoWindow, show_film
+
+    movie = Movie(recorded, env)
+    try:
+        films = [movie.film(trial) for trial in range(len(recorded.problem_id))]
+        show_film(films, f"dream watch: {recorded.method} on {recorded.env}")
+    except NoWindow as why:
+        print(f"dream: no window can be opened ({why}): watch the file instead", file=sys.stderr)
 
 
 # -- compare -----------------------------------------------------------------------------------------------------
@@ -343,11 +450,10 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
     for env in given.env:
         check_config(TrainConfig(env=env))
 
-    from dream.methods import METHODS
+    from dream.methods import find_method
 
     for label in labels:
-        if label.method not in METHODS:
-            raise UserError(f"unknown method {label.method!r}: {_choose(label.method, METHODS)}")
+        find_method(label.method)
 
     from dream.compare import is_finished, job_rows, plan, run_jobs
     from dream.compare_progress import JobProgress
@@ -560,6 +666,8 @@ class BenchArguments:
 
     env: tuple[str, ...] = ("bus", "map", "cooking")
     """families to measure"""
+    methods: tuple[str, ...] = ("dream",)
+    """methods to measure on each"""
     device: str = "cpu"
     """torch device"""
     seconds: float = 10.0
@@ -573,17 +681,23 @@ class BenchArguments:
 def bench(arguments: list[str]) -> int:
     """Measure training steps per second with the split env / act / learn, and the speed of the environment alone.
 
-    Example: dream bench --env bus --seconds 20
+    Example: dream bench --env bus --methods dream rl2 --seconds 20
     """
     given = _parse(BenchArguments, arguments, "bench", bench)
-    if not given.env or given.seconds <= 0 or given.threads < 1:
-        raise UserError("--env, --seconds and --threads take one family or more, seconds above 0, 1 thread or more")
+    if not (given.env and given.methods) or given.seconds <= 0 or given.threads < 1:
+        raise UserError(
+            "--env, --methods, --seconds and --threads take one family or more, one method or more, seconds above 0, "
+            "1 thread or more"
+        )
     for name in given.env:
         check_config(TrainConfig(env=name))
     from dream.bench import run as measure
+    from dream.methods import find_method
 
+    for name in given.methods:
+        find_method(name)
     check_device(given.device)
-    found = measure(list(given.env), given.device, given.seconds, given.threads)
+    found = measure(list(given.env), given.device, given.seconds, given.threads, given.methods)
     if given.json:
         # With one family its numbers stand at the top level too, where a script looks first.
         _print_json({**(found[0] if len(found) == 1 else {}), "families": found})
@@ -591,8 +705,8 @@ def bench(arguments: list[str]) -> int:
     print(f"On {given.device}, {found[0]['threads']} thread(s):")
     for speed in found:
         print(
-            f"{speed['env']}: trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay ratio of "
-            f"{speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
+            f"{speed['env']}: {speed['method']} trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay "
+            f"ratio of {speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
             f"learn {speed['learn_share']:.1%}; {speed['sequences_per_s']:,.0f} replayed sequences/s); "
             f"the env alone {speed['env_steps_per_s']:,.0f} steps/s"
         )
@@ -800,6 +914,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "train": train,
     "eval": evaluate,
+    "watch": watch,
     "compare": compare,
     "envs": envs,
     "methods": methods,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dream.compare_progress import JobProgress
-from dream.config import TrainConfig
+from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.errors import UserError
 from dream.eval.evaluate import eval_rows, evaluate_run
 from dream.labels import MethodLabel
@@ -88,7 +88,7 @@ def plan(
                     budgets[str(label)] = config.steps
                 elif bound_steps is not None:
                     config = dataclasses.replace(config, steps=bound_steps)
-                jobs.append(Job(str(label), config, runs / env.replace(":", "-") / str(label) / f"s{seed}"))
+                jobs.append(Job(str(label), config, runs / env.replace(":", "-") / label.directory / f"s{seed}"))
         if len(set(budgets.values())) > 1:
             given = ", ".join(f"{label} {steps:,}" for label, steps in budgets.items())
             raise UserError(f"on {env} the methods would get different numbers of steps ({given}): give --steps N")
@@ -99,7 +99,7 @@ def is_finished(job: Job) -> bool:
     """Whether the run is trained to its end. Raises UserError where the directory holds a run of other settings."""
     if not (job.run_dir / "config.yaml").is_file():
         return False
-    if differing := settings_that_differ(job.run_dir, job.config.as_dict()):
+    if differing := settings_that_differ(job.run_dir, job.config.as_dict(), WITHOUT_EFFECT):
         raise UserError(
             f"{job.run_dir} holds a run with other settings ({'; '.join(differing)}): give the same settings, or "
             "another directory with --runs"

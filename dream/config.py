@@ -147,6 +147,8 @@ class EvaluationConfig:
     """validation trials"""
     checkpoint_every: int = 100_000
     """environment steps between checkpoints"""
+    show_every: int = 500_000
+    """environment steps between pictures of validation trials for TensorBoard; 0 for none (changes no result)"""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,9 @@ class TrainConfig:
         """Nested plain data, as written to config.yaml."""
         return dataclasses.asdict(self)
 
+
+WITHOUT_EFFECT = ("evaluation.show_every",)
+"""Settings that change nothing of what is learned or measured: a run may be resumed with others."""
 
 FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "map": {"steps": 1_500_000},

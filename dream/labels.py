@@ -16,7 +16,7 @@ from dream.config import TrainConfig, config_from_dict, default_config
 from dream.errors import UserError
 from dream.presets import override
 
-_LABEL = re.compile(r"(?P<name>[\w-]+)(?:\[(?P<settings>.+)\])?")
+_LABEL = re.compile(r"(?P<name>(?:[\w.]+:)?[\w-]+)(?:\[(?P<settings>.+)\])?")
 _SETTING = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\.\w+)*)=(?P<value>.+)")
 
 
@@ -30,7 +30,10 @@ class MethodLabel:
 
     @classmethod
     def parse(cls, text: str) -> MethodLabel:
-        """`NAME` or `NAME[setting=value,...]`. Raises UserError for anything else, and for a setting given twice."""
+        """`NAME` or `NAME[setting=value,...]`, NAME may be package.module:NAME.
+
+        Raises UserError for anything else, and for a setting given twice.
+        """
         match = _LABEL.fullmatch(text.strip())
         if match is None:
             raise UserError(f"{text!r} is no method: write NAME or NAME[setting=value,...], as in dream[steps=9000]")
@@ -55,6 +58,11 @@ class MethodLabel:
 
     def __str__(self) -> str:
         return f"{self.method}[{','.join(self.settings)}]" if self.settings else self.method
+
+    @property
+    def directory(self) -> str:
+        """The label as part of a path."""
+        return str(MethodLabel(self.method.replace(":", "-"), self.settings))
 
     def changes(self) -> dict[str, Any]:
         """Dotted name -> value: JSON where it is JSON (0.5, true, [1, 2], "text"), else the text itself."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import torch
+from torch import Tensor
 
 from dream.config import TrainConfig
+from dream.core.trial import Trials
 from dream.errors import UserError
 from dream.execution.informed import Import
 from dream.execution.rl2 import RL2, Core
 from dream.execution.stream import Layout
 from dream.execution.varibad import VariBAD
+from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.counts import Counts
 from dream.exploration.hyperx import HyperStateNovelty
 from dream.exploration.icm import IntrinsicCuriosity
@@ -67,17 +72,83 @@ class MethodSpec:
 _WHOLE_TRIAL = "rl2, e-rl2, import, varibad"
 
 
-def _improvement(env: Any, config: TrainConfig) -> Improvement:
-    return Improvement(env.instruction_space.nvec.tolist(), config.network.width)
+RewardFactory = Callable[[Any, TrainConfig], ExplorationReward]
+"""Environment, configuration -> exploration reward."""
+
+
+def explorer(
+    summary: str,
+    *,
+    reward: Callable[[Trials, Belief], Tensor] | None = None,
+    reward_for: RewardFactory | None = None,
+    explores: str = "learned",
+    paper: str = "",
+    pays_information: bool = False,
+    pays_outcome: bool = False,
+) -> MethodSpec:
+    """A method like dream but for what its explorer is paid: the same executor, encoders and training.
+
+    Args:
+        summary: what it is, in a line.
+        reward: (N trials, the belief about them) -> what each of the T exploration steps is paid, (N, T).
+        reward_for: instead of it, what makes the reward for an environment and a configuration, such as a `RewardModel`
+            with networks of its own.
+        explores: how it explores, in a few words.
+        paper: where it comes from.
+        pays_information, pays_outcome: what the reward depends on, see `PairRules`.
+
+    Raises:
+        UserError: both rewards were given, or neither.
+    """
+    if (reward is None) == (reward_for is None):
+        raise UserError(f"explorer({summary!r}): give it either reward or reward_for")
+    rules = PairRules(
+        reward=reward_for if reward is None else lambda env, config: reward,
+        pays_information=pays_information,
+        pays_outcome=pays_outcome,
+    )
+    return MethodSpec(summary, explores, paper, lambda config: rules)
+
+
+def find_method(name: str) -> MethodSpec:
+    """The method of a name in `METHODS`, or "package.module:NAME" for one of your own.
+
+    Raises:
+        UserError: there is none.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"cannot load method {name!r}: {error}; give an importable package.module:NAME") from error
+        if not isinstance(found, MethodSpec):
+            raise UserError(f"{name!r} is not a method: give a MethodSpec, such as dream.methods.explorer returns")
+        return found
+    if name not in METHODS:
+        close = difflib.get_close_matches(name, METHODS, n=1)
+        raise UserError(
+            f"unknown method {name!r}: choose one of {', '.join(METHODS)}, or give package.module:NAME"
+            + (f" (did you mean {close[0]!r}?)" if close else "")
+        )
+    return METHODS[name]
+
+
+def _counts(env: Any, config: TrainConfig) -> Counts:
+    return Counts(env.single_observation_space)
+
+
+def _distillation(env: Any, config: TrainConfig) -> RandomNetworkDistillation:
+    return RandomNetworkDistillation(env.single_observation_space, config.network.width)
+
+
+def _curiosity(env: Any, config: TrainConfig) -> IntrinsicCuriosity:
+    return IntrinsicCuriosity(env.single_observation_space, int(env.single_action_space.n), config.network.width)
 
 
 def _hyper_state(env: Any, config: TrainConfig) -> HyperStateNovelty:
     instruction = env.instruction_space.nvec.tolist()
     return HyperStateNovelty(env.single_observation_space, instruction, config.bottleneck.z_dim, config.network.width)
-
-
-def _curiosity(env: Any, config: TrainConfig) -> IntrinsicCuriosity:
-    return IntrinsicCuriosity(env.single_observation_space, int(env.single_action_space.n), config.network.width)
 
 
 def _prediction(env: Any, config: TrainConfig) -> PredictionGain:
@@ -103,14 +174,17 @@ def _varibad(env: Any, layout: Layout, length: int, config: TrainConfig) -> Vari
     return VariBAD(env.single_observation_space, layout, length, config)
 
 
+def _improvement(env: Any, config: TrainConfig) -> Improvement:
+    return Improvement(env.instruction_space.nvec.tolist(), config.network.width)
+
+
 METHODS: dict[str, MethodSpec] = {
-    "dream": MethodSpec(
-        summary="explorer paid for each bit of z that its trajectory reveals; executor on the bottlenecked z",
+    "dream": explorer(
+        "explorer paid for each bit of z that its trajectory reveals; executor on the bottlenecked z",
+        reward_for=lambda env, config: information(config.explorer.cost),
         explores="learned, information reward",
         paper="Liu et al. 2021, arXiv 2008.02790",
-        rules=lambda config: PairRules(
-            reward=lambda env, config: information(config.explorer.cost), pays_information=True
-        ),
+        pays_information=True,
     ),
     "posterior": MethodSpec(
         summary="explores by executing as if a problem drawn from the posterior were the true one",
@@ -118,43 +192,43 @@ METHODS: dict[str, MethodSpec] = {
         paper="PEARL, Rakelly et al. 2019, arXiv 1903.08254",
         rules=lambda config: PairRules(explore="posterior"),
     ),
-    "count": MethodSpec(
-        summary="explorer paid for observations seldom seen, in all trials and in this one",
+    "count": explorer(
+        "explorer paid for observations seldom seen, in all trials and in this one",
+        reward_for=_counts,
         explores="learned, counts",
         paper="Henaff et al. 2023, arXiv 2306.03236",
-        rules=lambda config: PairRules(reward=lambda env, config: Counts(env.single_observation_space)),
     ),
-    "rnd": MethodSpec(
-        summary="explorer paid for observations that a predictor of random features has not learned yet",
+    "rnd": explorer(
+        "explorer paid for observations that a predictor of random features has not learned yet",
+        reward_for=_distillation,
         explores="learned, novelty",
         paper="Burda et al. 2019, arXiv 1810.12894",
-        rules=lambda config: PairRules(
-            reward=lambda env, config: RandomNetworkDistillation(env.single_observation_space, config.network.width)
-        ),
     ),
-    "icm": MethodSpec(
-        summary="explorer paid for transitions whose outcome it cannot predict",
+    "icm": explorer(
+        "explorer paid for transitions whose outcome it cannot predict",
+        reward_for=_curiosity,
         explores="learned, curiosity",
         paper="Pathak et al. 2017, arXiv 1705.05363",
-        rules=lambda config: PairRules(reward=_curiosity),
     ),
-    "hyperx": MethodSpec(
-        summary="explorer paid for novelty of observation and belief, annealed, and for how execution goes",
+    "hyperx": explorer(
+        "explorer paid for novelty of observation and belief, annealed, and for how execution goes",
+        reward_for=_hyper_state,
         explores="learned, novelty of hyper-states",
         paper="Zintgraf et al. 2021, arXiv 2010.01062",
-        rules=lambda config: PairRules(reward=_hyper_state, pays_outcome=True),
+        pays_outcome=True,
     ),
-    "prediction": MethodSpec(
-        summary="explorer paid for what the problem could predict and its trajectory cannot",
+    "prediction": explorer(
+        "explorer paid for what the problem could predict and its trajectory cannot",
+        reward_for=_prediction,
         explores="learned, prediction gain",
         paper="MetaCURE, Zhang et al. 2021, arXiv 2006.08170",
-        rules=lambda config: PairRules(reward=_prediction),
     ),
-    "first-explore": MethodSpec(
-        summary="explorer paid by how much better than expected the execution after it goes",
+    "first-explore": explorer(
+        "explorer paid by how much better than expected the execution after it goes",
+        reward_for=_improvement,
         explores="learned, improvement of the execution",
         paper="Norman and Clune 2023, arXiv 2307.02276",
-        rules=lambda config: PairRules(reward=_improvement, pays_outcome=True),
+        pays_outcome=True,
     ),
     "rl2": MethodSpec(
         summary="one memory for the whole trial, trained on the reward of all episodes, exploration included",

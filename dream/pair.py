@@ -22,6 +22,7 @@ from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
 from dream.core.trial import Episodes, Trials, chain, concatenate
+from dream.errors import UserError
 from dream.execution.executor import Executor, executor_loss
 from dream.exploration.base import Belief, ExplorationReward, RewardModel
 from dream.exploration.learned import LearnedExplorer, explorer_loss
@@ -163,7 +164,7 @@ class DecoupledPair:
         """Greedy test trials with the averaged networks. z = g(exploration): the ids choose the problems, nothing else.
 
         Args:
-            generator: draws the actions of a random explorer; unused otherwise.
+            generator: draws the actions of a random explorer, or what posterior sampling samples; unused otherwise.
         """
         explore = self.explore(env, problem_id, generator)
         return self.execute(env, problem_id, explore, generator)
@@ -366,12 +367,18 @@ class DecoupledPair:
                 metrics["loss/reward"] = reward_loss.detach()
             else:
                 reward = paid
+            if reward.shape != explore.mask.shape:
+                raise UserError(
+                    f"the exploration reward of {cfg.method} is of shape {tuple(reward.shape)}: it must return one "
+                    f"number for each exploration step, {tuple(explore.mask.shape)}"
+                )
+            reward = reward.masked_fill(~explore.mask, 0.0)
             explore_loss, value = explorer_loss(
                 net.explorer,
                 average.explorer,
                 explore,
                 seen,
-                reward / self._scale(first if self.rules.pays_information else reward.sum(1).abs()),
+                reward / self._scale(first if self.rules.pays_information else reward.abs().sum(1)),
                 gamma=cfg.explorer.gamma,
                 trace=cfg.explorer.trace,
             )
@@ -435,11 +442,17 @@ class DecoupledPair:
         return loss + (cfg.bottleneck.weight if self.rules.bottleneck else 0.0) * rates.mean(), metrics
 
     def _scale(self, total: Tensor) -> Tensor:
-        """Running mean of what there is to earn, (N,) -> (), so that the explorer's values are of order one."""
-        now = total.mean().clamp(min=1e-6)
-        started = self.reward_scale > 0
-        self.reward_scale = torch.where(started, self.reward_scale.lerp(now, 0.01), now)
-        return self.reward_scale
+        """Running mean of what there is to earn, (N,) -> (), so that the explorer's values are of order one.
+
+        A batch that pays nothing at all changes nothing. For outcomes it never falls: they are in the task's own units,
+        and where every execution goes as expected the noise that is left must stay small.
+        """
+        now, before = total.mean(), self.reward_scale
+        after = torch.where(before > 0, before.lerp(now, 0.01), now)
+        if self.rules.pays_outcome:
+            after = torch.maximum(before, after)
+        self.reward_scale = torch.where(now > 0, after, before)
+        return self.reward_scale.clamp(min=1e-6)
 
     def _explained(self, code: Tensor, final: Tensor) -> Tensor:
         """Running share of the spread of f's codes that g explains after whole explorations (an R^2)."""

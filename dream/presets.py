@@ -24,6 +24,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "evaluation.every": 2_000,
         "evaluation.trials": 64,
         "evaluation.checkpoint_every": 2_000,
+        "evaluation.show_every": 6_000,
     },
 }
 

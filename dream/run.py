@@ -8,6 +8,8 @@ timing.jsonl       the same lines for what the clock says
 tensorboard/       both of them for TensorBoard
 checkpoints/       see dream/checkpoints.py
 eval.csv           tidy rows: env,method,seed,step,split,metric,value
+episodes/          recorded trials, .npz (dream/eval/recorded.py)
+videos/            films that `dream watch` made
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from dream.checkpoints import CheckpointStore, Loaded, disk_errors
 from dream.errors import UserError
@@ -172,6 +176,14 @@ class RunDirectory:
             writer = self._tensorboard()
             for tag, value in {**metrics, **(timing or {})}.items():
                 writer.add_scalar(tag, float(value), step)
+            writer.flush()
+
+    def show(self, step: int, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Send pictures, tag -> (H, W, 3) uint8, to TensorBoard. Raises UserError when the disk is full."""
+        with disk_errors(self.path):
+            writer = self._tensorboard()
+            for tag, picture in pictures.items():
+                writer.add_image(tag, picture, step, dataformats="HWC")
             writer.flush()
 
     def _tensorboard(self) -> SummaryWriter:

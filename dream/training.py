@@ -11,20 +11,23 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dream.checkpoints import pack_rng, restore_rng
-from dream.config import TrainConfig
+from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, make_env, score
 from dream.memory import keep_freed_memory
 from dream.progress import Progress, SilentProgress
 from dream.run import RunDirectory, describe_environment
+
+if TYPE_CHECKING:
+    from dream.eval.showing import Showing
 
 VALIDATION_SEED = 1_000_003
 """Validation trials are the same ones at every validation and for every run of a family."""
@@ -57,8 +60,10 @@ def train(
     pending: list[dict[str, Tensor]] = []  # metrics of the updates since the last line of the log
     collected: list[float] = []  # mean execution return of each round since then, random actions included
 
+    showing: Showing | None = None
+
     environment = describe_environment(config.device, env.problems.hash)
-    with RunDirectory.open(run_dir, config.as_dict(), environment, overwrite=overwrite) as run:
+    with RunDirectory.open(run_dir, config.as_dict(), environment, ignore=WITHOUT_EFFECT, overwrite=overwrite) as run:
 
         def save(*, is_best: bool, finished: bool) -> None:
             state = {
@@ -122,8 +127,12 @@ def train(
                     metrics |= {"updates": updates, "rounds": rounds, "execute/return": float(np.mean(collected))}
                     if pending:
                         metrics["replay/ratio"] = len(pending) * metrics["replay/transitions"] / (step - logged)
-                    pending, collected, logged = [], [], step
                     run.log(step, metrics, clock.report(step))
+                    if evaluation.show_every and (finished or crossed(logged, step, evaluation.show_every)):
+                        with clock.measure("show"):
+                            showing = showing or _showing(config)
+                            showing.show(run, method, step)
+                    pending, collected, logged = [], [], step
                     shown = {"validation": validated, "replay ratio": metrics.get("replay/ratio", 0.0)}
                     progress.update(step, shown)
                 if finished or interrupted or crossed(before, step, evaluation.checkpoint_every):
@@ -133,6 +142,12 @@ def train(
                 if interrupted and not finished:
                     raise KeyboardInterrupt
     return run.path
+
+
+def _showing(config: TrainConfig) -> Showing:
+    from dream.eval.showing import Showing  # what draws is loaded by who wants to see something
+
+    return Showing(config)
 
 
 def _replay_gigabytes(config: TrainConfig, env: Any) -> str:

@@ -8,7 +8,7 @@ family adds `_begin` and `_advance`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
+from dream.envs.telling import counted
 
 Phase = Literal["explore", "execute"]
 PHASES: tuple[Phase, ...] = ("explore", "execute")
@@ -184,6 +185,29 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         Raises NotImplementedError where there are no positions.
         """
         raise NotImplementedError(f"family {self.family!r} has no map")
+
+    def instruction_name(self, instruction: NDArray[np.integer]) -> str:
+        """What a person calls an instruction (I,); "" in a family that knows only one."""
+        if int(np.prod(self.instruction_space.nvec)) == 1:
+            return ""
+        return f"instruction {', '.join(str(int(value)) for value in instruction)}"
+
+    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+        """What was done in one recorded episode, in words, a phrase for each thing, such as "walked to the bowl".
+
+        Args:
+            problem_id: the problem.
+            obs: (T + 1, ...), slot t is what was seen before action t.
+            action: (T,) ints.
+        """
+        return counted([self.action_names[number] for number in action])
+
+    def scene(self) -> dict[str, NDArray[Any]]:
+        """What a picture of this moment shows that the observations do not tell, arrays (B, ...) by name; see `draw`.
+
+        The truth, for pictures; empty where observations tell enough.
+        """
+        return {}
 
     def instruction_probability(
         self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
@@ -358,6 +382,7 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         instruction: NDArray[Any],
         caption: str = "",
         trail: Sequence[NDArray[Any]] = (),
+        scene: Mapping[str, NDArray[Any]] | None = None,
     ) -> NDArray[np.uint8]:
         """A picture for a person of one moment of an episode, drawn from what was recorded of it, without stepping.
 
@@ -368,6 +393,8 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             instruction: (I,) ints; ignored while exploring.
             caption: a line at the foot.
             trail: observations before this one, oldest first, to draw the way so far.
+            scene: what `scene` told of this member at each observation of the episode so far, arrays (T, ...) by name;
+                without it the picture shows what observations tell.
 
         Returns:
             (400, 352, 3) uint8, red, green, blue.
@@ -388,6 +415,8 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         ):
             if given.shape != shape:
                 raise ValueError(f"{name} has shape {given.shape}: give that of one member, {shape}")
+        if scene:
+            return self._draw_scene(int(ids[0]), phase, obs, instruction, caption, scene)
         way = np.array([*trail]).reshape(len(trail), *obs.shape)
         return self._draw(int(ids[0]), phase, obs, instruction, caption, way)
 
@@ -404,6 +433,18 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         from dream.envs.render import picture_of_numbers  # here, so that who draws nothing does not load opencv
 
         return picture_of_numbers(self.family, problem_id, phase, obs, instruction, caption)
+
+    def _draw_scene(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        scene: Mapping[str, NDArray[Any]],
+    ) -> NDArray[np.uint8]:
+        """`draw` with a scene: for a family that tells one, its arguments checked."""
+        raise NotImplementedError(f"family {self.family!r} tells no scene")
 
     def render_members(self, members: Sequence[int] | None = None) -> list[NDArray[np.uint8]]:
         """One (H, W, 3) uint8 picture for a person per member (all by default), with step count and last reward.

@@ -18,6 +18,9 @@ from dream.envs.grid import Cell
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 
+LETTERS = "ABCDEFGH"
+"""Names of the lines, as in the pictures."""
+
 
 def _permutations(n: int) -> NDArray[np.int64]:
     return np.array(list(permutations(range(n))), np.int64)
@@ -171,11 +174,34 @@ class BusNetwork(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """Where each line leads, one of four ends, under the letter of the pictures; useless lines are irrelevant."""
-        useful = len(self.useful_stops)
+        ends = [tuple(f"({x}, {y})" for x, y in outer) for inner, outer, _ in self._lines() for _ in inner]
         return tuple(
-            Part(f"line {letter}", self._lines_table[:, line], 4, line < useful)
-            for line, letter in zip(range(self._lines_table.shape[1]), "ABCDEFGH", strict=False)
+            Part(f"line {LETTERS[line]}", self._lines_table[:, line], 4, line < len(self.useful_stops), values)
+            for line, values in enumerate(ends)
         )
+
+    def instruction_name(self, instruction: NDArray[np.integer]) -> str:
+        """The corner, (2,) -> such as "corner (0, 8)"."""
+        return f"corner ({instruction[0]}, {instruction[1]})"
+
+    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+        """Walks and rides; arguments as for `MetaEnv`."""
+        cells = obs[:, :2].tolist()
+        lines = {tuple(cell): LETTERS[line] for line, cell in enumerate(self.stops)}
+        lines |= {tuple(cell): LETTERS[line] for line, cell in enumerate(self.destinations[problem_id].tolist())}
+
+        def place(t: int) -> str:
+            x, y = cells[t]
+            name = f"stop {lines[x, y]} at " if (x, y) in lines else "the map at " if (x, y) == self.sign else ""
+            return f"{name}({x}, {y})"
+
+        def other(t: int) -> str:
+            if action[t] == grid.RIDE and cells[t] != cells[t + 1]:
+                x, y = cells[t + 1]
+                return f"rode line {lines[tuple(cells[t])]} to ({x}, {y})"
+            return grid.TOLD[int(action[t])]
+
+        return grid.tell(obs, action, place, other)
 
     def exploration_summary(
         self,

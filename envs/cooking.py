@@ -18,6 +18,7 @@ from dream.envs.problems import ProblemSet, shuffled_ids
 
 PROGRESS_REWARD = 0.25
 MAX_PROBLEMS = 1_000_000
+INGREDIENTS = ("tomato", "carrot", "cheese", "aubergine")
 
 
 class Cooking(MetaEnv):
@@ -167,7 +168,39 @@ class Cooking(MetaEnv):
     def parts(self) -> tuple[Part, ...]:
         """What each drawer holds."""
         contents = self.problems.factor_table
-        return tuple(Part(f"drawer {i + 1}", contents[:, i], self.ingredients, True) for i in range(contents.shape[1]))
+        names = tuple(ingredient_name(item) for item in range(self.ingredients))
+        return tuple(
+            Part(f"drawer {i + 1}", contents[:, i], self.ingredients, True, names) for i in range(contents.shape[1])
+        )
+
+    def instruction_name(self, instruction: NDArray[np.integer]) -> str:
+        """The recipe, (recipe,) -> such as "tomato, then cheese"."""
+        return ", then ".join(ingredient_name(item) for item in instruction)
+
+    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+        """Walks, and what was taken and put down; arguments as for `MetaEnv`."""
+        cells, hand, empty = obs[:, :2].tolist(), obs[:, 3].tolist(), self.ingredients
+        drawers = {cell: number + 1 for number, cell in enumerate(self.drawers)}
+
+        def place(t: int) -> str:
+            cell = tuple(cells[t])
+            number = drawers.get(cell)
+            return f"drawer {number}" if number else "the bowl" if cell == self.bowl else f"({cell[0]}, {cell[1]})"
+
+        def other(t: int) -> str:
+            before, after, cell = hand[t], hand[t + 1], tuple(cells[t])
+            if action[t] == grid.PICK_UP and cell in drawers:
+                return f"took {ingredient_name(after)} from drawer {drawers[cell]}"
+            if action[t] == grid.PICK_UP and before != after:
+                return f"threw away {ingredient_name(before)}"
+            if action[t] == grid.DROP and before != after:
+                went = not np.array_equal(obs[t, 4:], obs[t + 1, 4:])
+                return f"put {ingredient_name(before)} into the bowl" if went else f"spilt {ingredient_name(before)}"
+            if action[t] == grid.DROP and before < empty:
+                return "kept what it held"
+            return grid.TOLD[int(action[t])]
+
+        return grid.tell(obs, action, place, other)
 
     def exploration_summary(
         self,
@@ -257,6 +290,11 @@ class Cooking(MetaEnv):
 
     def _observe(self) -> NDArray[np.int16]:
         return np.concatenate([self._static_obs.take(self._cell, axis=0), self._hand[:, None], self._bowl], axis=1)
+
+
+def ingredient_name(item: int) -> str:
+    """What the pictures show: tomato, carrot, cheese, aubergine; from the fifth on a letter."""
+    return INGREDIENTS[item] if item < len(INGREDIENTS) else chr(ord("A") + int(item) % 26)
 
 
 def _drawer_cells(n: int) -> tuple[Cell, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dream.envs.telling import counted
 
 ACTION_NAMES: Final = ("left", "up", "right", "down", "no-op", "ride", "end-episode", "pick up", "drop")
 LEFT, UP, RIGHT, DOWN, NO_OP, RIDE, END, PICK_UP, DROP = range(9)
@@ -14,6 +17,14 @@ MOVES: Final = ((-1, 0), (0, 1), (1, 0), (0, -1), (0, 0), (0, 0), (0, 0), (0, 0)
 
 NOTHING, BUS_STOP, BOWL, DRAWER = range(4)
 """Values of the status component of an observation."""
+
+TOLD: Final = {
+    NO_OP: "waited",
+    RIDE: "found nothing to ride",
+    END: "ended the episode",
+    PICK_UP: "found nothing to pick up",
+}
+"""Words for actions that did nothing but what they always do."""
 
 STEP_COST: Final = 0.1
 
@@ -50,6 +61,26 @@ def positions(obs: NDArray[Any]) -> NDArray[np.float64]:
 def map_extent(grid_size: int) -> tuple[float, float, float, float]:
     """Left, right, bottom and top edge of a grid whose cells are centred on whole numbers."""
     return (-0.5, grid_size - 0.5, -0.5, grid_size - 0.5)
+
+
+def tell(
+    obs: NDArray[Any], action: NDArray[np.integer], place: Callable[[int], str], other: Callable[[int], str]
+) -> list[str]:
+    """What was done in one episode, in words: moves in a row are one walk.
+
+    Args:
+        obs: (T + 1, D), beginning with the cell.
+        action: (T,) ints.
+        place: where one stands at observation t, such as "the bowl".
+        other: what action t did that is no move.
+    """
+    phrases: list[str] = []
+    for t, number in enumerate(action.tolist()):
+        walks = number in (LEFT, UP, RIGHT, DOWN)
+        if walks and t > 0 and action[t - 1] in (LEFT, UP, RIGHT, DOWN):
+            phrases.pop()
+        phrases.append(f"walked to {place(t + 1)}" if walks else other(t))
+    return counted(phrases)
 
 
 def cells_of(obs: NDArray[Any], grid_size: int) -> NDArray[np.int64]:

@@ -23,12 +23,18 @@ class Part:
         labels: (num_problems,) int64, what it is in each problem, from 0 up to classes - 1.
         classes: how many values there are.
         relevant: whether the best way to execute depends on it; the rest is there to distract.
+        values: what a person calls each of its values, `classes` short words; their numbers where there are none.
     """
 
     name: str
     labels: NDArray[np.int64] = field(repr=False)
     classes: int
     relevant: bool
+    values: tuple[str, ...] = ()
+
+    def value_name(self, label: int) -> str:
+        """What a person calls one of its values."""
+        return self.values[label] if self.values else str(label)
 
 
 class Expert(Protocol):

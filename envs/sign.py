@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import groupby
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -119,7 +121,28 @@ class SignFamily(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """The colour that the sign names."""
-        return (Part("colour", np.arange(len(COLOURS)), len(COLOURS), True),)
+        return (Part("colour", np.arange(len(COLOURS)), len(COLOURS), True, COLOURS),)
+
+    def instruction_name(self, instruction: NDArray[np.integer]) -> str:
+        """The kind of object, (1,) -> such as "key"."""
+        return self.layout.kinds[int(instruction[0])]
+
+    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+        """Turns and ways; arguments as for `MetaEnv`."""
+        phrases = []
+        for number, run in groupby(action.tolist()):
+            steps = len(list(run))
+            if number == FORWARD:
+                phrases.append(f"went {steps} step{'s' * (steps > 1)} forward")
+            elif number == END:
+                phrases.append("ended the episode")
+            else:
+                phrases.append(f"turned {'left' if number == LEFT else 'right'} {45 * steps} degrees")
+        return phrases
+
+    def scene(self) -> dict[str, NDArray[Any]]:
+        """pose (B, 3), sign_pixels (B,) and yaw (B, objects) of the objects: what a map shows."""
+        return {"pose": self._pose.copy(), "sign_pixels": self._seen[-1].copy(), "yaw": self._yaw.copy()}
 
     def position(self) -> NDArray[np.float64]:
         """x and z of the agents, metres, (B, 2). Frames do not tell it: `positions` of recorded ones is not known."""
@@ -199,6 +222,20 @@ class SignFamily(MetaEnv):
 
         kind = self.layout.kinds[int(instruction[0])]
         return frames_picture(self.family, problem_id, phase, kind, obs, trail, caption)
+
+    def _draw_scene(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        scene: Mapping[str, NDArray[Any]],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.sign_picture import Path3D, episode_picture  # as in `_draw`
+
+        path, kind = Path3D(scene["pose"], scene["sign_pixels"]), int(instruction[0])
+        return episode_picture(self.layout, self.family, problem_id, phase, kind, obs, path, caption, scene["yaw"][-1])
 
     @property
     def pose(self) -> NDArray[np.float64]:

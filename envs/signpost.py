@@ -80,7 +80,7 @@ class Signpost(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """All there is to know: which button is right."""
-        return (Part("right button", np.arange(self.buttons), self.buttons, True),)
+        return (Part("right button", np.arange(self.buttons), self.buttons, True, tuple(LETTERS[: self.buttons])),)
 
     def exploration_summary(
         self,

@@ -22,7 +22,7 @@ from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.eval.statistics import normalised_interval
 from dream.method import Method
-from dream.methods import METHODS
+from dream.methods import find_method
 from dream.run import RunDirectory
 
 MEMBERS = 512
@@ -194,8 +194,7 @@ def build(config: TrainConfig, members: int) -> tuple[Method, MetaEnv]:
     Raises UserError for an unknown method, a family whose observations no network here reads, or a trial that the
     method does not know.
     """
-    if config.method not in METHODS:
-        raise UserError(f"unknown method {config.method!r}: choose one of {', '.join(METHODS)}")
+    method = find_method(config.method)
     env = make_env(config, members)
     space = env.single_observation_space
     if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
@@ -204,7 +203,7 @@ def build(config: TrainConfig, members: int) -> tuple[Method, MetaEnv]:
             f"{config.env} cannot be trained: it is seen as {space}; the networks read integers (MultiDiscrete) and "
             "frames (Box of uint8, height x width x 3)"
         )
-    return METHODS[config.method].build(env, config), env
+    return method.build(env, config), env
 
 
 def evaluate_run(

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.checkpoints import disk_errors
+from dream.core.frames import is_frame
 from dream.envs import MetaEnv, Part
 from dream.errors import UserError
 from dream.eval.behaviour import behaviour, visits
-from dream.eval.bounds import Executor, Explorer, bound_executors, bound_explorers
+from dream.eval.bounds import Executor, Explorer, ScriptedExplorer, bound_executors, bound_explorers
 from dream.eval.evaluate import MEMBERS, load_method, spread_over_problems
 from dream.eval.probe import Known, ProbeSettings, chance, exact_posterior, known, probe
 from dream.eval.recording import record
@@ -65,7 +66,7 @@ class Explored:
     """Means of `dream.eval.behaviour.behaviour`."""
     visits: NDArray[np.float64] | None
     told: Known | None
-    """By a reader; None where the family does not say what its problems are made of."""
+    """By a reader; None where the family does not say what its problems are made of, and for a script on frames."""
     possible: Known | None
     """By the exact posterior, where it is known."""
 
@@ -134,9 +135,11 @@ class Explanation:
         None where the family has no such parts, or what was possible is not known.
         """
         columns = [i for i, part in enumerate(self.parts) if part.relevant == relevant]
+        if not columns:
+            return None
         found = [one.possible if possible else one.told for one in self.of(label)]
         values = [getattr(one, measure)[:, columns].mean(axis=1) for one in found if one is not None]
-        return np.mean(values, axis=0) if columns and values else None
+        return np.mean(values, axis=0) if values else None
 
     def done(self, label: str) -> dict[str, float]:
         """Means of the behaviour over seeds."""
@@ -249,7 +252,8 @@ def explain(
                 expert_returns[expert_label] = execute_on(recording, expert, env)
             cells.append(_cell(label, own_seed, expert_label, None, expert_returns[expert_label]))
         told = possible = None
-        if parts:
+        # Scripts on frames plan each way by rendering it, a third of a second: thousands to learn on take too long.
+        if parts and not (isinstance(explorer, ScriptedExplorer) and is_frame(env.single_observation_space)):
             tell(3 * number + 1, 3 * len(who), f"{name}: what could be told")
             posterior = exact_posterior(env, recording.episodes)
             possible = None if posterior is None else known(posterior, parts, problem_id)
@@ -356,7 +360,8 @@ def found_rows(found: Explanation) -> list[dict[str, Any]]:
     assert found.chance is not None
     rows = []
     for one in found.explored:
-        assert one.told is not None
+        if one.told is None:
+            continue
         for step, part in np.ndindex(one.told.accuracy.shape):
             rows.append(
                 {
@@ -402,7 +407,8 @@ def _curves(found: Explanation, measure: str) -> tuple[dict[str, Any], dict[str,
             }
             for exact in (False, True)
         )
-        curves[name] = Curves(told, possible)
+        if told:
+            curves[name] = Curves(told, possible)
     level = getattr(found.chance, measure)[0]
     return curves, {
         kind: float(np.mean([level[i] for i, part in enumerate(found.parts) if part.relevant == relevant]))

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dream.core.trial import Episodes, concatenate
 from dream.envs import MetaEnv, Watcher
@@ -32,8 +31,6 @@ class Batch:
     """`Watcher.summary`, (B,) each."""
     env_state: dict[str, Any]
     """Of the environment's random generator when the executions were about to begin."""
-    generator_state: Tensor
-    """Of the policies' generator then."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,6 @@ def record(
                 watcher.position,
                 watcher.summary(whole, obs, action, mask),
                 dict(env.np_random.bit_generator.state),
-                generator.get_state(),
             )
         )
         for _ in range(execute_episodes):  # the draws of an execution, so that the next batch finds what it would find

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dream.envs import MetaEnv
@@ -83,9 +82,7 @@ def execute_on(recording: Recording, executor: Executor, env: MetaEnv) -> NDArra
     returns = []
     for batch in recording.batches:
         env.np_random.bit_generator.state = batch.env_state
-        generator = torch.Generator()
-        generator.set_state(batch.generator_state)
-        trials = executor.execute(env, batch.problem_id, batch.explore, generator)
+        trials = executor.execute(env, batch.problem_id, batch.explore)
         got = trials.execute.reward.double().sum(1).view(-1, trials.execute_episodes).mean(1)
         returns.append(got.cpu().numpy()[: batch.count])
     return np.concatenate(returns)

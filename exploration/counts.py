@@ -5,11 +5,13 @@
 N counts how often an observation was reached in training, the bonus of Strehl and Littman (2008) and Bellemare et al.
 (2016, arXiv 1606.01868); n_t counts it within the trial. The product is what Henaff, Jiang and Raileanu recommend for
 problems that differ from episode to episode ("A study of global and episodic bonuses for exploration in contextual
-MDPs", 2023, arXiv 2306.03236, section 5). Frames are counted by a hash: the signs of random projections (SimHash, Tang
-et al. 2017, arXiv 1611.04717, eq. 2).
+MDPs", 2023, arXiv 2306.03236). Frames are counted by a hash: the signs of random projections (SimHash, Tang et al.
+2017, arXiv 1611.04717, eq. 2) of their colours on a coarse grid, less the mean colour, which would decide most signs.
 """
 
 from __future__ import annotations
+
+import math
 
 import gymnasium as gym
 import numpy as np
@@ -22,7 +24,7 @@ from dream.core.trial import Episodes, Trials
 from dream.exploration.base import Belief, RewardModel
 
 BITS = 16
-"""2^BITS cells of the table; integer observations get one each where that is enough."""
+"""2^BITS cells of the table; integer observations get one each where that is enough, and share them by a hash else."""
 GRID = (6, 8)
 """A frame is hashed by its colours on a grid of this many cells."""
 SEED = 0
@@ -41,8 +43,13 @@ class ObservationHash(nn.Module):
             generator = torch.Generator().manual_seed(SEED)
             projection = torch.randn(space.shape[-1] * GRID[0] * GRID[1], BITS, generator=generator)  # type: ignore[index]
         elif isinstance(space, gym.spaces.MultiDiscrete):
-            place = np.concatenate([[1], np.cumprod(space.nvec.astype(np.int64))[:-1]])
-            projection = torch.from_numpy(place)
+            sizes = [int(size) for size in space.nvec]
+            self.exact = math.prod(sizes) <= 2**BITS
+            if self.exact:
+                projection = torch.tensor([math.prod(sizes[:i]) for i in range(len(sizes))])
+            else:  # multiply-shift hashing: an odd factor for each component, of the sum the high bits
+                drawn = np.random.default_rng(SEED).integers(2**62, size=len(sizes))
+                projection = torch.from_numpy(2 * drawn + 1)
         else:
             raise TypeError(f"cannot count {space}: use integers (MultiDiscrete) or frames (Box of uint8)")
         self.register_buffer("projection", projection, persistent=False)
@@ -50,9 +57,10 @@ class ObservationHash(nn.Module):
     def forward(self, obs: Tensor) -> Tensor:
         """(N, T, observation) -> (N, T)."""
         if not self.frames:
-            return (obs.long() * self.projection).sum(-1) % 2**BITS
-        flat = obs.flatten(0, 1).permute(0, 3, 1, 2).float()
-        bits = (F.adaptive_avg_pool2d(flat, GRID).flatten(1) / 127.5 - 1.0) @ self.projection > 0
+            key = (obs.long() * self.projection).sum(-1)
+            return key if self.exact else (key >> 48) % 2**BITS
+        colours = F.adaptive_avg_pool2d(obs.flatten(0, 1).permute(0, 3, 1, 2).float(), GRID)
+        bits = (colours - colours.mean((2, 3), keepdim=True)).flatten(1) @ self.projection > 0
         place = 2 ** torch.arange(BITS, device=obs.device)
         return (bits * place).sum(-1).view(obs.shape[:2])
 

@@ -4,11 +4,12 @@ Rakelly, Zhou, Quillen, Finn, Levine, "Efficient Off-Policy Meta-Reinforcement L
 Variables" (PEARL, ICML 2019, arXiv 1903.08254), section 4: the posterior over z is a product of Gaussians, one for each
 transition, whatever their order,
 
-    q(z | tau) ~ N(z; m_0, s_0) prod_t Psi(z | o_t, a_t, o_t+1)          eq. 3, with the prior as a factor
+    q(z | tau) ~ N(z; m_0, s_0) prod_t Psi(z | o_t, a_t, o_t+1)
 
-z is drawn anew for each exploration episode, from the prior before anything was seen, and the executor acts on it with
-an instruction of a random training problem. The executor, f and g are those of the other explorers; the posterior
-is fitted to the codes f(mu), by maximum likelihood at every prefix, and reads g's features of transitions.
+Here the prior is a factor too, and learned. z is drawn anew for each exploration episode, from the prior before
+anything was seen, and the executor acts on it with an instruction of a random training problem. The executor, f and g
+are those of the other explorers; the posterior is fitted to the codes f(mu), by maximum likelihood at every prefix, and
+reads g's features of transitions. The execution that is scored is given g(tau), as after every other explorer.
 """
 
 from __future__ import annotations

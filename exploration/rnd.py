@@ -5,7 +5,9 @@ fixed random network phi maps observations to features, a predictor is trained t
 
     r_t = |phi^(o_t+1) - phi(o_t+1)|^2
 
-As in the paper the reward is divided by a running scale (`DecoupledPair` does that for every reward) and non-episodic.
+As in the paper the reward is divided by a running scale (`DecoupledPair` does that for every reward). The paper also
+normalises observations, lest the features of all of them be nearly the same; here the layers of both networks do,
+whose units are normalised. Unlike in the paper the bonus ends with the trial: there is nothing to explore afterwards.
 Rewards are computed when a trial is replayed, so they fall as the predictor learns. What is new in a problem but
 was seen in others is not novel to it: it knows no problems.
 """

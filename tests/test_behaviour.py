@@ -50,6 +50,8 @@ def test_who_does_not_move_is_seen_once() -> None:
     found, counts = behaviour(recording, env), visits(recording, env)
     assert found["length"].tolist() == found["ended"].tolist() == [0] * 4
     assert counts is not None and counts.shape == (9, 9) and counts[4, 4] == counts.sum() == 1
+    env.end_action = 0  # what stands in the padding
+    assert behaviour(recording, env)["ended"].tolist() == [0] * 4
 
 
 def test_maps_are_laid_out_by_rows_of_y() -> None:
@@ -65,6 +67,7 @@ def test_batches_that_are_not_full_and_several_episodes() -> None:
     recording = record(explorer, env, np.arange(20), 0)
     found = behaviour(recording, env)
     assert recording.problem_id.tolist() == list(range(20)) and recording.episodes.mask.shape[0] == 20
+    assert (found["pick_ups"] == 6).all()  # all three drawers again in the second episode
     assert (found["drawers_opened"] == 3).all() and (found["ended"] == 1).all() and found["length"].shape == (20,)
     assert (found["length"] == recording.episodes.length.numpy() - 1).all()  # the reset step is none
 

@@ -286,10 +286,11 @@ def test_methods(capsys):
 
 
 def test_bench(capsys, monkeypatch):
-    def measure(envs, device, seconds, threads):
+    def measure(envs, device, seconds, threads, methods):
         speeds = {"train_steps_per_s": 5000.0, "env_steps_per_s": 1e6, "sequences_per_s": 4000.0, "replay_ratio": 2.5}
         shares = {"env_share": 0.01, "act_share": 0.15, "learn_share": 0.84}
-        return [{"env": env, **speeds, **shares, "threads": 1} for env in envs]
+        both = [(env, method) for env in envs for method in methods]
+        return [{"env": env, "method": method, **speeds, **shares, "threads": 1} for env, method in both]
 
     monkeypatch.setitem(sys.modules, "dream.bench", types.SimpleNamespace(run=measure))
     assert cli.run(["bench", "--env", "bus", "map", "--json"]) == 0
@@ -298,8 +299,11 @@ def test_bench(capsys, monkeypatch):
     assert last_object(capsys)["train_steps_per_s"] == 5000
     assert cli.run(["bench"]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split(":")[0] for line in lines] == ["bus", "map", "cooking"]
+    assert [line.split(" trains")[0] for line in lines] == ["bus: dream", "map: dream", "cooking: dream"]
     assert "5,000 env steps/s with a replay ratio of 2.5 (env 1.0%, act 15.0%, learn 84.0%; 4,000" in lines[0]
+    assert cli.run(["bench", "--env", "bus", "--methods", "rnd", "rl2", "--json"]) == 0
+    assert [family["method"] for family in last_object(capsys)["families"]] == ["rnd", "rl2"]
+    assert "unknown method 'telepathy'" in refused(capsys, "bench", "--methods", "telepathy")
     assert "unknown family 'taxi'" in refused(capsys, "bench", "--env", "taxi")
     assert "one family or more" in refused(capsys, "bench", "--env")
     assert "1 thread or more" in refused(capsys, "bench", "--threads", "0")

@@ -1,6 +1,7 @@
 """The decoupled pair: reproducible, greedy when it plays, blind to problem ids at test time, each loss in its place."""
 
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from dream.core.bottleneck import last_prefix
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
+from dream.errors import UserError
+from dream.exploration.base import RewardModel
 from dream.methods import METHODS
 from dream.pair import DecoupledPair, PairRules, member_epsilons
 from dream.presets import override
@@ -30,7 +33,8 @@ SMALL: dict[str, Any] = {
     "executor.id_first": 0.0,
 }
 RIGHT, END = 1, 4
-PAIRS = [name for name, spec in METHODS.items() if isinstance(spec.rules(TrainConfig(method=name)), PairRules)]
+PAIRS = [name for name, spec in METHODS.items() if isinstance(spec.rules(TrainConfig()), PairRules)]
+"""The methods that are decoupled pairs."""
 
 
 def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[DecoupledPair, MetaEnv]:
@@ -100,7 +104,10 @@ def test_every_method_learns_on_one_or_more_episodes(method: str, k: int, n: int
     assert loop.metrics.keys() >= {"loss/encoder", "loss/executor", "bottleneck/rate", "explore/explained"}
     assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
     assert all(torch.isfinite(value).all() for value in loop.method.weights().values())
-    assert ("loss/explorer" in loop.metrics) == (method == "dream")
+    net = loop.method.networks
+    assert ("loss/explorer" in loop.metrics) == (net.explorer is not None)
+    assert ("loss/reward" in loop.metrics) == isinstance(loop.method.reward, RewardModel)
+    assert ("loss/posterior" in loop.metrics) == (net.posterior is not None)
     trials = play(loop.method, loop.env, np.arange(12) % 2)
     assert trials.execute_episodes == n and len(trials.explore.mask) == 12
 
@@ -284,8 +291,8 @@ def test_play_is_greedy(env: str, k: int) -> None:
     assert not trials.used_id.any()
 
 
-def test_play_draws_nothing_at_random_but_for_a_random_explorer() -> None:
-    for method, draws in (("dream", False), ("none", False), ("random", True)):
+def test_play_draws_nothing_at_random_but_for_a_random_explorer_and_posterior_sampling() -> None:
+    for method, draws in (("dream", False), ("count", False), ("none", False), ("random", True), ("posterior", True)):
         loop = trained(method)
         generator = torch.Generator().manual_seed(0)
         before = generator.get_state()
@@ -330,6 +337,9 @@ class Relabelled:
     def __init__(self, env: MetaEnv):
         self._env = env
         self._true_id = np.random.default_rng(0).permutation(env.problems.num_problems)
+        self.problems = SimpleNamespace(  # posterior sampling draws instructions of training problems
+            sample=lambda *arguments: self.labels(env.problems.sample(*arguments))
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._env, name)
@@ -356,7 +366,8 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
     other = Relabelled(loop.env)
     assert (other.labels(ids) != ids).mean() > 0.8
     relabelled = play(loop.method, other, other.labels(ids))
-    if method == "oracle":
+    told = method in ("oracle", "contextual")
+    if told:
         assert not same(relabelled, honest)
     else:
         assert same(relabelled, honest)
@@ -367,11 +378,96 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
     for networks in (loop.method.averaged, loop.method.networks):
         monkeypatch.setattr(networks.f, "forward", refuse)
     monkeypatch.setattr(loop.method, "_factor_table", torch.full_like(loop.method._factor_table, -1))
-    if method == "oracle":
+    if told:
         with pytest.raises((AssertionError, IndexError)):
             play(loop.method, loop.env, ids)
     else:
         assert same(play(loop.method, loop.env, ids), honest)
+
+
+@pytest.mark.parametrize("method", PAIRS)
+def test_exploring_leaves_the_instructions_of_an_evaluation_alone(method: str) -> None:
+    """Whoever explores, however often, draws nothing from the environment's generator, which draws instructions."""
+    loop = Loop(*build(method, env="map", trial__explore_episodes=2))
+    ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
+    loop.env.reset(seed=5)
+    before = deepcopy(loop.env.np_random.bit_generator.state)
+    loop.method.explore(loop.env, ids, torch.Generator().manual_seed(5))
+    assert loop.env.np_random.bit_generator.state == before
+
+
+@pytest.mark.parametrize("method", ["posterior", "random", "count"])
+def test_two_exploration_episodes_are_one_stream(method: str) -> None:
+    loop = trained(method, trial__explore_episodes=2)
+    explore = play(loop.method, loop.env, np.arange(12) % 2).explore
+    assert (explore.start.sum(1) == 2).all() and (explore.reset_step.sum(1) == 1).all()
+    begins = explore.obs[:, :-1][explore.start]
+    assert (begins[:, 0] == 2).all() and (begins[:, 1] == 0).all()
+
+
+def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = trained("posterior", trial__explore_episodes=2)
+    net, drawn, told = loop.method.averaged, [], []
+    assert net.posterior is not None
+    sample, step = net.posterior.sample, net.executor.step
+
+    def spy_sample(features: Tensor | None, explore: Episodes | None, noise: Tensor) -> Tensor:
+        drawn.append((explore, sample(features, explore, noise)))
+        return drawn[-1][1]
+
+    def spy_step(obs: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
+        told.append(z)
+        return step(obs, instruction, z, memory)
+
+    monkeypatch.setattr(net.posterior, "sample", spy_sample)
+    monkeypatch.setattr(net.executor, "step", spy_step)
+    loop.env.reset(seed=5)
+    explore = loop.method.explore(loop.env, np.arange(12) % 2, torch.Generator().manual_seed(5))
+    (first_seen, first), (second_seen, second) = drawn
+    assert first_seen is None and torch.equal(second_seen.obs, explore.obs[:, : second_seen.obs.shape[1]])
+    assert not torch.allclose(first, second)
+    assert torch.equal(told[0], first) and torch.equal(told[-1], second)
+
+
+# -- what is paid ------------------------------------------------------------------------------------------------
+
+
+def test_the_running_scale_by_hand() -> None:
+    method, _ = build("count")
+    assert float(method._scale(torch.zeros(4))) == pytest.approx(1e-6)  # nothing was ever paid: nothing to divide by
+    assert float(method._scale(torch.tensor([1.0, 3.0]))) == 2.0
+    assert float(method._scale(torch.tensor([0.0, 0.0]))) == 2.0
+    assert float(method._scale(torch.tensor([1.0, 0.0]))) == pytest.approx(2.0 - 0.01 * 1.5)
+    assert float(method._scale(torch.tensor([12.0]))) == pytest.approx(1.985 + 0.01 * 10.015)
+
+
+def test_the_scale_of_outcomes_never_falls() -> None:
+    method, _ = build("first-explore")
+    method._scale(torch.tensor([2.0]))
+    for _ in range(100):
+        method._scale(torch.tensor([0.001]))
+    assert float(method._scale(torch.tensor([0.001]))) == 2.0
+    assert float(method._scale(torch.tensor([12.0]))) == pytest.approx(2.1)
+
+
+def test_a_reward_is_scaled_by_what_is_paid_or_taken_in_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """+1 and -1 in one trial are no trial without reward; and what is left outside the mask does not count."""
+    loop = trained("count")
+    method = loop.method
+    batch = loop.replay.sample(8)
+    alternating = torch.where(torch.arange(batch.explore.mask.shape[1]) % 2 == 0, 1.0, -1.0).expand(8, -1)
+    monkeypatch.setattr(method, "reward", lambda trials, belief: torch.where(trials.explore.mask, alternating, 1e9))
+    monkeypatch.setattr(method, "reward_scale", torch.zeros(()))
+    _, metrics = method._explore_loss(batch, 0.0)
+    assert float(method.reward_scale) == pytest.approx(float(batch.explore.mask.sum(1).float().mean()))
+    assert torch.isfinite(metrics["loss/explorer"]) and metrics["explore/return"].abs() <= 1.0
+
+
+def test_a_reward_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = trained("count")
+    monkeypatch.setattr(loop.method, "reward", lambda trials, belief: torch.ones(len(trials.problem_id)))
+    with pytest.raises(UserError, match=r"exploration reward of count is of shape \(8,\): it must return one number"):
+        loop.rounds(1)
 
 
 # -- state -------------------------------------------------------------------------------------------------------
@@ -394,10 +490,11 @@ def test_weights_of_another_shape_or_method_are_refused() -> None:
         method.load_weights(build("none")[0].weights())
 
 
-def test_training_goes_on_from_weights_and_state() -> None:
-    loop = trained(rounds=4)
+@pytest.mark.parametrize("method", PAIRS)
+def test_training_goes_on_from_weights_and_state(method: str) -> None:
+    loop = trained(method, rounds=3)
     loop.method.explained = torch.tensor(0.7)  # what opens the explorer's gate is part of the state
-    other = Loop(*build(seed=9))
+    other = Loop(*build(method, seed=9))
     other.method.load_weights({name: value.clone() for name, value in loop.method.weights().items()})
     other.method.load_state_dict(deepcopy(loop.method.state_dict()))
     other.replay.load_state_dict(loop.replay.state_dict())

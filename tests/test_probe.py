@@ -8,7 +8,19 @@ from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
 from dream.errors import UserError
 from dream.eval.bounds import bound_explorers
 from dream.eval.evaluate import spread_over_problems
-from dream.eval.probe import Known, ProbeSettings, chance, default_settings, exact_posterior, folds, known, prior, probe
+from dream.eval.probe import (
+    Known,
+    Probe,
+    ProbeSettings,
+    at_every_step,
+    chance,
+    default_settings,
+    exact_posterior,
+    folds,
+    known,
+    prior,
+    probe,
+)
 from dream.eval.recording import Recording, record
 
 QUICK = ProbeSettings(explorations=512, updates=60, batch=32, look=20, width=32, memory=16)
@@ -68,6 +80,7 @@ def test_the_exact_posterior_by_hand() -> None:
     found = known(posterior, env.parts(), recording.problem_id)
     # up, ride: one line known, the other three are any order of three ends; nothing of the useless ones.
     assert found.nats[0] == pytest.approx(np.log(0.25)) and found.accuracy[0] == pytest.approx(0.25)
+    assert found.nats[1] == pytest.approx(np.log(0.25))
     assert np.sort(found.nats[2, :4]) == pytest.approx([np.log(1 / 3)] * 3 + [0], abs=1e-6)
     assert np.sort(found.accuracy[2, :4]) == pytest.approx([1 / 3] * 3 + [1])
     assert found.nats[-1, :4] == pytest.approx(0, abs=1e-6) and (found.accuracy[-1, :4] == 1).all()
@@ -78,6 +91,15 @@ def test_no_exact_posterior_where_starts_differ() -> None:
     env = make("sign", 2)
     assert exact_posterior(env, recorded(env, "none", 2).episodes) is None
     assert default_settings(env).explorations < default_settings(make("bus", 1)).explorations
+
+
+def test_a_stream_that_ended_keeps_what_it_found() -> None:
+    env = make("signpost", 32)
+    episodes = recorded(env, "random", 32).episodes
+    (told,) = at_every_step(Probe(env, env.parts(), QUICK), episodes, 8)
+    assert told.shape == (32, 9, 2) and len(set(episodes.length.tolist())) > 1
+    for stream, length in zip(told, episodes.length.tolist(), strict=True):
+        assert (stream[length:] == stream[length]).all() and (stream[: length + 1].std(axis=0) > 0).all()
 
 
 def test_known_by_hand() -> None:
