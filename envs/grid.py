@@ -23,8 +23,9 @@ TOLD: Final = {
     RIDE: "found nothing to ride",
     END: "ended the episode",
     PICK_UP: "found nothing to pick up",
+    DROP: "found nothing to drop",
 }
-"""Words for actions that did nothing but what they always do."""
+"""Words for actions that moved nothing."""
 
 STEP_COST: Final = 0.1
 

@@ -14,9 +14,11 @@ from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
+from dream.eval.movie import Movie
 from dream.eval.recorded import FORMAT, RecordedTrials, load_trials, save_trials
 from dream.eval.recorder import record_trials
 from dream.eval.tape import Tape, side_by_side
+from dream.eval.words import narrate
 from dream.exploration.information import information_reward
 from dream.pair import DecoupledPair
 from dream.presets import override
@@ -222,3 +224,19 @@ def test_a_tape_is_blank_where_a_member_has_finished() -> None:
     position = side_by_side([first])["position"]
     assert position[0, :4].tolist() == [[4, 4], [4, 5], [4, 6], [5, 6]] and np.isnan(position[0, 4:]).all()
     assert position[1, :2].tolist() == [[4, 4], [4, 4]] and np.isnan(position[1, 2:]).all()
+
+
+@pytest.mark.parametrize(("method", "explorations"), [("rl2", 2), ("rl2", 0), ("varibad", 1)])
+def test_whole_trial_policies_are_recorded_drawn_and_told(method: str, explorations: int) -> None:
+    torch.manual_seed(0)
+    changes = {"trial.explore_episodes": explorations, "trial.execute_episodes": 2}
+    policy, env = build(override(TrainConfig(method=method, env="cooking"), changes), 2)
+    recorded = record_trials(policy, env, np.array([1, 2]), 0)
+    assert len(recorded.explore.episodes(0)) == max(1, explorations) and recorded.returns.shape == (2, 2)
+    position = recorded.explore.position
+    if explorations:
+        seen = np.concatenate([np.ones((2, 1), bool), recorded.explore.mask], axis=1)
+        assert position is not None and np.array_equal(position[seen], recorded.explore.obs[seen][:, :2].astype(float))
+    told = narrate(recorded, env)[0]
+    assert told.count("xplored") == explorations and told.count("return") == 2
+    assert Movie(recorded, env).sheet([0], 4).shape[2] == 3

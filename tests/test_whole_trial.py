@@ -110,6 +110,8 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
     loop = trained(method, network__core=core, trial__explore_episodes=k, trial__execute_episodes=n)
     assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
     assert loop.metrics["replay/streams"] == 10 * ((k > 0) + n)
+    with torch.no_grad():  # what is remembered decides what is done
+        loop.method.averaged.policy.encoder.scale_shift.weight.mul_(30)
     trials = play(loop.method, loop.env, np.arange(12) % 2)
     assert trials.execute_episodes == n and bool(trials.explore.mask.any()) == (k > 0) and not trials.used_id.any()
     stream = trial_stream(trials, loop.method.layout)
@@ -117,7 +119,7 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
         q = values(loop.method.averaged, stream)[:, :-1]
     taken = q.gather(-1, stream.episodes.action.clamp(max=q.shape[-1] - 1)[..., None])[..., 0]
     regret = (q.amax(-1) - taken)[stream.episodes.transition]
-    assert len(regret) >= 12 * n and regret.max() < 1e-4
+    assert len(regret) >= 12 * n and regret.max() < 1e-3
 
 
 @CORES

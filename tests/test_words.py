@@ -138,6 +138,19 @@ def test_many_deeds_are_cut_short_in_the_middle() -> None:
     assert words.count("rode") <= 7 and ", ..., " in words
 
 
+@pytest.mark.parametrize("family", ["bus", "map", "cooking", "signpost"])
+def test_whatever_is_done_can_be_told(family: str) -> None:
+    env = make(family, 1)
+    rng = np.random.default_rng(0)
+    goal = env.sample_instruction(np.array([1]), rng)[0].tolist()
+    steps = [int(action) for action in range(len(env.action_names)) if action != env.end_action] * 3
+    for _ in range(5):
+        actions = rng.permutation(steps)[: env.horizon].tolist()
+        arrays = walked(env, 1, actions, "explore", [0] * len(goal))
+        told = env.tell(1, arrays["obs"][0], arrays["action"][0])
+        assert told and all(told)
+
+
 @pytest.mark.parametrize(
     ("family", "instruction", "name"),
     [("bus", [0, 8], "corner (0, 8)"), ("cooking", [0, 3], "tomato, then aubergine"), ("signpost", [0], "")],
