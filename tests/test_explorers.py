@@ -391,6 +391,16 @@ def test_a_new_belief_makes_an_old_place_new() -> None:
     assert new > 5 * old > 0
 
 
+def test_the_belief_is_that_after_the_step() -> None:
+    torch.manual_seed(0)
+    model = HyperStateNovelty(SPACE, [2], Z, WIDTH)
+    explore = replace(random_explorations(1), mask=torch.ones(4, 6, dtype=torch.bool))
+    known = belief(explore)
+    other = replace(known, prefixes=known.prefixes.index_fill(1, torch.tensor([3]), 1.0))
+    one, two = (pay(model, trials(explore), some) * model.scale for some in (known, other))
+    assert ((one - two).abs() > 1e-3).any(0).tolist() == [False, False, True, False, False, False]
+
+
 # -- prediction gain ---------------------------------------------------------------------------------------------
 
 
