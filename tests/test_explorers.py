@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +12,6 @@ from torch.nn import functional as F
 
 from dream.config import TrainConfig
 from dream.core.frames import FrameEncoder
-from dream.core.rollout import rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import integer_space
 from dream.exploration import hyperx, icm
@@ -23,12 +21,11 @@ from dream.exploration.hyperx import HyperStateNovelty
 from dream.exploration.icm import IntrinsicCuriosity
 from dream.exploration.outcome import Improvement, paid_at_the_end
 from dream.exploration.posterior import GaussianPosterior
-from dream.exploration.prediction import Prediction, PredictionGain
+from dream.exploration.prediction import Prediction
 from dream.exploration.rnd import RandomNetworkDistillation
 from dream.methods import METHODS
 from dream.pair import PairRules
 from dream.presets import override
-from tests.toys import Corridor, Fact
 
 SPACE = integer_space([5, 3])
 FRAMES = gym.spaces.Box(0, 255, (20, 28, 3), np.uint8)
@@ -417,42 +414,6 @@ def test_the_likelihood_of_frames_by_hand() -> None:
     seen = torch.zeros(1, 1, FrameEncoder.features_of(FRAMES.shape))
     given = model(seen, torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1, Z), after)
     assert given.item() == pytest.approx(-(3 * 15 * 20) * 0.5**2 / (2 * 0.1**2))
-
-
-def test_the_sign_is_worth_the_logarithm_of_its_values() -> None:
-    """Knowing the problem is knowing the sign; the trajectory does, too, once it has read it."""
-    env = Corridor(64, facts=(Fact(2, values=4),))
-    generator = torch.Generator().manual_seed(0)
-    ids = np.arange(64) % 4
-
-    def walks(now: Any, memory: Any) -> tuple[Tensor, Any]:
-        return torch.randint(2, (64,), generator=generator), None  # left or right
-
-    env.reset(seed=0)
-    batches = [rollout(env, walks, ids, phase="explore", device=torch.device("cpu")) for _ in range(8)]
-    some = [Trials(torch.from_numpy(ids), e, e, torch.zeros(64, dtype=torch.bool)) for e in batches]
-    torch.manual_seed(0)
-    model = PredictionGain(
-        env.single_observation_space,
-        int(env.single_action_space.n),
-        env.problems.factors,
-        torch.from_numpy(env.problems.factor_table),
-        width=16,
-        memory=8,
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for i in range(150):
-        _, loss = model(some[i % 7], None)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    paid = model(some[7], None)[0]
-    explore = some[7].explore
-    reads = (explore.obs[:, 1:, 1] > 0) & explore.mask
-    first = reads & (reads.cumsum(1) == 1)
-    assert first.sum() > 20
-    assert paid[first].mean().item() == pytest.approx(math.log(4), abs=0.15)
-    assert paid[explore.mask & ~first].abs().mean() < 0.05
 
 
 # -- posterior ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,160 @@
+"""Every explorer learns where theory says that it succeeds, and fails where theory says that it must (docs/methods.md).
+
+All of them have the executor and the encoders of dream, so what differs is what they are paid.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dream.core.rollout import rollout
+from dream.core.trial import Trials
+from dream.envs import MetaEnv
+from dream.exploration.base import RewardModel
+from dream.exploration.icm import IntrinsicCuriosity
+from dream.exploration.prediction import PredictionGain
+from tests.test_learning import learn
+from tests.toys import PRESS, Corridor, Fact
+
+TRIALS = 400
+SEEDS = (0,)
+
+ONE_WAY: dict[str, Any] = {"start": 0}
+"""The sign is at the end of the corridor, and there is nowhere else to go."""
+TWO_WAYS: dict[str, Any] = {}
+"""It is a step to the right; a step to the left is nothing."""
+DISTRACTED: dict[str, Any] = {"facts": (Fact(3), Fact(0, values=32, matters=False)), "length": 4}
+"""Two steps to the right is the sign; one step to the left another, which holds much more, all of it irrelevant.
+There is no time for both."""
+ON_THE_WAY: dict[str, Any] = {"facts": (Fact(0),), "buttons_at": 0, "step_cost": 0.05}
+"""The sign is where the buttons are, a step to the left."""
+OUT_OF_THE_WAY: dict[str, Any] = {"facts": (Fact(2),), "buttons_at": 0, "step_cost": 0.05}
+"""It is a step to the right, the buttons are one to the left, and there is no time for both."""
+BUS: dict[str, Any] = {"bus_at": 1}
+"""What is unknown is where a bus goes, the effect of an action."""
+
+
+def played(method: str, seed: int, steps: int, toy: dict[str, Any]) -> tuple[float, dict[int, float]]:
+    """Train, then play: mean test return, and the share of explorations that came to each cell."""
+    pair = learn(method, seed, steps, env="tests.toys:Corridor", env_parameters=toy)
+    env = Corridor(TRIALS, **toy)
+    env.reset(seed=1)
+    trials = pair.play(env, np.arange(TRIALS) % env.problems.num_problems, torch.Generator().manual_seed(1))
+    came = {cell: float((trials.explore.obs[..., 0] == cell).any(1).float().mean()) for cell in range(env.length)}
+    return float(trials.execute.reward.sum(1).mean()), came
+
+
+# -- where they succeed ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["hyperx", "prediction", "first-explore"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_is_paid_for_the_problem_or_the_outcome_reads_the_sign(method: str, seed: int) -> None:
+    score, came = played(method, seed, 9_000, TWO_WAYS)
+    assert came[2] == 1.0 and score > 0.99
+
+
+@pytest.mark.parametrize("method", ["count", "rnd"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_novelty_goes_as_far_as_it_can(method: str, seed: int) -> None:
+    score, came = played(method, seed, 8_000, ONE_WAY)
+    assert came[2] == 1.0 and score > 0.99
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_curiosity_takes_a_bus_of_unknown_destination(seed: int) -> None:
+    score, came = played("icm", seed, 6_000, BUS)
+    assert came[0] == came[2] == 0.5 and score > 0.99
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_posterior_sampling_reads_a_sign_on_the_way_to_the_goal(seed: int) -> None:
+    score, came = played("posterior", seed, 10_000, ON_THE_WAY)
+    assert came[0] > 0.6 and score > 0.5
+
+
+# -- where they cannot -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_posterior_sampling_never_goes_where_no_goal_is(seed: int) -> None:
+    score, came = played("posterior", seed, 10_000, OUT_OF_THE_WAY)
+    assert came[2] < 0.1 and score < 0.1
+
+
+@pytest.mark.parametrize("method", ["count", "rnd", "prediction"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_novelty_and_prediction_prefer_much_that_is_irrelevant(method: str, seed: int) -> None:
+    score, came = played(method, seed, 8_000, DISTRACTED)
+    assert came[3] == 0.0 and score < 0.5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dream_ignores_it(seed: int) -> None:
+    score, came = played("dream", seed, 8_000, DISTRACTED)
+    assert came[3] == 1.0 and score > 0.99
+
+
+# -- why ---------------------------------------------------------------------------------------------------------
+
+
+def walks(env: MetaEnv, actions: int, batches: int = 8) -> list[Trials]:
+    """Explorations at random among the first `actions` actions."""
+    generator = torch.Generator().manual_seed(0)
+    ids = np.arange(env.num_envs) % env.problems.num_problems
+
+    def policy(now: Any, memory: Any) -> tuple[torch.Tensor, Any]:
+        return torch.randint(actions, (env.num_envs,), generator=generator), None
+
+    explored = [rollout(env, policy, ids, phase="explore", device=torch.device("cpu")) for _ in range(batches)]
+    return [Trials(torch.from_numpy(ids), e, e, torch.zeros(env.num_envs, dtype=torch.bool)) for e in explored]
+
+
+def fit(model: RewardModel, trials: list[Trials], updates: int, rate: float) -> torch.Tensor:
+    """Train a reward on all batches but the last; what it pays for the last, (N, T)."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    for i in range(updates):
+        _, loss = model(trials[i % (len(trials) - 1)], None)  # type: ignore[arg-type]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model(trials[-1], None)[0]  # type: ignore[arg-type]
+
+
+def test_a_fact_is_worth_the_logarithm_of_its_values_to_prediction_whether_it_matters_or_not() -> None:
+    """Who knows the problem knows what a sign will say; the trajectory does, too, once it has read it."""
+    env = Corridor(64, facts=(Fact(2), Fact(0, values=4, matters=False)))
+    env.reset(seed=0)
+    trials = walks(env, actions=2)
+    torch.manual_seed(0)
+    space, table = env.single_observation_space, torch.from_numpy(env.problems.factor_table)
+    model = PredictionGain(space, 5, env.problems.factors, table, width=16, memory=8)
+    paid, explore = fit(model, trials, updates=200, rate=1e-2), trials[-1].explore
+    known = torch.zeros_like(explore.mask)
+    for cell, worth in ((2, np.log(2)), (0, np.log(4))):
+        read = (explore.obs[:, 1:, 0] == cell) & explore.mask
+        first = read & (read.cumsum(1) == 1)
+        assert first.sum() > 20
+        assert paid[first].mean().item() == pytest.approx(worth, abs=0.2)
+        known |= first
+    assert paid[explore.mask & ~known].abs().mean() < 0.1
+
+
+def test_to_curiosity_a_bus_is_worth_much_and_a_sign_nothing() -> None:
+    """What a sign says tells nothing about the actions taken, so its features, which tell those, leave it out."""
+    paid = {}
+    for name, toy in (("sign", TWO_WAYS), ("bus", BUS)):
+        env = Corridor(64, **toy)
+        env.reset(seed=0)
+        trials = walks(env, actions=int(env.single_action_space.n) - 1)
+        torch.manual_seed(0)
+        model = IntrinsicCuriosity(env.single_observation_space, int(env.single_action_space.n), 32)
+        reward, explore = fit(model, trials, updates=300, rate=3e-3), trials[-1].explore
+        before, after = explore.obs[:, :-1], explore.obs[:, 1:]
+        telling = after[..., 1] > 0 if name == "sign" else (explore.action == PRESS + 2) & (before[..., 0] == 1)
+        paid[name] = float(reward[telling & explore.mask].mean())
+        paid[f"not {name}"] = float(reward[~telling & explore.mask].mean())
+    assert paid["bus"] > 20 * paid["not bus"] and paid["bus"] > 20 * paid["sign"]
+    assert paid["sign"] < 5 * paid["not sign"]
