@@ -7,17 +7,23 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from dream import cli
 from dream.config import TrainConfig
+from dream.eval.evaluate import load_method
 from dream.labels import parse_labels
 from dream.methods import METHODS
+from dream.pair import PairRules
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+EXPLORER = ROOT / "docs" / "add-an-explorer.md"
+"""Its commands name a method that the page makes; a test of its own runs them."""
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 MARKERS = ("results", "speed")
 PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -92,10 +98,10 @@ def test_commands_are_accepted(page: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for arguments in dream_commands(page):
         given = parsed(arguments, monkeypatch)
         if arguments[0] == "train":
-            assert given.config.method in METHODS
+            assert given.config.method in METHODS or page == EXPLORER
             cli.check_config(given.config)
         if arguments[0] == "compare":
-            assert {label.method for label in parse_labels(given.methods)} <= set(METHODS)
+            assert {label.method for label in parse_labels(given.methods)} <= set(METHODS) or page == EXPLORER
             assert all((ROOT / path).is_file() for path in given.from_)
         for family in given.env if arguments[0] in ("bench", "compare") else ():
             cli.check_config(TrainConfig(env=family))
@@ -208,3 +214,46 @@ def test_the_families_page_prints_what_it_says() -> None:
         with contextlib.redirect_stdout(printed):
             exec(compile(code, page.name, "exec"), names)
         assert printed.getvalue() == expected
+
+
+def test_the_explorer_of_the_page_trains(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """The page's file, its first command and its Python, in the test's empty directory, with fewer steps."""
+    module, usage = blocks(EXPLORER, "python")
+    assert len(module.splitlines()) < 40
+    Path("my_explorers.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(Path.cwd())
+    command, compare = dream_commands(EXPLORER)
+    assert cli.run([*command, "--steps", "1000"]) == 0
+    assert Path("runs/map/my_explorers-DISTINCT/s0/checkpoints").is_dir()
+    assert {label.method for label in parse_labels(parsed(compare, monkeypatch).methods)} == {
+        "dream",
+        "my_explorers:DISTINCT",
+    }
+    names: dict[str, Any] = {}
+    assert usage.count("train(config") == 1
+    exec(
+        compile(usage.replace("train(config", "train(override(config, {'steps': 1000})"), EXPLORER.name, "exec"), names
+    )
+    assert (names["run_dir"] / "checkpoints").is_dir() and names["config"].network.width == 16
+    method, env, step = load_method(names["run_dir"], members=4)
+    assert step >= 1000 and method.config.method == "my_explorers:DISTINCT" and env.num_envs == 4
+
+    import my_explorers  # type: ignore[import-not-found]
+
+    obs = torch.tensor([[[0, 0], [1, 0], [0, 0], [1, 1], [1, 1]], [[2, 0], [3, 0], [3, 0], [2, 0], [4, 0]]])
+    mask = torch.tensor([[True, True, True, True], [True, True, False, False]])
+    explore = SimpleNamespace(obs=obs, transition=mask)
+    assert my_explorers.distinct(SimpleNamespace(explore=explore), None).tolist() == [[1, 0, 1, 0], [1, 0, 0, 0]]
+
+
+def test_the_page_of_the_explorers_has_them_all() -> None:
+    table = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for row in re.findall(r"^\| (`.+?) \|", table, flags=re.MULTILINE)
+        for name in re.findall(r"`([\w-]+)`", row)
+    }
+    pairs = {name for name, spec in METHODS.items() if isinstance(spec.rules(TrainConfig()), PairRules)}
+    assert named == pairs
+    for name in pairs:
+        assert not METHODS[name].paper.count("arXiv") or METHODS[name].paper.split()[-1] in table, name
