@@ -425,6 +425,7 @@ import signal, sys
 import numpy as np
 from dream.envs.miniworld_backend import MiniworldBackend
 how, asked = sys.argv[1], []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background may ignore Ctrl-C
 if how == "finishes":
     signal.signal(signal.SIGINT, lambda *_: asked.append(1))
 backend = MiniworldBackend(8, workers=2 if how == "is killed" else 1)  # two: their pipes must not keep each other alive
