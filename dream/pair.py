@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dream.config import LearningConfig, TrainConfig
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, encoder_loss, last_prefix, nats, prefix_error, rate
-from dream.core.networks import update_average
+from dream.core.networks import load_named_weights, named_weights, update_average
 from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
@@ -467,17 +467,15 @@ class DecoupledPair:
 
     def weights(self) -> dict[str, Tensor]:
         """Weights of the networks (`online.*`), of their averages (`averaged.*`) and of a reward that learns."""
-        return {f"{part}.{k}": v for part, module in self._modules() for k, v in module.state_dict().items()}
+        return named_weights(self._modules())
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Restore what `weights` gave. Raises RuntimeError where shapes or names differ."""
-        for part, module in self._modules():
-            prefix = f"{part}."
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+        load_named_weights(self._modules(), weights)
 
-    def _modules(self) -> list[tuple[str, nn.Module]]:
-        named: list[tuple[str, nn.Module]] = [("online", self.networks), ("averaged", self.averaged)]
-        return [*named, ("reward", self.reward)] if isinstance(self.reward, RewardModel) else named
+    def _modules(self) -> dict[str, nn.Module]:
+        modules: dict[str, nn.Module] = {"online": self.networks, "averaged": self.averaged}
+        return modules | {"reward": self.reward} if isinstance(self.reward, RewardModel) else modules
 
     def state_dict(self) -> dict[str, Any]:
         """What training needs besides the weights."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.networks import update_average
+from dream.core.networks import load_named_weights, named_weights, update_average
 from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
@@ -286,16 +286,14 @@ class WholeTrialPolicy:
 
     def weights(self) -> dict[str, Tensor]:
         """Weights of the networks (`online.*`) and of their averages (`averaged.*`)."""
-        return {f"{part}.{k}": v for part, module in self._modules() for k, v in module.state_dict().items()}
+        return named_weights(self._modules())
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Restore what `weights` gave. Raises RuntimeError where shapes or names differ."""
-        for part, module in self._modules():
-            prefix = f"{part}."
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+        load_named_weights(self._modules(), weights)
 
-    def _modules(self) -> list[tuple[str, nn.Module]]:
-        return [("online", self.networks), ("averaged", self.averaged)]
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"online": self.networks, "averaged": self.averaged}
 
     def state_dict(self) -> dict[str, Any]:
         """What training needs besides the weights."""

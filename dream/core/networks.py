@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import gymnasium as gym
 import numpy as np
@@ -162,6 +162,18 @@ class RecurrentQ(nn.Module):
         """One step of B members: seen (B, D), integers (B, K), z (B, Z) -> (B, A), new memory."""
         features, memory = self.core.step(self.encoder(seen, integers, z), memory)
         return self.head(features), memory
+
+
+def named_weights(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The weights of several modules in one mapping, each name preceded by that of its module and a dot."""
+    return {f"{part}.{name}": value for part, module in modules.items() for name, value in module.state_dict().items()}
+
+
+def load_named_weights(modules: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) -> None:
+    """Restore what `named_weights` gave. Raises RuntimeError where shapes or names differ."""
+    for part, module in modules.items():
+        prefix = f"{part}."
+        module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
 
 
 def update_average(average: nn.Module, online: nn.Module, rate: float) -> None:
