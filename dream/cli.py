@@ -38,23 +38,27 @@ from dream.presets import PRESETS, override
 T = TypeVar("T")
 
 WELCOME = """\
-dream: meta-reinforcement learning that explores on purpose
+dream: agents that first find out, then act: train them, compare them, see what they do
 
-What you can do next
-  dream demo                           see exploring pay off, in five minutes
+Look first, nothing to train
+  dream watch --pretrained bus         trials of a trained pair: a film, and what happened in words
+  dream eval --pretrained bus          how good that pair is on held-out problems
   dream envs                           the problem families there are
   dream methods                        the ways to explore there are
+Train, judge, compare
+  dream demo                           see exploring pay off, in five minutes
   dream train dream --env map          train a pair; the same command resumes it
-  dream eval runs/map/dream/s0         how good it is on held-out problems
-  dream watch --pretrained bus         watch trials: a film, and what happened in words
+  dream eval runs/map/dream/s0         how good it is
   dream compare --env map --methods dream random    several methods and seeds: tables and figures
+Understand
   dream explain runs/map/dream/s0      what explorers do and find out, which half of a pair is weak
   dream coupling                       why exploring and executing are learned apart
-  dream bench                          how fast this machine trains
+This machine
+  dream bench                          how fast it trains
   dream doctor                         what works here, and what to install
 
-Each has --help, with an example. Scripts: add --json to envs, methods, eval, watch, compare, explain, coupling,
-bench and doctor."""
+Each has --help with an example; docs/quickstart.md leads through them, docs/faq.md helps where one fails.
+Scripts: add --json to envs, methods, eval, watch, compare, explain, coupling, bench and doctor."""
 
 
 def main() -> NoReturn:
