@@ -1,10 +1,18 @@
 """The documentation keeps its word: commands parse, links lead somewhere, examples run and print what they say."""
 
+import argparse
 import ast
 import contextlib
+import importlib
 import io
+import json
+import math
 import re
+import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,16 +22,22 @@ import pytest
 import torch
 
 from dream import cli
+from dream.compare import plan
 from dream.config import TrainConfig
+from dream.envs.miniworld_backend import PACKAGES
+from dream.eval import window
+from dream.eval.coupling_study import check_study
 from dream.eval.evaluate import load_method
+from dream.eval.pretrained import pretrained_names
 from dream.labels import parse_labels
-from dream.methods import METHODS
+from dream.methods import METHODS, find_method
 from dream.pair import PairRules
+from dream.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-EXPLORER = ROOT / "docs" / "add-an-explorer.md"
-"""Its commands name a method that the page makes; a test of its own runs them."""
+EXPLORER, FAMILY = ROOT / "docs" / "add-an-explorer.md", ROOT / "docs" / "add-a-problem-family.md"
+QUICKSTART, REPRODUCE, FAQ = (ROOT / "docs" / f"{name}.md" for name in ("quickstart", "reproduce", "faq"))
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 MARKERS = ("results", "speed")
 PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -59,10 +73,12 @@ def shell_commands(page: Path) -> Iterator[list[str]]:
 
 def dream_commands(page: Path) -> list[list[str]]:
     """The arguments of every `dream ...` in the shell blocks of a page."""
-    prefixes = (["dream"], ["python", "-m", "dream"])
-    return [
-        words[len(prefix) :] for words in shell_commands(page) for prefix in prefixes if words[: len(prefix)] == prefix
-    ]
+    return [words[1:] for words in map(plain, shell_commands(page)) if words[:1] == ["dream"]]
+
+
+def plain(words: list[str]) -> list[str]:
+    """The same command, `python -m dream` as `dream`."""
+    return ["dream", *words[3:]] if words[:3] == ["python", "-m", "dream"] else words
 
 
 class _Parsed(Exception):
@@ -93,18 +109,438 @@ def help_of(command: str) -> str:
     return text.getvalue()
 
 
-@PAGE
-def test_commands_are_accepted(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for arguments in dream_commands(page):
-        given = parsed(arguments, monkeypatch)
-        if arguments[0] == "train":
-            assert given.config.method in METHODS or page == EXPLORER
-            cli.check_config(given.config)
-        if arguments[0] == "compare":
-            assert {label.method for label in parse_labels(given.methods)} <= set(METHODS) or page == EXPLORER
-            assert all((ROOT / path).is_file() for path in given.from_)
-        for family in given.env if arguments[0] in ("bench", "compare") else ():
+# -- every command of the pages is run, or is listed and checked ---------------------------------------------------
+
+LONG = """
+dream demo
+dream train dream --env bus --seed 1
+dream train dream --env map
+dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
+dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost
+dream train dream --env bus --env-parameters grid_size=13
+dream train dream --env cooking --env-parameters grid_size=4 drawers=4 --run-dir runs/kitchen
+dream train dream --env cooking --env-parameters grid_size=5 drawers=6 ingredients=5 recipe=3
+dream train dream --env sign
+dream train dream --env sign --threads 2
+dream train dream --env sign --learning.replay 3000 --run-dir runs/sign-small
+dream train dream --env sign --device cuda --run-dir runs/sign-gpu
+dream train dream --env my_package.doors:Doors --steps 500000
+dream compare --env map --methods dream random none oracle --trials 2000 --bound-steps 500000 --csv results/grids.csv
+dream compare --env map --methods dream random none oracle --seeds 3 --processes 2
+dream compare --env map --methods dream 'dream[explorer.cost=0.05]' --seeds 3
+dream compare --env map --methods dream random --set learning.updates=4 --seeds 3
+dream compare --env bus --methods dream random none oracle --trials 2000 --csv results/grids.csv
+dream compare --env bus --methods dream random 'dream[explorer.cost=0]' --seeds 5 --processes 2
+dream compare --env bus --methods dream oracle random --seeds 1
+dream compare --env bus --methods dream random --only-trained --out figures
+dream compare --env map --methods dream my_explorers:DISTINCT --seeds 5 --processes 2
+dream compare --env cooking --methods dream random none oracle --trials 2000 --bound-steps 1500000 \
+--csv results/grids.csv
+dream compare --env sign --methods dream --trials 2000 --csv results/sign.csv
+dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/sign.csv
+dream compare --env sign --methods 'dream[learning.transitions=0]' --seeds 1 --trials 2000 \
+--csv results/sign_ablations.csv
+dream eval runs/bus/dream/s1 --trials 2000
+dream eval runs/bus/dream/s1 --split train --csv results/mine.csv
+dream eval runs/map/dream/s0
+dream watch runs/bus/dream/s1
+dream watch runs/bus/dream/s1 --pick failures --out failures.png
+dream watch runs/map/dream/s0 --pick worst
+dream watch --pretrained sign --env-parameters variant=walls --problem 0 2 --live
+dream explain runs/map/dream/s0
+dream explain runs/bus/dream/s0 runs/bus/random/s0
+dream explain runs/bus/dream/s0 runs/bus/random/s0 --out why
+dream explain runs/bus/dream/s0 runs/bus/dream/s1 runs/bus/rnd/s0 runs/bus/random/s0 --out why
+dream coupling --out results/coupling
+dream coupling --actions 4 8 16 32
+dream coupling --epsilon 0.1 --actions 4 8 16 32
+dream bench --env bus map --seconds 20
+dream bench --env sign --seconds 20
+dream bench --env sign sign-ball --json
+dream bench --env map bus cooking sign --seconds 8 --json
+python -m benchmarks.encoder_start --updates 1000
+python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
+python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv
+python -m benchmarks.sign_links --csv results/sign_links.csv
+python -m benchmarks.sign_reading --csv results/sign_reading.csv
+python -m benchmarks.sign_worlds runs/sign/dream/s0 runs/sign/dream/s1 runs/sign/dream/s2 runs/sign/dream/s3 \
+runs/sign/dream/s4 --trials 500 --csv results/sign_worlds.csv
+python docs/draw_families.py
+python docs/draw_sign.py FRAMES.npz
+python docs/draw_concepts.py
+"""
+"""Commands that take minutes or hours, or need what these make. They are read by the real parsers; every method,
+family, setting, run directory and file they name has to be there."""
+
+NOT_OURS = """
+git clone '<address' of this 'repository>' dream
+cd dream
+make demo
+make test
+make install
+python3 -m venv .venv
+source .venv/bin/activate
+pip install '$(grep '"'"'^torch=='"'"' constraints.txt)'
+pip install -c constraints.txt -e '.[dev]'
+pip install miniworld==2.1.0
+apt-get install libegl1 libgl1 libglu1-mesa libfreetype6
+tensorboard --logdir runs
+"""
+"""Commands of other programs; what they name of ours has to be there."""
+
+
+def listed(text: str) -> list[list[str]]:
+    """The commands of `LONG` or `NOT_OURS`."""
+    return [shlex.split(line) for line in text.replace("\\\n", " ").splitlines() if line]
+
+
+def is_fast(words: list[str]) -> bool:
+    """Whether a command is run by these tests: one that trains nothing to speak of."""
+    fast = ("--help", "--pretrained", "--from")
+    debug = ["--preset", "debug"] in [words[i : i + 2] for i in range(len(words))]
+    quick = debug or words[1:2] in (["envs"], ["methods"], ["doctor"]) or any(option in words for option in fast)
+    return words[0] == "dream" and quick and words not in listed(LONG)
+
+
+def all_commands() -> list[list[str]]:
+    """Every command of the pages' shell blocks once, and those of the tables that say how numbers are made."""
+    tables = [shlex.split(span) for span in spans(REPRODUCE) if span.startswith(("dream ", "python "))]
+    tables = [words for words in tables if words[0] == "python" or len(words) > 2]
+    found = [words for page in PAGES for words in shell_commands(page)] + tables
+    return [shlex.split(line) for line in dict.fromkeys(shlex.join(plain(words)) for words in found if words)]
+
+
+def unaccounted(commands: list[list[str]]) -> list[str]:
+    """The commands that are neither run nor listed."""
+    known = listed(LONG) + listed(NOT_OURS)
+    return [shlex.join(words) for words in commands if not is_fast(words) and words not in known]
+
+
+def test_every_command_is_run_or_listed() -> None:
+    assert not unaccounted(all_commands()), "run them by making them fast, or add them to LONG or NOT_OURS"
+
+
+def test_no_command_is_listed_that_stands_nowhere() -> None:
+    commands = all_commands()
+    assert [shlex.join(words) for words in listed(LONG) + listed(NOT_OURS) if words not in commands] == []
+
+
+@pytest.mark.parametrize("new", ["dream train dream --env map --seed 77", "python -m benchmarks.new", "rm -rf runs"])
+def test_the_check_sees_a_new_command(new: str) -> None:
+    assert unaccounted([new.split()]) == [new]
+
+
+@pytest.fixture
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The explorer and the family that two of the pages make, as modules in the test's empty directory."""
+    Path("my_explorers.py").write_text(blocks(EXPLORER, "python")[0], encoding="utf-8")
+    Path("my_package").mkdir()
+    Path("my_package/doors.py").write_text(blocks(FAMILY, "python")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(Path.cwd())
+
+
+def check_names(arguments: list[str], given: Any) -> None:
+    """Assert that the methods, families, settings, runs and files exist that a command of ours names."""
+    command = arguments[0]
+    if command == "train":
+        find_method(given.config.method)
+        cli.check_config(given.config)
+    elif command == "compare" and not given.from_:
+        changes = {**PRESETS[given.preset], **({} if given.steps is None else {"steps": given.steps})}
+        labels = parse_labels(given.methods, given.settings)
+        jobs = plan(labels, given.env, [given.first_seed], Path("runs"), changes=changes, bound_steps=given.bound_steps)
+        assert jobs
+        for job in jobs:
+            find_method(job.config.method)
+            cli.check_config(job.config)
+    elif command in ("eval", "watch"):
+        assert (given.run is None) != (given.pretrained is None)
+        family = family_of(given.run) if given.pretrained is None else given.pretrained
+        assert given.pretrained in (None, *pretrained_names())
+        cli.check_config(TrainConfig(env=family, env_parameters=given.env_parameters))
+    elif command == "explain":
+        assert given.runs and len({family_of(run) for run in given.runs}) == 1
+    elif command == "bench":
+        for family in given.env:
             cli.check_config(TrainConfig(env=family))
+        for method in given.methods:
+            find_method(method)
+    elif command == "coupling":
+        names = ("actions", "problems", "runs", "seed", "max_trials", "epsilon")
+        check_study(**{name: getattr(given, name) for name in names})
+    for word in arguments:
+        if word.startswith("results/"):
+            assert (ROOT / word).parent.is_dir()
+    for path in (*getattr(given, "from_", ()), getattr(given, "reference", None)):
+        assert path is None or (ROOT / path).is_file(), path
+
+
+def family_of(run: Path) -> str:
+    """The family of a run directory: runs/ENV/METHOD/sSEED, or what a command of the pages trains with --run-dir."""
+    trained = [
+        words for words in all_commands() if words[:2] == ["dream", "train"] and ["--run-dir", str(run)] in pairs(words)
+    ]
+    if trained:
+        return trained[0][trained[0].index("--env") + 1]
+    runs, family, method, seed = run.parts
+    assert runs == "runs" and re.fullmatch(r"s\d+", seed), run
+    find_method(method)
+    cli.check_config(TrainConfig(env=family))
+    return family
+
+
+def pairs(words: list[str]) -> list[list[str]]:
+    return [words[i : i + 2] for i in range(len(words))]
+
+
+def check_program(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a Python file or module of ours exists, and that a module takes its arguments."""
+    if words[1] != "-m":
+        assert (ROOT / words[1]).is_file(), words
+        return
+    module = importlib.import_module(words[2])
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(parser: argparse.ArgumentParser) -> Any:
+        raise _Parsed(parse(parser, words[3:]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        try:
+            with pytest.raises(_Parsed):
+                module.main()
+        except SystemExit as refused:
+            raise AssertionError(f"{words} is refused") from refused
+
+
+def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a command of ours is accepted, and that all it names is there, without running it."""
+    if words[0] == "python":
+        check_program(words, monkeypatch)
+    else:
+        check_names(words[1:], parsed(words[1:], monkeypatch))
+
+
+@pytest.mark.usefixtures("own_modules")
+@pytest.mark.parametrize("words", listed(LONG), ids=shlex.join)
+def test_long_commands_are_accepted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    check(words, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "dream train dreem --env map",
+        "dream train dream --env mapp",
+        "dream train dream --env bus --env-parameters grid_sise=13",
+        "dream train dream --env map --explorer.cots 1",
+        "dream compare --env map --methods dream[explorer.cots=1]",
+        "dream compare --env map --methods dream --set explorer.cost=much",
+        "dream compare --env map --methods dream random --bound-steps many",
+        "dream eval runs/mapp/dream/s0",
+        "dream watch runs/map/dream/first",
+        "dream explain runs/map/dream/s0 runs/bus/dream/s0",
+        "dream bench --env map --methods dreem",
+        "dream coupling --actions 4",
+        "dream compare --env map --methods dream --csv result/grids.csv --reference results/none.csv",
+        "python -m benchmarks.sign_links --updates 5",
+        "python -m benchmarks.sign_linsk",
+        "python docs/draw_everything.py",
+    ],
+)
+def test_the_checks_see_what_is_wrong(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises((AssertionError, cli.UserError, ImportError, ValueError)):
+        check(shlex.split(wrong), monkeypatch)
+
+
+def test_other_programs_are_given_what_is_there() -> None:
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), flags=re.MULTILINE))
+    for words in listed(NOT_OURS):
+        for word in words:
+            if match := re.fullmatch(r"([\w-]+)==(\S+)", word):
+                assert pins[match[1]] == match[2]
+        if "-c" in words:
+            assert (ROOT / words[words.index("-c") + 1]).is_file()
+        if words[0] == "apt-get":
+            assert words[2:] == list(PACKAGES)
+
+
+# -- what is fast is run, and what a page shows of its output is what it prints -------------------------------------
+
+
+def shown_output(page: Path) -> dict[str, str]:
+    """Command -> the text that stands right below it, for blocks of one command."""
+    found = re.findall(r"```bash\n([^\n`]+)\n```\n\n```text\n([^`]*)```", page.read_text(encoding="utf-8"))
+    return {shlex.join(plain(shlex.split(command, comments=True))): text for command, text in found}
+
+
+SHOWN = {command: text for page in PAGES for command, text in shown_output(page).items()}
+
+
+def mismatch(expected: str, printed: str) -> str:
+    """What of an expected text was not printed, "" if all was.
+
+    Line breaks, frames and spaces do not count; `[...]` stands for anything; a number may differ by a twentieth, or by
+    0.02, as processors round differently.
+    """
+    told, at = re.sub(r"[\u2500-\u257f]", " ", printed).split(), 0
+    for part in re.sub(r"[\u2500-\u257f]", " ", expected).split("[...]"):
+        wanted = part.split()
+        places = range(at, len(told) - len(wanted) + 1)
+        found = next((i for i in places if all(map(same_word, wanted, told[i:]))), None)
+        if found is None:
+            return " ".join(wanted)
+        at = found + len(wanted)
+    return ""
+
+
+def same_word(wanted: str, told: str) -> bool:
+    number = r"-?[\d,]*\d(\.\d+)?"
+    one, other = re.search(number, wanted), re.search(number, told)
+    if one is None or other is None or re.sub(number, "#", wanted) != re.sub(number, "#", told):
+        return wanted == told
+    value, got = (float(match[0].replace(",", "")) for match in (one, other))
+    return math.isclose(value, got, rel_tol=0.05, abs_tol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "missing"),
+    [
+        ("return 0.80\nof [...] nats", "The return 0.81 of 24.9 nats.\nreturn 0.80 of 3 nats", ""),
+        ("return 0.80", "return 0.90", "return 0.80"),
+        ("b [...] a", "a b", "a"),
+        ("┃ seeds ┃ 5 of 5 ┃", "│ seeds │ 4 of 5 │", "seeds 5 of 5"),
+    ],
+)
+def test_output_is_compared(expected: str, printed: str, missing: str) -> None:
+    assert mismatch(expected, printed) == missing
+
+
+FAST = [words for words in all_commands() if is_fast(words)]
+RUN_ELSEWHERE = "dream train my_explorers:DISTINCT --env map --preset debug"
+"""In `test_the_explorer_of_the_page_trains`."""
+
+
+@pytest.mark.usefixtures("own_modules")
+@pytest.mark.parametrize("words", [words for words in FAST if words != RUN_ELSEWHERE.split()], ids=shlex.join)
+def test_fast_commands_run(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On fewer trials where no output is shown, and without a window."""
+    monkeypatch.setattr(window, "show_film", lambda *given: None)
+    if any(word.startswith("results/") for word in words):
+        shutil.copytree(ROOT / "results", "results")
+    command = shlex.join(words)
+    fewer = ["--trials", "60"] if words[1] == "eval" and command not in SHOWN else []
+    check(words, monkeypatch)
+    assert cli.run([*words[1:], *fewer]) == 0
+    out, err = capsys.readouterr()
+    assert not (missing := mismatch(SHOWN.get(command, ""), err + out)), missing
+    if command in README.read_text(encoding="utf-8") and "--from" in words and "--out" not in words:
+        table = [line for line in between("results").splitlines() if line.startswith("|")]
+        printed = Path("runs/compare/summary.md").read_text(encoding="utf-8").splitlines()
+        assert table == [line for line in printed if line.startswith("|")]
+
+
+def test_the_output_that_is_shown_is_checked() -> None:
+    assert set(SHOWN) <= {shlex.join(words) for words in FAST}
+    assert len(shown_output(QUICKSTART)) == 4
+
+
+def examples() -> list[list[str]]:
+    """The commands of the page that `dream` alone prints."""
+    lines = [line.strip() for line in cli.WELCOME.splitlines() if line.startswith("  ")]
+    return [shlex.split(re.split(r" {2,}", line)[0]) for line in lines]
+
+
+@pytest.mark.parametrize("words", examples(), ids=shlex.join)
+def test_the_examples_of_the_first_page_are_accepted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert words[0] == "dream"
+    check(words, monkeypatch)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_without_a_command_the_first_page_is_printed(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "dream", *arguments], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, cli.WELCOME + "\n", "")
+
+
+RUN_PAGES = ["quickstart.md", "concepts.md", "faq.md", "sign.md", "watch.md"]
+
+
+@pytest.mark.parametrize("name", RUN_PAGES)
+def test_the_python_of_the_page_runs_and_prints_what_it_says(name: str) -> None:
+    """In one namespace, in the test's empty directory."""
+    page = ROOT / "docs" / name
+    if name == "watch.md":  # it loads what one of its commands has made
+        shutil.copytree(ROOT / "dream" / "pretrained" / "bus", "runs/bus/dream/s1")
+        assert cli.run(["watch", "runs/bus/dream/s1", "--trials", "1"]) == 0
+    found = re.findall(r"```python\n([^`]*)```(?:\n\n```text\n([^`]*)```)?", page.read_text(encoding="utf-8"))
+    assert len(found) == len(blocks(page, "python")) > 0
+    names: dict[str, Any] = {}
+    for code, expected in found:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, name, "exec"), names)
+        assert not (missing := mismatch(expected, printed.getvalue())), missing
+
+
+def test_every_page_with_python_is_run() -> None:
+    elsewhere = {"README.md", "families.md", "add-an-explorer.md", "add-a-problem-family.md", "miniworld.md"}
+    assert {page.name for page in PAGES if blocks(page, "python")} == {*RUN_PAGES, *elsewhere}
+
+
+def test_the_picture_of_the_concepts_is_what_its_script_draws() -> None:
+    """But for the last digits of numbers."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "draw_concepts.py"))["draw"]()
+    committed = (ROOT / "docs" / "images" / "concepts.svg").read_text(encoding="utf-8")
+    assert [len(text.splitlines()) for text in (drawn, committed)] == [drawn.count("\n")] * 2
+    for line, old in zip(drawn.split(), committed.split(), strict=True):
+        assert same_word(old, line), f"{old} is drawn as {line}: run docs/draw_concepts.py"
+
+
+# -- what a page says that the toolkit says, it says ---------------------------------------------------------------
+
+
+def said() -> list[re.Pattern[str]]:
+    """What each string in the source can say, a part that is filled in being anything."""
+    patterns = []
+    for folder in ("dream", "envs", "eval"):
+        for path in (ROOT / folder).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            inner = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.JoinedStr):
+                    parts = [re.escape(p.value) if isinstance(p, ast.Constant) else ".+" for p in node.values]
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inner:
+                    parts = [re.escape(node.value)]
+                else:
+                    continue
+                if len("".join(parts).replace(".+", "")) > 15:
+                    patterns.append(re.compile("".join(parts)))
+    return patterns
+
+
+def unsaid(sentence: str, patterns: list[re.Pattern[str]]) -> bool:
+    """Whether no string says a sentence, with or without what is put before it."""
+    bare = re.sub(r"^dream: (warning: |failed: .*?: )?", "", sentence)
+    return not any(pattern.fullmatch(text) for pattern in patterns for text in (sentence, bare))
+
+
+def refusals(page: Path) -> list[str]:
+    """The sentences of the toolkit in the text blocks of a page."""
+    texts = [" ".join(text.split()) for text in blocks(page, "text")]
+    return [text for text in texts if text.startswith("dream: ")]
+
+
+def test_the_sentences_of_the_page_of_failures_are_the_toolkits() -> None:
+    patterns, sentences = said(), refusals(FAQ)
+    assert len(sentences) > 10
+    assert [sentence for sentence in sentences if unsaid(sentence, patterns)] == []
+    assert unsaid("dream: runs/map holds a run with other settings (steps): do something else", patterns)
+
+
+# -- the rest ------------------------------------------------------------------------------------------------------
 
 
 def test_the_readme_shows_every_command() -> None:
@@ -127,6 +563,18 @@ def test_commands_and_options_in_the_text_exist() -> None:
             known = helps[words[1]] if words[0] == "dream" and len(words) > 1 else "".join(helps.values())
             for option in re.findall(r"(?<!\S)--[a-z][\w.-]*", span) if words[0] in ("dream", span) else ():
                 assert option in known, f"{page.name}: {span}"
+
+
+def test_metrics_in_the_text_are_logged() -> None:
+    """Every tag that a page names is one of a run on signpost, a family that tells all there is to tell."""
+    for method in ("dream", "random"):  # one that learns to explore, one that is sure to see something
+        assert cli.run(["train", method, "--env", "signpost", "--preset", "debug", "--run-dir", method]) == 0
+    lines = [json.loads(line) for path in Path().glob("*/*.jsonl") for line in path.open(encoding="utf-8")]
+    logged = {tag for line in lines for tag in line}
+    tag = r"(explore|execute|bottleneck|loss|replay|time|eval/validation)/\w+"
+    named = {(page.name, span) for page in PAGES for span in spans(page) if re.fullmatch(tag, span)}
+    assert len(named) > 20
+    assert {(page, span) for page, span in named if span not in logged} == set()
 
 
 def test_settings_in_the_text_exist() -> None:
