@@ -20,12 +20,13 @@ from dream.checkpoints import disk_errors
 from dream.core.frames import is_frame
 from dream.envs import MetaEnv, Part
 from dream.errors import UserError
-from dream.eval.behaviour import behaviour, visits
+from dream.eval.behaviour import behaviour
 from dream.eval.bounds import Executor, Explorer, ScriptedExplorer, bound_executors, bound_explorers
 from dream.eval.evaluate import MEMBERS, load_method, spread_over_problems
 from dream.eval.probe import Known, ProbeSettings, chance, exact_posterior, known, probe
 from dream.eval.recording import record
 from dream.eval.swap import execute_on
+from dream.eval.visit_map import count_visits
 from dream.labels import MethodLabel
 from dream.run import RunDirectory, write_atomic
 
@@ -65,6 +66,7 @@ class Explored:
     behaviour: dict[str, float]
     """Means of `dream.eval.behaviour.behaviour`."""
     visits: NDArray[np.float64] | None
+    """(rows, columns) `dream.eval.visit_map.count_visits` of an exploration, the mean; None where there is no map."""
     told: Known | None
     """By a reader; None where the family does not say what its problems are made of, and for a script on frames."""
     possible: Known | None
@@ -260,7 +262,9 @@ def explain(
             tell(3 * number + 2, 3 * len(who), f"{name}: a reader is trained")
             told = probe(explorer, env, recording, settings, seed)
         means = {measure: float(values.mean()) for measure, values in behaviour(recording, env).items()}
-        explored.append(Explored(label, own_seed, means, visits(recording, env), told, possible))
+        position = recording.position
+        visits = None if position is None else count_visits(position, env.map_extent) / len(position)
+        explored.append(Explored(label, own_seed, means, visits, told, possible))
     tell(3 * len(who), 3 * len(who), "done")
     return Explanation(
         loaded.family,

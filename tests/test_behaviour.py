@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
@@ -11,9 +10,10 @@ from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
 from dream.envs.signpost import LEFT, PRESS_A, RIGHT
-from dream.eval.behaviour import behaviour, map_cells, visits
+from dream.eval.behaviour import behaviour
 from dream.eval.bounds import bound_explorers
-from dream.eval.recording import record
+from dream.eval.recording import Recording, record
+from dream.eval.visit_map import count_visits
 
 END = PRESS_A + 2
 
@@ -29,6 +29,11 @@ class Plays:
         return rollout(env, lambda now, memory: (next(steps), None), problem_id, phase="explore")
 
 
+def counted(recording: Recording, env: MetaEnv) -> np.ndarray:
+    assert recording.position is not None
+    return count_visits(recording.position, env.map_extent)
+
+
 def test_signpost_by_hand() -> None:
     env = make("signpost", 2)
     plays = Plays([RIGHT, RIGHT, END, LEFT, LEFT, LEFT], [LEFT, LEFT, LEFT, LEFT, LEFT, LEFT])
@@ -42,25 +47,24 @@ def test_signpost_by_hand() -> None:
         "in_view_share": [0.5, 0],  # the third and the fourth of four observations
     }
     # One is at 2, 3, 4, 4, the other at 2, 1, 0 and stays there, seven observations.
-    counts = visits(recording, env)
-    assert counts is not None and counts.tolist() == [[5 / 2, 1 / 2, 2 / 2, 1 / 2, 2 / 2]]
+    assert counted(recording, env).tolist() == [[5, 1, 2, 1, 2]]
 
 
 def test_who_does_not_move_is_seen_once() -> None:
     env = make("bus", 4)
     recording = record(bound_explorers(env)["none"], env, np.arange(4), 0)
-    found, counts = behaviour(recording, env), visits(recording, env)
+    found, counts = behaviour(recording, env), counted(recording, env)
     assert found["length"].tolist() == found["ended"].tolist() == [0] * 4
-    assert counts is not None and counts.shape == (9, 9) and counts[4, 4] == counts.sum() == 1
+    assert counts.shape == (9, 9) and counts[4, 4] == counts.sum() == 4
     env.end_action = 0  # what stands in the padding
     assert behaviour(recording, env)["ended"].tolist() == [0] * 4
 
 
-def test_maps_are_laid_out_by_rows_of_y() -> None:
+def test_maps_have_their_top_first() -> None:
     env = make("bus", 2)
     up = Plays([1, 1, 6] + [4] * 17, [1, 1, 6] + [4] * 17)  # from (4, 4) to (4, 6)
-    counts = visits(record(up, env, np.array([0, 1]), 0), env)
-    assert counts is not None and counts[:, 4].tolist() == [0, 0, 0, 0, 1, 1, 2, 0, 0] and counts.sum() == 4
+    counts = counted(record(up, env, np.array([0, 1]), 0), env)
+    assert counts[:, 4].tolist() == [0, 0, 4, 2, 2, 0, 0, 0, 0] and counts.sum() == 8
 
 
 def test_batches_that_are_not_full_and_several_episodes() -> None:
@@ -77,9 +81,8 @@ def test_batches_that_are_not_full_and_several_episodes() -> None:
 def test_sign_is_mapped_by_half_metres() -> None:
     env = make("sign", 2)
     recording = record(bound_explorers(env)["none"], env, np.arange(3), 0)
-    counts = visits(recording, env)
-    assert map_cells(env) == (26, 20) and counts is not None and counts.shape == (26, 20)
-    assert counts.sum() == pytest.approx(1) and counts[7:13, 7:11].sum() == pytest.approx(1)  # where starts are
+    counts = counted(recording, env)
+    assert counts.shape == (26, 20) and counts.sum() == counts[7:13, 7:11].sum() == 3  # where starts are
 
 
 def test_a_family_that_tells_nothing() -> None:
@@ -87,4 +90,4 @@ def test_a_family_that_tells_nothing() -> None:
     explorers = bound_explorers(env)
     assert list(explorers) == ["random", "none"]
     recording = record(explorers["random"], env, np.arange(4), 0)
-    assert list(behaviour(recording, env)) == ["length"] and visits(recording, env) is None
+    assert list(behaviour(recording, env)) == ["length"] and recording.position is None
