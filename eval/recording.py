@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dream.core.trial import Episodes, concatenate
 from dream.envs import MetaEnv, Watcher
+from dream.envs.watch import one_behind_the_other
 from dream.eval.bounds import Explorer
 from dream.eval.evaluate import seeded_batches
 
@@ -89,8 +90,9 @@ def record(
     for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
         explore = explorer.explore(watcher, whole, generator)
+        seen = one_behind_the_other(watcher.take(), explore.obs.shape[1])
         env_state = dict(env.np_random.bit_generator.state)
-        batches.append(Batch(whole, count, explore, watcher.position, watcher.informative, env_state))
+        batches.append(Batch(whole, count, explore, seen.get("position"), seen.get("informative"), env_state))
         for _ in range(execute_episodes):  # the draws of an execution, so that the next batch finds what it would find
             instruction = env.sample_instruction(whole, env.np_random)
             env.reset(options={"problem_id": whole, "phase": "execute", "instruction": instruction})

@@ -6,14 +6,17 @@ import numpy as np
 import torch
 from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
+from dream.config import TrainConfig
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
 from dream.envs.signpost import LEFT, PRESS_A, RIGHT
 from dream.eval.behaviour import behaviour
 from dream.eval.bounds import bound_explorers
+from dream.eval.evaluate import build
 from dream.eval.recording import Recording, record
 from dream.eval.visit_map import count_visits
+from dream.presets import PRESETS, override
 
 END = PRESS_A + 2
 
@@ -83,6 +86,15 @@ def test_sign_is_mapped_by_half_metres() -> None:
     recording = record(bound_explorers(env)["none"], env, np.arange(3), 0)
     counts = counted(recording, env)
     assert counts.shape == (26, 20) and counts.sum() == counts[7:13, 7:11].sum() == 3  # where starts are
+
+
+def test_explorations_with_a_reward_are_explorations_too() -> None:
+    """RL^2 explores in ordinary episodes, which to the environment are executions."""
+    policy, env = build(override(TrainConfig(method="rl2", env="signpost"), PRESETS["debug"]), 2)
+    recording = record(policy, env, np.arange(2), 0)
+    length = behaviour(recording, env)["length"]
+    assert counted(recording, env).sum() == (length + 1).sum() > 2 and recording.informative is not None
+    assert recording.informative.shape == recording.episodes.obs.shape[:2]
 
 
 def test_a_family_that_tells_nothing() -> None:
