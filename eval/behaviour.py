@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import MetaEnv
-from dream.eval.recording import Recording
+from dream.eval.explorations import RecordedExplorations
 
 
-def behaviour(recording: Recording, env: MetaEnv) -> dict[str, NDArray[np.float64]]:
+def behaviour(recording: RecordedExplorations, env: MetaEnv) -> dict[str, NDArray[np.float64]]:
     """Figures of each exploration, (N,) each, by name.
 
     length: environment steps. ended: 1 if the last step was the choice to end the episode, where the family has such an

@@ -23,8 +23,8 @@ from dream.errors import UserError
 from dream.eval.behaviour import behaviour
 from dream.eval.bounds import Executor, Explorer, ScriptedExplorer, bound_executors, bound_explorers
 from dream.eval.evaluate import MEMBERS, load_method, spread_over_problems
+from dream.eval.explorations import record_explorations
 from dream.eval.probe import Known, ProbeSettings, chance, exact_posterior, known, probe
-from dream.eval.recording import record
 from dream.eval.swap import execute_on
 from dream.eval.visit_map import count_visits
 from dream.labels import MethodLabel
@@ -244,7 +244,7 @@ def explain(
     for number, (label, own_seed, explorer) in enumerate(who):
         name = label if own_seed is None else f"{label} seed {own_seed}"
         tell(3 * number, 3 * len(who), f"{name}: explores and is executed on")
-        recording = record(explorer, env, problem_id, seed, execute_episodes=loaded.execute_episodes)
+        recording = record_explorations(explorer, env, problem_id, seed, execute_episodes=loaded.execute_episodes)
         for run in loaded.runs:
             if own_seed in (None, run.seed):
                 returns = execute_on(recording, run.method, env)

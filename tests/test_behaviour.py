@@ -14,7 +14,7 @@ from dream.envs.signpost import LEFT, PRESS_A, RIGHT
 from dream.eval.behaviour import behaviour
 from dream.eval.bounds import bound_explorers
 from dream.eval.evaluate import build
-from dream.eval.recording import Recording, record
+from dream.eval.explorations import RecordedExplorations, record_explorations
 from dream.eval.visit_map import count_visits
 from dream.presets import PRESETS, override
 
@@ -32,7 +32,7 @@ class Plays:
         return rollout(env, lambda now, memory: (next(steps), None), problem_id, phase="explore")
 
 
-def counted(recording: Recording, env: MetaEnv) -> np.ndarray:
+def counted(recording: RecordedExplorations, env: MetaEnv) -> np.ndarray:
     assert recording.position is not None
     return count_visits(recording.position, env.map_extent)
 
@@ -40,7 +40,7 @@ def counted(recording: Recording, env: MetaEnv) -> np.ndarray:
 def test_signpost_by_hand() -> None:
     env = make("signpost", 2)
     plays = Plays([RIGHT, RIGHT, END, LEFT, LEFT, LEFT], [LEFT, LEFT, LEFT, LEFT, LEFT, LEFT])
-    recording = record(plays, env, np.array([0, 1]), 0)
+    recording = record_explorations(plays, env, np.array([0, 1]), 0)
     found = behaviour(recording, env)
     assert {name: values.tolist() for name, values in found.items()} == {
         "length": [3, 6],
@@ -55,7 +55,7 @@ def test_signpost_by_hand() -> None:
 
 def test_who_does_not_move_is_seen_once() -> None:
     env = make("bus", 4)
-    recording = record(bound_explorers(env)["none"], env, np.arange(4), 0)
+    recording = record_explorations(bound_explorers(env)["none"], env, np.arange(4), 0)
     found, counts = behaviour(recording, env), counted(recording, env)
     assert found["length"].tolist() == found["ended"].tolist() == [0] * 4
     assert counts.shape == (9, 9) and counts[4, 4] == counts.sum() == 4
@@ -66,14 +66,14 @@ def test_who_does_not_move_is_seen_once() -> None:
 def test_maps_have_their_top_first() -> None:
     env = make("bus", 2)
     up = Plays([1, 1, 6] + [4] * 17, [1, 1, 6] + [4] * 17)  # from (4, 4) to (4, 6)
-    counts = counted(record(up, env, np.array([0, 1]), 0), env)
+    counts = counted(record_explorations(up, env, np.array([0, 1]), 0), env)
     assert counts[:, 4].tolist() == [0, 0, 4, 2, 2, 0, 0, 0, 0] and counts.sum() == 8
 
 
 def test_batches_that_are_not_full_and_several_episodes() -> None:
     env = make("cooking", 8)
     explorer = bound_explorers(env, 2)["scripted"]
-    recording = record(explorer, env, np.arange(20), 0)
+    recording = record_explorations(explorer, env, np.arange(20), 0)
     found = behaviour(recording, env)
     assert recording.problem_id.tolist() == list(range(20)) and recording.episodes.mask.shape[0] == 20
     assert (found["pick_ups"] == 6).all()  # all three drawers again in the second episode
@@ -83,7 +83,7 @@ def test_batches_that_are_not_full_and_several_episodes() -> None:
 
 def test_sign_is_mapped_by_half_metres() -> None:
     env = make("sign", 2)
-    recording = record(bound_explorers(env)["none"], env, np.arange(3), 0)
+    recording = record_explorations(bound_explorers(env)["none"], env, np.arange(3), 0)
     counts = counted(recording, env)
     assert counts.shape == (26, 20) and counts.sum() == counts[7:13, 7:11].sum() == 3  # where starts are
 
@@ -91,7 +91,7 @@ def test_sign_is_mapped_by_half_metres() -> None:
 def test_explorations_with_a_reward_are_explorations_too() -> None:
     """RL^2 explores in ordinary episodes, which to the environment are executions."""
     policy, env = build(override(TrainConfig(method="rl2", env="signpost"), PRESETS["debug"]), 2)
-    recording = record(policy, env, np.arange(2), 0)
+    recording = record_explorations(policy, env, np.arange(2), 0)
     length = behaviour(recording, env)["length"]
     assert counted(recording, env).sum() == (length + 1).sum() > 2 and recording.informative is not None
     assert recording.informative.shape == recording.episodes.obs.shape[:2]
@@ -101,5 +101,5 @@ def test_a_family_that_tells_nothing() -> None:
     env: MetaEnv = GymnasiumAdapter(FrozenLakeEnv, 2, problems=split_problems("lakes", 20), horizon=5)
     explorers = bound_explorers(env)
     assert list(explorers) == ["random", "none"]
-    recording = record(explorers["random"], env, np.arange(4), 0)
+    recording = record_explorations(explorers["random"], env, np.arange(4), 0)
     assert list(behaviour(recording, env)) == ["length"] and recording.position is None

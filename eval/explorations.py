@@ -1,8 +1,10 @@
-"""Explorations made once and kept: what several analyses, and several executors, then look at."""
+"""Explorations made once and kept with what executions after them need: several executors go on from the same ones.
+
+Whole trials that are kept to be looked at are in recorded.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -35,7 +37,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedExplorations:
     """What an explorer did in N problems."""
 
     batches: tuple[Batch, ...]
@@ -64,15 +66,14 @@ class Recording:
         return np.concatenate(found) if found else None
 
 
-def record(
+def record_explorations(
     explorer: Explorer,
     env: MetaEnv,
     problem_id: NDArray[np.int64],
     seed: int,
     *,
     execute_episodes: int = 1,
-    done: Callable[[], None] = lambda: None,
-) -> Recording:
+) -> RecordedExplorations:
     """Explore once in each of the given problems.
 
     The random draws are those of `run_trials` with this seed: what is executed on a batch later (`execute_on`) gets the
@@ -84,7 +85,6 @@ def record(
         problem_id: (N,) ints.
         seed: of starts, of instructions, and of a random explorer's actions.
         execute_episodes: n, execution episodes of a trial.
-        done: called after each batch.
     """
     batches = []
     for whole, count, generator in seeded_batches(env, problem_id, seed):
@@ -96,5 +96,4 @@ def record(
         for _ in range(execute_episodes):  # the draws of an execution, so that the next batch finds what it would find
             instruction = env.sample_instruction(whole, env.np_random)
             env.reset(options={"problem_id": whole, "phase": "execute", "instruction": instruction})
-        done()
-    return Recording(tuple(batches))
+    return RecordedExplorations(tuple(batches))
