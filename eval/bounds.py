@@ -15,7 +15,7 @@ from torch import Tensor
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import Expert, MetaEnv
-from dream.pair import RANDOM_END_PROBABILITY
+from dream.pair_acting import RANDOM_END_PROBABILITY
 
 
 class Explorer(Protocol):

@@ -15,7 +15,8 @@ from dream.envs import make
 from dream.errors import UserError
 from dream.exploration.base import RewardModel
 from dream.methods import METHODS
-from dream.pair import DecoupledPair, PairRules, member_epsilons
+from dream.pair import DecoupledPair, PairRules
+from dream.pair_acting import member_epsilons
 from tests.small_training import Loop, Relabelled, build, gradients, play, same, trained
 
 RIGHT, END = 1, 4
