@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+import tyro
 
 from dream import cli
+from dream.cli.checks import check_config
 from dream.config import TrainConfig
+from dream.errors import UserError
 from dream.eval.evaluate import load_method
 from dream.labels import parse_labels
 from dream.methods import METHODS
@@ -71,16 +74,16 @@ class _Parsed(Exception):
 
 def parsed(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the command line makes of the arguments. Raises UserError or AssertionError for what it refuses."""
-    parse = cli._parse
+    parse = tyro.cli
 
     def stop(*given: Any, **named: Any) -> Any:
         raise _Parsed(parse(*given, **named))
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_parse", stop)
+        patch.setattr(tyro, "cli", stop)
         assert arguments[0] in cli.COMMANDS, f"unknown command {arguments[0]!r}"
         try:
-            cli.COMMANDS[arguments[0]](arguments[1:])
+            cli.find_command(arguments[0])(arguments[1:])
         except _Parsed as got:
             return got.args[0]
     raise AssertionError(f"{arguments} was refused before it was parsed")
@@ -99,12 +102,12 @@ def test_commands_are_accepted(page: Path, monkeypatch: pytest.MonkeyPatch) -> N
         given = parsed(arguments, monkeypatch)
         if arguments[0] == "train":
             assert given.config.method in METHODS or page == EXPLORER
-            cli.check_config(given.config)
+            check_config(given.config)
         if arguments[0] == "compare":
             assert {label.method for label in parse_labels(given.methods)} <= set(METHODS) or page == EXPLORER
             assert all((ROOT / path).is_file() for path in given.from_)
         for family in given.env if arguments[0] in ("bench", "compare") else ():
-            cli.check_config(TrainConfig(env=family))
+            check_config(TrainConfig(env=family))
 
 
 def test_the_readme_shows_every_command() -> None:
@@ -113,7 +116,7 @@ def test_the_readme_shows_every_command() -> None:
 
 @pytest.mark.parametrize("wrong", ["trian dream", "train dream --stepz 5", "eval run --split tset", "bench --sec 1"])
 def test_the_check_sees_a_wrong_command(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises((AssertionError, cli.UserError)):
+    with pytest.raises((AssertionError, UserError)):
         parsed(wrong.split(), monkeypatch)
 
 
