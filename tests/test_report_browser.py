@@ -18,9 +18,15 @@ pytestmark = pytest.mark.skipif(
     reason="no browser: install the packages chromium and chromium-driver to run the tests of the report in it",
 )
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --window-size=1300,1000"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1300,1000",
+)
 SEEN = """
     const of = (selector) => document.querySelector(selector);
     const html = (selector) => of(selector).innerHTML;
