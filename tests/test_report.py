@@ -196,6 +196,39 @@ def test_the_pretrained_pair_has_a_report_that_says_what_is_missing(tmp_path: Pa
     assert "Not everything was there" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+# -- the command -------------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_where_the_file_is(copied: Path, capsys: pytest.CaptureFixture) -> None:
+    assert cli.run(["report", str(copied / "rl2" / "s0"), "--trials", "1"]) == 0
+    assert f"{copied / 'rl2' / 's0' / 'report.html'}: rl2 on signpost" in capsys.readouterr().out
+    both = [str(copied / "rl2"), str(copied / "dream"), "--trials", "1", "--json"]
+    assert cli.run(["report", *both]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["file"] == "report.html" and told["missing"] == [] and Path("report.html").is_file()
+    damage(copied / "rl2" / "s0", "metrics")
+    assert cli.run(["report", str(copied / "rl2"), "--trials", "1", "-o", "here.html"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Missing: metrics.jsonl of rl2, seed 0 is damaged at line") and "here.html: rl2" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "give either runs or --pretrained"),
+        (["--pretrained", "nothing"], "no pretrained pair 'nothing'"),
+        (["--pretrained", "bus", "--trials", "0"], "it must be at least 1"),
+        (["--pretrained", "bus", "--seed", "-1"], "it must be at least 0"),
+        (["--pretrained", "bus", "-o", "bus.png"], "give a name that ends in .html"),
+        (["nowhere"], "nowhere is not a directory"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(arguments: list[str], told: str, capsys: pytest.CaptureFixture) -> None:
+    assert cli.run(["report", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("dream: ") and err.count("\n") == 1 and told in err
+
+
 # -- missing and damaged pieces ----------------------------------------------------------------------------------
 
 
