@@ -11,6 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -49,6 +50,8 @@ def main() -> None:
         time.sleep(0.5)
         shown = browser.find_element(By.ID, given.section) if given.section else browser
         (shown.screenshot if given.section else browser.save_screenshot)(str(given.image))
+        # A palette halves the file, and drawings have few colours.
+        Image.open(given.image).convert("RGB").quantize(256).save(given.image, optimize=True)
     finally:
         browser.quit()
 
