@@ -27,7 +27,7 @@ from dream.eval.explorations import record_explorations
 from dream.eval.probe import Known, ProbeSettings, chance, exact_posterior, known, probe
 from dream.eval.swap import execute_on
 from dream.eval.visit_map import count_visits
-from dream.labels import MethodLabel
+from dream.labels import label_of_run
 from dream.run import RunDirectory, write_atomic
 
 
@@ -193,7 +193,7 @@ def load_runs(paths: Sequence[Path], trials: int) -> LoadedRuns:
                     f"{path} plays {config.get('env')} with {config.get('env_parameters')} and {first[0]} with "
                     f"{first[1].get('env_parameters')}: give runs of one family with the same parameters"
                 )
-        run = LoadedRun(_label(path, method.config.method), method.config.seed, method)
+        run = LoadedRun(label_of_run(path, method.config.method), method.config.seed, method)
         if (run.label, run.seed) in found:
             other = found[run.label, run.seed][0]
             raise UserError(f"{other} and {path} are both {run.label} with seed {run.seed}: give one of them")
@@ -287,15 +287,6 @@ def _played(env: MetaEnv) -> tuple[Any, ...]:
     """What makes two environments the same for who plays; how problems are described to f is not a part of it."""
     problems = env.problems
     return problems.family, dict(problems.parameters), {name: ids.tolist() for name, ids in problems.splits.items()}
-
-
-def _label(path: Path, method: str) -> str:
-    """What `dream compare` calls the run: NAME[setting=value] where its directory is called so, else the method."""
-    name = path.resolve().parent.name
-    try:
-        return name if MethodLabel.parse(name).method == method else method
-    except UserError:
-        return method
 
 
 # -- on disk -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ COMMANDS = (
     "train",
     "eval",
     "watch",
+    "report",
     "compare",
     "envs",
     "methods",
@@ -43,14 +44,15 @@ What you can do next
   dream train dream --env map          train a pair; the same command resumes it
   dream eval runs/map/dream/s0         how good it is on held-out problems
   dream watch --pretrained bus         watch trials: a film, and what happened in words
+  dream report --pretrained sign       one page to look at runs: scores, trials step by step, maps
   dream compare --env map --methods dream random    several methods and seeds: tables and figures
   dream explain runs/map/dream/s0      what explorers do and find out, which half of a pair is weak
   dream coupling                       why exploring and executing are learned apart
   dream bench                          how fast this machine trains
   dream doctor                         what works here, and what to install
 
-Each has --help, with an example. Scripts: add --json to envs, methods, eval, watch, compare, explain, coupling,
-bench and doctor."""
+Each has --help, with an example. Scripts: add --json to envs, methods, eval, watch, report, compare, explain,
+coupling, bench and doctor."""
 
 
 def main() -> NoReturn:
