@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dream.core.rollout import Memory, Now, Policy
-from dream.pair import RANDOM_END_PROBABILITY
+from dream.pair_acting import RANDOM_END_PROBABILITY
 
 
 def random_policy() -> Policy:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from dream.config import FAMILY_SETTINGS, TrainConfig
-from dream.core.trial import Episodes
 from dream.envs import MetaEnv, make
-from dream.envs.render import contact_sheet
 from dream.eval.evaluate import load_method, run_trials, spread_over_problems
+from dream.eval.movie import Movie
+from dream.eval.picture_files import write_png
+from dream.eval.recorder import record_trials
 from dream.method import Method
 from dream.pair import DecoupledPair, PairRules
 from dream.progress import ConsoleProgress
@@ -57,8 +56,10 @@ def main(run_dir: Path = Path("runs/demo"), steps: int = STEPS, overwrite: bool 
     Console().print(table)
 
     picture = run_dir / "trial.png"
-    write_picture(picture, draw_trial(method, problem=int(problem_id[0])))
-    print(f"One exploration and one execution episode, step by step: {picture}")
+    one = make(FAMILY, 1)
+    recorded = record_trials(method, one, problem_id[:1], SEED, step=step)
+    write_png(picture, Movie(recorded, one).sheet([0]))
+    print(f"One exploration and one execution episode in pictures: {picture}")
 
 
 def with_explorer(method: DecoupledPair, rules: PairRules) -> DecoupledPair:
@@ -72,41 +73,6 @@ def with_explorer(method: DecoupledPair, rules: PairRules) -> DecoupledPair:
     }
     other.load_weights(weights)
     return other
-
-
-def draw_trial(method: Method, problem: int, seed: int = SEED) -> np.ndarray:
-    """A contact sheet of one test trial: the exploration episode, then the execution episode, a picture a step."""
-    config = method.config
-    env = make(config.env, 1, **config.env_parameters)
-    env.reset(seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    trials = method.play(env, np.array([problem]), generator)
-    frames, captions = [], []
-    for phase, episodes in (("explore", trials.explore), ("execute", trials.execute)):
-        shown = draw_episode(env, problem, phase, episodes)
-        frames += shown
-        captions += [f"{phase}, step {t}" for t in range(len(shown))]
-    return contact_sheet(frames, columns=min(7, len(frames)), captions=captions)
-
-
-def draw_episode(env: MetaEnv, problem: int, phase: str, episodes: Episodes, row: int = 0) -> list[np.ndarray]:
-    """One picture a step of stream `row`, the way so far drawn in."""
-    steps = int(episodes.length[row])
-    obs = episodes.obs[row].cpu().numpy()
-    instruction = episodes.instruction[row].cpu().numpy()
-    actions, rewards = episodes.action[row].tolist(), episodes.reward[row].tolist()
-    frames = []
-    for t in range(steps + 1):
-        caption = "start" if t == 0 else f"{env.action_names[actions[t - 1]]}, reward {rewards[t - 1]:+.2f}"
-        frames.append(env.draw(problem, phase, obs[t], instruction, caption, trail=list(obs[:t])))  # type: ignore[arg-type]
-    return frames
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Save an (H, W, 3) RGB picture as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"cannot write {path}")
 
 
 def _return(method: Method, env: MetaEnv, problem_id: np.ndarray) -> float:

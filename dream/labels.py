@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dream.config import TrainConfig, config_from_dict, default_config
@@ -87,6 +88,15 @@ def parse_labels(texts: Sequence[str], settings: Sequence[str] = ()) -> list[Met
         if labels.count(label) > 1:
             raise UserError(f"{label} is given twice in --methods: give each method once")
     return labels
+
+
+def label_of_run(path: Path, method: str) -> str:
+    """What `dream compare` calls a run: NAME[setting=value] where its directory is called so, else the method."""
+    name = path.resolve().parent.name
+    try:
+        return name if MethodLabel.parse(name).method == method.replace(":", "-") else method
+    except UserError:
+        return method
 
 
 def _value(text: str) -> Any:

@@ -16,53 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import LearningConfig, TrainConfig
-from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, encoder_loss, last_prefix, nats, prefix_error, rate
+from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.networks import load_named_weights, named_weights, update_average
-from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
-from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
-from dream.core.trial import Episodes, Trials, chain, concatenate
+from dream.core.trial import Episodes, Trials, concatenate
 from dream.errors import UserError
-from dream.execution.executor import Executor, executor_loss
+from dream.execution.executor import executor_loss
 from dream.exploration.base import Belief, ExplorationReward, RewardModel
-from dream.exploration.learned import LearnedExplorer, explorer_loss
-from dream.exploration.posterior import GaussianPosterior
+from dream.exploration.learned import explorer_loss
+from dream.pair_acting import ExploreRule, Networks, PairActing, member_epsilons
 
-ExploreRule = Literal["learned", "random", "none", "posterior"]
 Context = Literal["decoded", "id", "instruction"]
-RANDOM_END_PROBABILITY = 0.02
-"""Random actions seldom end the episode: with the uniform 1 in 9 a random exploration of 20 steps would last 9."""
-
 MIN_PRIORITY = 1e-3
 """Added to the largest error of an episode, so that no trial is never replayed."""
-
-
-class Networks(nn.Module):
-    """f, g, the executor and what explores: a learned explorer, a posterior to draw from, or nothing."""
-
-    def __init__(self, env: Any, config: TrainConfig, explore: ExploreRule):
-        super().__init__()
-        size = config.network
-        space, actions = env.single_observation_space, int(env.single_action_space.n)
-        z_dim = config.bottleneck.z_dim
-        self.f = ProblemEncoder(
-            env.problems.factors, width=size.width, z_dim=z_dim, initial_scale=config.bottleneck.initial_scale
-        )
-        self.g = TrajectoryEncoder(
-            space,
-            actions,
-            width=size.width,
-            hidden=size.memory,
-            z_dim=z_dim,
-            single=config.learning.transitions > 0,
-        )
-        self.executor = Executor(
-            space, env.instruction_space, actions, width=size.width, hidden=size.memory, z_dim=z_dim
-        )
-        self.explorer = (
-            LearnedExplorer(space, actions, width=size.width, hidden=size.memory) if explore == "learned" else None
-        )
-        self.posterior = GaussianPosterior(size.width, z_dim) if explore == "posterior" else None
 
 
 @dataclass(frozen=True)
@@ -91,6 +57,7 @@ class DecoupledPair:
         self.config, self.rules = config, rules
         self.device = torch.device(config.device)
         self.networks = Networks(env, config, rules.explore).to(self.device)
+        self.acting = PairActing(env, config, rules.explore)
         self.averaged = copy.deepcopy(self.networks).requires_grad_(False)
         self.reward = rules.reward(env, config) if rules.reward is not None else None
         if isinstance(self.reward, RewardModel):
@@ -100,10 +67,6 @@ class DecoupledPair:
         self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
         self._executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
         self._noise = config.bottleneck.noise if rules.bottleneck else 0.0
-        self._random_action = random_actions(env)
-        self._ends_episode = torch.zeros(int(env.single_action_space.n), dtype=torch.bool, device=self.device)
-        if env.end_action is not None:
-            self._ends_episode[env.end_action] = True
         self._groups = [
             [*self.networks.f.parameters(), *self.networks.executor.parameters()],
             list(self.networks.g.parameters()),
@@ -145,17 +108,9 @@ class DecoupledPair:
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
         waits = progress < cfg.executor.id_first and self.rules.explore != "none" and not g_began
         on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g and not waits else members
-        used_id = torch.randperm(members, generator=generator) < on_id
-        trials = self._trials(
-            env,
-            problem_id,
-            self.networks,
-            explore_epsilon,
-            execute_epsilon,
-            used_id.to(self.device),
-            generator,
-            may_stop=False,
-        )
+        used_id = (torch.randperm(members, generator=generator) < on_id).to(self.device)
+        explore = self.acting.explore(env, problem_id, self.networks, explore_epsilon, generator, may_stop=False)
+        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, used_id, generator)
         if isinstance(self.reward, RewardModel):
             self.reward.observe(trials)
         return trials
@@ -169,12 +124,11 @@ class DecoupledPair:
         explore = self.explore(env, problem_id, generator)
         return self.execute(env, problem_id, explore, generator)
 
-    @torch.no_grad()
     def explore(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Episodes:
         """The explorations of `play` alone."""
-        return self._explore(env, problem_id, self.averaged, torch.zeros(len(problem_id)), generator, may_stop=True)
+        zero = torch.zeros(len(problem_id))
+        return self.acting.explore(env, problem_id, self.averaged, zero, generator, may_stop=True)
 
-    @torch.no_grad()
     def execute(
         self, env: Any, problem_id: np.ndarray, explore: Episodes, generator: torch.Generator | None = None
     ) -> Trials:
@@ -182,21 +136,6 @@ class DecoupledPair:
         used_id = torch.full((len(problem_id),), self.rules.context != "decoded", device=self.device)
         zero = torch.zeros(len(problem_id))
         return self._execute(env, problem_id, explore, self.averaged, zero, used_id, generator)
-
-    @torch.no_grad()
-    def _trials(
-        self,
-        env: Any,
-        problem_id: np.ndarray,
-        networks: Networks,
-        explore_epsilon: Tensor,
-        execute_epsilon: Tensor,
-        used_id: Tensor,
-        generator: torch.Generator | None,
-        may_stop: bool = True,
-    ) -> Trials:
-        explore = self._explore(env, problem_id, networks, explore_epsilon, generator, may_stop)
-        return self._execute(env, problem_id, explore, networks, execute_epsilon, used_id, generator)
 
     def _execute(
         self,
@@ -208,95 +147,22 @@ class DecoupledPair:
         used_id: Tensor,
         generator: torch.Generator | None,
     ) -> Trials:
+        ids = torch.from_numpy(problem_id).to(self.device)
+        z = self._given(ids, explore, networks, used_id)
+        execute = self.acting.execute(env, problem_id, networks, z, epsilon, generator)
+        return Trials(ids, explore, execute, used_id)
+
+    @torch.no_grad()
+    def _given(self, problem_id: Tensor, explore: Episodes, networks: Networks, used_id: Tensor) -> Tensor:
+        """What the executor is given in each trial, (B, Z): f(problem) where `used_id`, else g(exploration)."""
         z = torch.zeros(len(problem_id), self.config.bottleneck.z_dim, device=self.device)
         informed, uninformed = used_id.nonzero()[:, 0], (~used_id).nonzero()[:, 0]
         if len(informed) and self.rules.context != "instruction":
-            ids = torch.from_numpy(problem_id).to(self.device).index_select(0, informed)
-            z.index_copy_(0, informed, networks.f(self._factors(ids)))
+            z.index_copy_(0, informed, networks.f(self._factors(problem_id.index_select(0, informed))))
         if len(uninformed):
             decoded = explore.select(uninformed).trimmed()
             z.index_copy_(0, uninformed, last_prefix(networks.g(decoded), decoded))
-
-        episodes = []
-        for _ in range(self.config.trial.execute_episodes):
-            instruction = env.sample_instruction(problem_id, env.np_random)
-            told = torch.from_numpy(instruction).to(self.device)
-            policy = self._executing(networks, z, told, epsilon, generator)
-            episodes.append(
-                rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self.device)
-            )
-        return Trials(torch.from_numpy(problem_id).to(self.device), explore, interleave(episodes), used_id)
-
-    def _executing(
-        self, networks: Networks, z: Tensor, instruction: Tensor, epsilon: Tensor, generator: torch.Generator | None
-    ) -> Policy:
-        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-            seen = networks.executor.frames(now.obs, now.active)
-            q, memory = networks.executor.step(seen, instruction, z, memory)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
-
-        return policy
-
-    def _explore(
-        self,
-        env: Any,
-        problem_id: np.ndarray,
-        networks: Networks,
-        epsilon: Tensor,
-        generator: torch.Generator | None,
-        may_stop: bool,
-    ) -> Episodes:
-        """Exploration streams of B problems.
-
-        In training the explorer may not choose to end an episode (random actions may): if it ended too early it would
-        never be shown what it misses. What ending is worth is known all the same: nothing.
-        """
-        if self.rules.explore == "none":
-            return no_steps(env, problem_id, phase="explore", device=self.device)
-        if self.rules.explore == "posterior":
-            return self._explore_as_if_true(env, problem_id, networks, epsilon, generator)
-
-        def learned(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-            assert networks.explorer is not None
-            seen = networks.g.frames(now.obs, now.active)
-            q, memory = networks.explorer.step(seen, now.previous_action, memory)
-            if not may_stop:
-                q = q.masked_fill(self._ends_episode, -torch.inf)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
-
-        def random(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-            drawn = torch.multinomial(self._random_action, len(now.obs), replacement=True, generator=generator)
-            return drawn.to(self.device), None
-
-        policy = learned if self.rules.explore == "learned" else random
-        episodes = self.config.trial.explore_episodes
-        return rollout(env, policy, problem_id, phase="explore", episodes=episodes, device=self.device)
-
-    def _explore_as_if_true(
-        self,
-        env: Any,
-        problem_id: np.ndarray,
-        networks: Networks,
-        epsilon: Tensor,
-        generator: torch.Generator | None,
-    ) -> Episodes:
-        """Explorations by executing on a z drawn from the posterior, a new one for each episode."""
-        assert networks.posterior is not None
-        # Not the environment's generator: the instructions of an evaluation are the same whoever explores.
-        rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-        stream: Episodes | None = None
-        for _ in range(self.config.trial.explore_episodes):
-            features = None if stream is None else networks.g.transitions(stream)
-            noise = torch.randn(len(problem_id), self.config.bottleneck.z_dim, generator=generator).to(self.device)
-            z = networks.posterior.sample(features, stream, noise)
-            anyone = env.problems.sample("train", len(problem_id), rng)
-            instruction = torch.from_numpy(env.sample_instruction(anyone, rng)).to(self.device)
-            policy = self._executing(networks, z, instruction, epsilon, generator)
-            episode = rollout(env, policy, problem_id, phase="explore", device=self.device)
-            none = int(env.single_action_space.n)
-            stream = episode if stream is None else chain(stream, episode, none)
-        assert stream is not None
-        return stream
+        return z
 
     # ---- learning -----------------------------------------------------------------------------------------------
 
@@ -496,29 +362,3 @@ def learning_rate(learning: LearningConfig, progress: float) -> float:
     """Adam's step size when this share of the training steps is done: linear from the first to the final one."""
     first, final = learning.learning_rate, learning.final_learning_rate
     return first + (final - first) * min(1.0, progress)
-
-
-def member_epsilons(members: int, low: float) -> Tensor:
-    """(B,) shares of random actions, geometric from 1 down to `low` (in the manner of Ape-X, Horgan et al., 2018).
-
-    There is no schedule to tune: someone always explores at random, and someone is always nearly greedy.
-    """
-    return torch.logspace(0.0, float(np.log10(low)), members)
-
-
-def random_actions(env: Any) -> Tensor:
-    """(A,) probabilities of random actions: uniform, but the one that ends the episode is seldom drawn."""
-    actions = int(env.single_action_space.n)
-    weight = torch.full((actions,), 1.0 / actions)
-    if env.end_action is not None:
-        weight[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
-        weight[env.end_action] = RANDOM_END_PROBABILITY
-    return weight
-
-
-def interleave(episodes: list[Episodes]) -> Episodes:
-    """n batches of B episodes -> B * n streams, trial by trial."""
-    if len(episodes) == 1:
-        return episodes[0]
-    names = Episodes.__dataclass_fields__
-    return Episodes(**{k: torch.stack([getattr(e, k) for e in episodes], 1).flatten(0, 1) for k in names})

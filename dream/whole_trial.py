@@ -26,7 +26,8 @@ from dream.execution.informed import Import
 from dream.execution.rl2 import RL2
 from dream.execution.stream import Layout, trial_stream
 from dream.execution.varibad import VariBAD
-from dream.pair import MIN_PRIORITY, interleave, learning_rate, member_epsilons, random_actions
+from dream.pair import MIN_PRIORITY, learning_rate
+from dream.pair_acting import interleave, member_epsilons, random_actions
 
 Networks = RL2 | Import | VariBAD
 

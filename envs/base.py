@@ -182,6 +182,7 @@ class MetaEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
     def map_extent(self) -> tuple[float, float, float, float]:
         """Left, right, bottom and top edge of a map of the positions (bottom > top where y grows downwards).
 
+        Those of a grid whose cells are centred on whole numbers lie halfway between two: visits are counted by cell.
         Raises NotImplementedError where there are no positions.
         """
         raise NotImplementedError(f"family {self.family!r} has no map")

@@ -1,112 +1,129 @@
-"""`Watcher`: what happened in an exploration that the recorded stream does not hold."""
+"""`Watcher`: what happened in episodes that the recorded streams do not hold."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv
+from dream.envs.base import MetaEnv, Phase
+
+
+@dataclass
+class WatchedEpisode:
+    """What was noted in one episode of B members."""
+
+    phase: Phase
+    length: NDArray[np.int64]
+    """(B,) steps."""
+    noted: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """(B, horizon + 1, ...) by name, at every observation; NaN, 0 or False after a member's last one."""
 
 
 class Watcher:
-    """An environment that remembers, of explorations, where agents stood and when the decisive thing was in view.
+    """An environment that notes, at every observation of every episode, what the observation does not tell.
 
-    Play it in place of the environment: everything else is passed on, and nothing of what it notes gets to the
-    policies. The explorations of one trial (an exploration after an execution begins the next) are noted slot by slot
-    like the observations of the stream that `rollout` records of them, episodes one behind the other:
+    That is `position`, `informative` and the arrays of `scene` as `scene.NAME`, each where the family tells it. Play it
+    in place of the environment: everything else is passed on, and nothing of what it notes gets to the policies. It
+    remembers one trial: an exploration after an execution begins the next.
 
         watched = Watcher(env)
         episodes = rollout(watched, policy, problem_id, phase="explore", episodes=2)   # or pair.play(watched, ...)
         watched.position    # (B, T + 1, 2), as episodes.obs (B, T + 1, ...)
-
-    Attributes:
-        position: (B, T + 1, 2) float64, `MetaEnv.position` at every observation, NaN in padding; None where the family
-            cannot tell.
-        informative: (B, T + 1) bool, `MetaEnv.informative` at every observation, False in padding; None likewise.
     """
 
     def __init__(self, env: MetaEnv) -> None:
         self._env = env
-        self._exploring = False
-        self.position: NDArray[np.float64] | None = None
-        self.informative: NDArray[np.bool_] | None = None
+        self._episodes: list[WatchedEpisode] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._env, name)
 
     @property
+    def position(self) -> NDArray[np.float64] | None:
+        """(B, T + 1, 2) `MetaEnv.position` in the explorations, NaN in padding; None where the family cannot tell."""
+        return self._explored().get("position")
+
+    @property
+    def informative(self) -> NDArray[np.bool_] | None:
+        """(B, T + 1) `MetaEnv.informative` in the explorations, False in padding; None likewise."""
+        return self._explored().get("informative")
+
+    @property
     def informed(self) -> NDArray[np.bool_] | None:
-        """(B,) whether the decisive thing was ever in view; None where the family cannot tell."""
-        return None if self.informative is None else np.any(self.informative, axis=1)
+        """(B,) whether the decisive thing was ever in view while exploring; None likewise."""
+        informative = self.informative
+        return None if informative is None else np.any(informative, axis=1)
 
-    def summary(
-        self,
-        problem_id: NDArray[np.integer],
-        obs: NDArray[Any],
-        action: NDArray[np.integer],
-        mask: NDArray[np.bool_],
-    ) -> dict[str, NDArray[np.float64]]:
-        """`MetaEnv.exploration_summary` of the explorations watched, and what only a watcher can tell, (B,) each.
-
-        Arguments as there. Where the family tells what is informative, adds in_view, 1 if the decisive thing ever was,
-        and in_view_share, the share of the observations that showed it. Raises ValueError for another stream's shape.
-        """
-        found = dict(self._env.exploration_summary(problem_id, obs, action, mask))
-        if self.informative is not None:
-            if self.informative.shape != (len(mask), mask.shape[1] + 1):
-                raise ValueError(f"the mask has shape {mask.shape}: give the stream of the explorations watched last")
-            found["in_view"] = np.any(self.informative, axis=1).astype(np.float64)
-            found["in_view_share"] = np.sum(self.informative, axis=1) / (np.sum(mask, axis=1) + 1)
-        return found
+    def take(self) -> list[WatchedEpisode]:
+        """The episodes of the trial, in the order of play, or those since it was asked last; they are forgotten."""
+        episodes, self._episodes = self._episodes, []
+        return episodes
 
     def reset(self, **arguments: Any) -> Any:
         """As the environment's."""
         result = self._env.reset(**arguments)
-        exploring = self._env.phase == "explore"
-        if exploring:
-            self._begin(anew=not self._exploring)
-        self._exploring = exploring
+        phase, members = self._env.phase, self._env.num_envs
+        if phase == "explore" and self._episodes and self._episodes[-1].phase == "execute":
+            self._episodes = []
+        self._episodes.append(WatchedEpisode(phase, np.zeros(members, np.int64)))
+        self._note(np.arange(members))
         return result
 
     def step(self, actions: NDArray[Any]) -> Any:
         """As the environment's."""
         result = self._env.step(actions)
-        if self._exploring:
-            rows = np.flatnonzero(result[-1]["active"])
-            self._at[rows] += 1
-            self._note(rows)
+        rows = np.flatnonzero(result[-1]["active"])
+        self._episodes[-1].length[rows] += 1
+        self._note(rows)
         return result
 
-    def _begin(self, anew: bool) -> None:
-        if anew:
-            self._at = np.zeros(self._env.num_envs, np.int64)  # slot that each member's stream writes next
-            self._slots = 0
-            self.position, self.informative = None, None
-        else:
-            self._at += 1  # the reset step
-        self._slots += self._env.horizon + 1
-        self._note(np.arange(self._env.num_envs))
+    def _explored(self) -> dict[str, NDArray[Any]]:
+        explored = [episode for episode in self._episodes if episode.phase == "explore"]
+        return one_behind_the_other(explored, len(explored) * (self._env.horizon + 1))
 
     def _note(self, rows: NDArray[np.int64]) -> None:
-        self.position = self._noted(self.position, _position(self._env), np.nan, rows)
-        self.informative = self._noted(self.informative, self._env.informative(), False, rows)
-
-    def _noted(self, noted: Any, now: NDArray[Any] | None, blank: Any, rows: NDArray[np.int64]) -> Any:
-        """What was noted (B, slots so far, ...), with room for this episode, and `now` (B, ...) of some members."""
-        if now is None:
-            return None
-        missing = self._slots - (0 if noted is None else noted.shape[1])
-        if missing:
-            room = np.full((len(now), missing, *now.shape[1:]), blank)
-            noted = room if noted is None else np.concatenate([noted, room], axis=1)
-        noted[rows, self._at[rows]] = now[rows]
-        return noted
+        episode = self._episodes[-1]
+        now = {f"scene.{name}": array for name, array in self._env.scene().items()}
+        with contextlib.suppress(NotImplementedError):
+            now["position"] = self._env.position()
+        if (informative := self._env.informative()) is not None:
+            now["informative"] = informative
+        for name, array in now.items():
+            if name not in episode.noted:
+                episode.noted[name] = _blank((len(array), self._env.horizon + 1, *array.shape[1:]), array.dtype)
+            episode.noted[name][rows, episode.length[rows]] = array[rows]
 
 
-def _position(env: MetaEnv) -> NDArray[np.float64] | None:
-    try:
-        return env.position()
-    except NotImplementedError:
-        return None
+def one_behind_the_other(episodes: Sequence[WatchedEpisode], slots: int) -> dict[str, NDArray[Any]]:
+    """Episodes of B members slot by slot like the observations of the streams that `rollout` records of them.
+
+    Returns:
+        (B, slots, ...) by name.
+    """
+    streams: dict[str, NDArray[Any]] = {}
+    begin = np.zeros(len(episodes[0].length) if episodes else 0, np.int64)
+    for episode in episodes:
+        for name, array in episode.noted.items():
+            if name not in streams:
+                streams[name] = _blank((len(array), slots, *array.shape[2:]), array.dtype)
+            rows, at = np.nonzero(np.arange(array.shape[1]) <= episode.length[:, None])
+            streams[name][rows, begin[rows] + at] = array[rows, at]
+        begin += episode.length + 1
+    return streams
+
+
+def side_by_side(episodes: Sequence[WatchedEpisode]) -> dict[str, NDArray[Any]]:
+    """n episodes of B members as B * n streams, trial by trial: (B * n, horizon + 1, ...) by name."""
+    names = episodes[0].noted
+    return {
+        name: np.stack([e.noted[name] for e in episodes], axis=1).reshape(-1, *names[name].shape[1:]) for name in names
+    }
+
+
+def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)

@@ -15,7 +15,7 @@ from torch import Tensor
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import Expert, MetaEnv
-from dream.pair import RANDOM_END_PROBABILITY
+from dream.pair_acting import random_actions
 
 
 class Explorer(Protocol):
@@ -59,11 +59,7 @@ class RandomExplorer:
 
     def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
         """B streams; the generator draws the actions."""
-        actions = int(env.single_action_space.n)
-        weight = torch.ones(actions)
-        if env.end_action is not None:
-            weight[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
-            weight[env.end_action] = RANDOM_END_PROBABILITY
+        weight = random_actions(env)
 
         def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
             return torch.multinomial(weight, len(now.obs), replacement=True, generator=generator), None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,32 +94,44 @@ Play = Callable[[MetaEnv, NDArray[np.int64], torch.Generator], Trials]
 """Plays greedy trials of the given problems; the ids choose the problems and must not influence anything else."""
 
 
-def run_trials(play: Play, env: MetaEnv, problem_id: NDArray[np.int64], seed: int) -> TrialResults:
-    """Play one trial in each of the given problems, in batches of the environment's members.
+def seeded_batches(
+    env: MetaEnv, problem_id: NDArray[np.int64], seed: int
+) -> Iterator[tuple[NDArray[np.int64], int, torch.Generator]]:
+    """Problems (N,) in batches of the environment's B members, for whoever plays them one batch after the other.
 
-    The same seed gives the same instructions whatever the method does.
+    The same seed gives the same starts and instructions, which the environment draws, whatever a method does. The last
+    batch is filled up; what fills it is to be dropped again.
+
+    Yields:
+        (B,) problems, how many of them, the first ones, are wanted, and a generator for what a method draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    env.reset(seed=seed)
+    for first in range(0, len(problem_id), env.num_envs):
+        batch = problem_id[first : first + env.num_envs]
+        yield np.resize(batch, env.num_envs), len(batch), generator
+
+
+def run_trials(play: Play, env: MetaEnv, problem_id: NDArray[np.int64], seed: int) -> TrialResults:
+    """Play one trial in each of the given problems.
 
     Args:
         play: such as `Method.play`.
         env: any number of members.
         problem_id: (trials,) ints.
-        seed: of instructions and of a random explorer's actions.
+        seed: of starts, instructions, and a random explorer's actions.
     """
-    generator = torch.Generator().manual_seed(seed)
-    env.reset(seed=seed)
     returns, optimal, lengths = [], [], []
-    for first in range(0, len(problem_id), env.num_envs):
-        batch = problem_id[first : first + env.num_envs]
-        whole = np.resize(batch, env.num_envs)  # the last batch is filled up, and what fills it dropped again
+    for whole, count, generator in seeded_batches(env, problem_id, seed):
         trials = play(env, whole, generator)
         n = trials.execute_episodes
         got = trials.execute.reward.double().sum(1).view(-1, n).mean(1)
-        returns.append(got.cpu().numpy()[: len(batch)])
-        lengths.append(trials.explore.transition.sum(1).double().cpu().numpy()[: len(batch)])
+        returns.append(got.cpu().numpy()[:count])
+        lengths.append(trials.explore.transition.sum(1).double().cpu().numpy()[:count])
         with contextlib.suppress(NotImplementedError):
             instruction = trials.execute.instruction.cpu().numpy()
             best = env.optimal_return(np.repeat(whole, n), instruction).reshape(-1, n).mean(1)
-            optimal.append(best[: len(batch)])
+            optimal.append(best[:count])
     return TrialResults(
         problem_id,
         np.concatenate(returns),

@@ -20,13 +20,14 @@ from dream.checkpoints import disk_errors
 from dream.core.frames import is_frame
 from dream.envs import MetaEnv, Part
 from dream.errors import UserError
-from dream.eval.behaviour import behaviour, visits
+from dream.eval.behaviour import behaviour
 from dream.eval.bounds import Executor, Explorer, ScriptedExplorer, bound_executors, bound_explorers
 from dream.eval.evaluate import MEMBERS, load_method, spread_over_problems
+from dream.eval.explorations import record_explorations
 from dream.eval.probe import Known, ProbeSettings, chance, exact_posterior, known, probe
-from dream.eval.recording import record
 from dream.eval.swap import execute_on
-from dream.labels import MethodLabel
+from dream.eval.visit_map import count_visits
+from dream.labels import label_of_run
 from dream.run import RunDirectory, write_atomic
 
 
@@ -65,6 +66,7 @@ class Explored:
     behaviour: dict[str, float]
     """Means of `dream.eval.behaviour.behaviour`."""
     visits: NDArray[np.float64] | None
+    """(rows, columns) `dream.eval.visit_map.count_visits` of an exploration, the mean; None where there is no map."""
     told: Known | None
     """By a reader; None where the family does not say what its problems are made of, and for a script on frames."""
     possible: Known | None
@@ -191,7 +193,7 @@ def load_runs(paths: Sequence[Path], trials: int) -> LoadedRuns:
                     f"{path} plays {config.get('env')} with {config.get('env_parameters')} and {first[0]} with "
                     f"{first[1].get('env_parameters')}: give runs of one family with the same parameters"
                 )
-        run = LoadedRun(_label(path, method.config.method), method.config.seed, method)
+        run = LoadedRun(label_of_run(path, method.config.method), method.config.seed, method)
         if (run.label, run.seed) in found:
             other = found[run.label, run.seed][0]
             raise UserError(f"{other} and {path} are both {run.label} with seed {run.seed}: give one of them")
@@ -242,7 +244,7 @@ def explain(
     for number, (label, own_seed, explorer) in enumerate(who):
         name = label if own_seed is None else f"{label} seed {own_seed}"
         tell(3 * number, 3 * len(who), f"{name}: explores and is executed on")
-        recording = record(explorer, env, problem_id, seed, execute_episodes=loaded.execute_episodes)
+        recording = record_explorations(explorer, env, problem_id, seed, execute_episodes=loaded.execute_episodes)
         for run in loaded.runs:
             if own_seed in (None, run.seed):
                 returns = execute_on(recording, run.method, env)
@@ -260,7 +262,9 @@ def explain(
             tell(3 * number + 2, 3 * len(who), f"{name}: a reader is trained")
             told = probe(explorer, env, recording, settings, seed)
         means = {measure: float(values.mean()) for measure, values in behaviour(recording, env).items()}
-        explored.append(Explored(label, own_seed, means, visits(recording, env), told, possible))
+        position = recording.position
+        visits = None if position is None else count_visits(position, env.map_extent) / len(position)
+        explored.append(Explored(label, own_seed, means, visits, told, possible))
     tell(3 * len(who), 3 * len(who), "done")
     return Explanation(
         loaded.family,
@@ -283,15 +287,6 @@ def _played(env: MetaEnv) -> tuple[Any, ...]:
     """What makes two environments the same for who plays; how problems are described to f is not a part of it."""
     problems = env.problems
     return problems.family, dict(problems.parameters), {name: ids.tolist() for name, ids in problems.splits.items()}
-
-
-def _label(path: Path, method: str) -> str:
-    """What `dream compare` calls the run: NAME[setting=value] where its directory is called so, else the method."""
-    name = path.resolve().parent.name
-    try:
-        return name if MethodLabel.parse(name).method == method else method
-    except UserError:
-        return method
 
 
 # -- on disk -----------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def visits_figure(
 
     Args:
         path: of the figure.
-        maps: name -> (rows, columns), as `dream.eval.behaviour.visits`.
+        maps: name -> (rows, columns), row 0 at the top.
         extent: `MetaEnv.map_extent`.
     """
     left, right, bottom, top = extent
@@ -150,9 +150,7 @@ def visits_figure(
     with matplotlib.rc_context(_RC):
         figure, axes = _panels(list(maps), 1.7, 1.6 * ratio + 0.15, sharey=False)
         for ax, (name, counts) in zip(axes, maps.items(), strict=True):
-            edges = (left, right, min(bottom, top), max(bottom, top))
-            image = ax.imshow(counts, cmap="cividis", norm=norm, origin="lower", extent=edges)
-            ax.set_ylim(bottom, top)
+            image = ax.imshow(counts, cmap="cividis", norm=norm, extent=extent)
             ax.set_xticks([])
             ax.set_yticks([])
             ax.set_title(wrapped(name, 22))

@@ -32,7 +32,7 @@ from dream.envs import MetaEnv, Part
 from dream.envs.consistency import steps_of_agreement
 from dream.errors import UserError
 from dream.eval.bounds import Explorer
-from dream.eval.recording import Recording, record
+from dream.eval.explorations import RecordedExplorations, record_explorations
 
 HELD_OUT = 0.2
 """Share of the problems to learn on whose explorations decide when to stop."""
@@ -156,7 +156,11 @@ def default_settings(env: MetaEnv) -> ProbeSettings:
 
 
 def probe(
-    explorer: Explorer, env: MetaEnv, recording: Recording, settings: ProbeSettings | None = None, seed: int = 0
+    explorer: Explorer,
+    env: MetaEnv,
+    recording: RecordedExplorations,
+    settings: ProbeSettings | None = None,
+    seed: int = 0,
 ) -> Known:
     """What a reader tells of the problems that a recording was made in, trained on further explorations.
 
@@ -179,7 +183,7 @@ def probe(
         rng = np.random.default_rng((seed, number))
         ids = rng.permutation(np.resize(rng.permutation(learned), count))
         # Seeds apart from those of trials, so that a random explorer does not do the same again.
-        further = record(explorer, env, ids, int(rng.integers(2**31)))
+        further = record_explorations(explorer, env, ids, int(rng.integers(2**31)))
         whole_problems = not np.isin(tested, learned).any()
         reader = train_probe(env, further.episodes, ids, settings, seed, hold_out_problems=whole_problems)
         rows = np.flatnonzero(np.isin(problem_id, tested))

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from dream.core.bottleneck import last_prefix
 from dream.core.trial import Episodes, Trials
-from dream.envs import MetaEnv
+from dream.envs import MetaEnv, Watcher
+from dream.envs.watch import one_behind_the_other, side_by_side
+from dream.eval.evaluate import seeded_batches
 from dream.eval.recorded import RecordedStreams, RecordedTrials, joined, trimmed
-from dream.eval.tape import Tape, one_behind_the_other, side_by_side
 from dream.pair import DecoupledPair
 
 MOST_CANDIDATES = 1024
@@ -35,18 +36,14 @@ def record_trials(
         step: environment steps that the method was trained for.
     """
     problem_id = np.asarray(problem_id, np.int64)
-    generator = torch.Generator().manual_seed(seed)
-    env.reset(seed=seed)
     encoders = _Encoders(method, env, problem_id) if isinstance(method, DecoupledPair) else None
     batches = []
-    for first in range(0, len(problem_id), env.num_envs):
-        batch = problem_id[first : first + env.num_envs]
-        whole = np.resize(batch, env.num_envs)  # the last batch is filled up, and what fills it dropped again
-        tape = Tape(env)
-        explore = method.explore(tape, whole, generator)
-        seen_exploring = one_behind_the_other(tape.take(), explore.obs.shape[1])
-        trials = method.execute(tape, whole, explore, generator)
-        seen_executing = side_by_side(tape.take())
+    for whole, count, generator in seeded_batches(env, problem_id, seed):
+        watcher = Watcher(env)
+        explore = method.explore(watcher, whole, generator)
+        seen_exploring = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        trials = method.execute(watcher, whole, explore, generator)
+        seen_executing = side_by_side(watcher.take())
         n = trials.execute_episodes
         execute = _streams(trials.execute, seen_executing)
         best = None
@@ -66,7 +63,7 @@ def record_trials(
         )
         if encoders is not None:
             recorded = encoders.look(recorded, trials)
-        batches.append(recorded.select(range(len(batch))))
+        batches.append(recorded.select(range(count)))
     return trimmed(joined(batches))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dream.envs import MetaEnv
 from dream.eval.bounds import Executor, Explorer
 from dream.eval.evaluate import spread_over_problems
-from dream.eval.recording import Recording, record
+from dream.eval.explorations import RecordedExplorations, record_explorations
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def swap_matrix(
     problem_id = spread_over_problems(env, split, trials, seed)
     rows = []
     for explorer in explorers.values():
-        recording = record(explorer, env, problem_id, seed, execute_episodes=execute_episodes)
+        recording = record_explorations(explorer, env, problem_id, seed, execute_episodes=execute_episodes)
         rows.append([execute_on(recording, executor, env) for executor in executors.values()])
     return SwapMatrix(tuple(explorers), tuple(executors), np.array(rows).reshape(len(rows), len(executors), trials))
 
 
-def execute_on(recording: Recording, executor: Executor, env: MetaEnv) -> NDArray[np.float64]:
+def execute_on(recording: RecordedExplorations, executor: Executor, env: MetaEnv) -> NDArray[np.float64]:
     """Return of each trial (N,) when the executor goes on from recorded explorations.
 
     Args:

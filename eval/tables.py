@@ -51,13 +51,22 @@ def improvement_rows(found: Sequence[Improvement]) -> list[dict[str, Any]]:
 
 def markdown(summaries: Sequence[MethodSummary]) -> str:
     """The table that people read, families below each other, and a line that says what the columns are."""
+    columns, rows = whole(summaries)
+    lines = [_line(columns), "|" + "---|" * len(columns), *map(_line, rows)]
+    return "\n".join([*lines, "", *explanations(summaries), ""])
+
+
+def whole(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the table that people read."""
     columns = ["family", "method", "score: IQM [95%]", "each seed", "mean", "escaped", "exploration steps"]
     columns += [f"{what} to {' / '.join(f'{share:.0%}' for share in SHARES)}" for what in _TIMES]
     columns += ["return", "on training problems: IQM"]
-    lines = [_line(columns), "|" + "---|" * len(columns)]
-    lines += [_line(_cells(summary)) for summary in summaries]
-    measures = {summary.measure for summary in summaries}
-    return "\n".join([*lines, "", *(_EXPLANATIONS[measure] for measure in sorted(measures)), ""])
+    return columns, [_cells(summary) for summary in summaries]
+
+
+def explanations(summaries: Sequence[MethodSummary]) -> list[str]:
+    """What the columns are, a paragraph for each measure that is used."""
+    return [_EXPLANATIONS[measure] for measure in sorted({summary.measure for summary in summaries})]
 
 
 def brief(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Where explorations went, as a picture."""
+"""Where explorations went: counts on the map of a family, and a picture of them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,37 @@ from dream.envs import MetaEnv
 from dream.envs.render import FAINT, INK, Canvas
 from dream.eval.recorded import RecordedTrials
 
+CELL = 0.5
+"""Side of a cell of a map that is no grid, in its units (sign: metres)."""
 SIDE = 320
 """Pixels of the longer side of the map."""
 
 
 def visits(recorded: RecordedTrials, env: MetaEnv) -> NDArray[np.int64] | None:
-    """How many observations of the explorations were made in each cell of the family's map, (rows, columns), top first.
-
-    Cells are one unit wide where all positions are whole numbers, else half a unit. None where the family does not
-    tell where an agent is.
-    """
+    """`count_visits` of the explorations on the family's map; None where it does not tell where an agent is."""
     position = recorded.explore.position
-    if position is None:
-        return None
-    places = position[np.isfinite(position).all(axis=2)]
-    left, right, bottom, top = env.map_extent
-    size = 1.0 if np.array_equal(places, np.round(places)) else 0.5
-    columns, rows = round(abs(right - left) / size), round(abs(top - bottom) / size)
-    column = np.clip((places[:, 0] - left) / (right - left) * columns, 0, columns - 1).astype(np.int64)
-    row = np.clip((top - places[:, 1]) / (top - bottom) * rows, 0, rows - 1).astype(np.int64)
+    return None if position is None else count_visits(position, env.map_extent)
+
+
+def count_visits(position: NDArray[np.float64], extent: tuple[float, float, float, float]) -> NDArray[np.int64]:
+    """How many observations were made in each cell of a map, the first of an exploration included.
+
+    Where the edges of the map lie halfway between whole numbers it is a grid whose cells are centred on them, one unit
+    wide; any other map has cells of half a unit.
+
+    Args:
+        position: (N, T + 1, 2) x and y, NaN in padding. What lies outside counts in the nearest cell.
+        extent: left, right, bottom and top edge, as `MetaEnv.map_extent`.
+
+    Returns:
+        (rows, columns) as one looks at the map: row 0 is at the top, column 0 at the left.
+    """
+    left, right, bottom, top = extent
+    size = 1.0 if all(edge % 1 == 0.5 for edge in extent) else CELL
+    rows, columns = (max(1, round(abs(length) / size)) for length in (top - bottom, right - left))
+    x, y = position[np.isfinite(position).all(axis=2)].T
+    row = np.clip((top - y) / (top - bottom) * rows, 0, rows - 1).astype(np.int64)
+    column = np.clip((x - left) / (right - left) * columns, 0, columns - 1).astype(np.int64)
     counts = np.zeros((rows, columns), np.int64)
     np.add.at(counts, (row, column), 1)
     return counts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dream.envs import MetaEnv
 from dream.errors import UserError
@@ -96,23 +97,37 @@ def trial_facts(recorded: RecordedTrials, env: MetaEnv) -> list[dict[str, Any]]:
 
 def _picked(recorded: RecordedTrials, env: MetaEnv, pick: Pick, trials: int) -> list[int]:
     """Rows of the trials to show."""
-    returns = recorded.returns.mean(axis=1)
-    optimal = None if recorded.optimal is None else recorded.optimal.mean(axis=1)
-    shortfall = -returns if optimal is None else optimal - returns
+    behind = shortfall(recorded)
     if pick == "any":
         return list(range(trials))
-    worst = np.argsort(-shortfall, kind="stable")
+    worst = np.argsort(-behind, kind="stable")
     if pick == "best":
-        return np.argsort(shortfall, kind="stable")[:trials].tolist()
+        return np.argsort(behind, kind="stable")[:trials].tolist()
     if pick == "failures":
-        try:
-            floor = env.no_exploration_return()
-        except NotImplementedError:
-            optimal = None
-        if optimal is None:
+        failed = failures(recorded, env)
+        if failed is None:
             raise UserError(f"{env.family} does not know what a failure is (it has no exact bounds): use --pick worst")
-        failed = returns < (floor + optimal) / 2
         worst = worst[failed[worst]]
         if not len(worst):
-            raise UserError(f"none of {len(returns)} trials failed: use --pick worst, or another --seed")
+            raise UserError(f"none of {len(failed)} trials failed: use --pick worst, or another --seed")
     return worst[:trials].tolist()
+
+
+def shortfall(recorded: RecordedTrials) -> NDArray[np.float64]:
+    """(N,) regret of each trial; where the optimum is not known, the return with its sign turned."""
+    returns = recorded.returns.mean(axis=1)
+    return -returns if recorded.optimal is None else recorded.optimal.mean(axis=1) - returns
+
+
+def failures(recorded: RecordedTrials, env: MetaEnv) -> NDArray[np.bool_] | None:
+    """(N,) trials that got less than halfway from the best return without exploring to their optimum.
+
+    None where the family has no exact bounds.
+    """
+    if recorded.optimal is None:
+        return None
+    try:
+        floor = env.no_exploration_return()
+    except NotImplementedError:
+        return None
+    return recorded.returns.mean(axis=1) < (floor + recorded.optimal.mean(axis=1)) / 2

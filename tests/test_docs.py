@@ -20,11 +20,14 @@ from typing import Any
 
 import pytest
 import torch
+import tyro
 
 from dream import cli
+from dream.cli.checks import check_config
 from dream.compare import plan
 from dream.config import TrainConfig
 from dream.envs.miniworld_backend import PACKAGES
+from dream.errors import UserError
 from dream.eval import window
 from dream.eval.coupling_study import check_study
 from dream.eval.evaluate import load_method
@@ -87,16 +90,16 @@ class _Parsed(Exception):
 
 def parsed(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the command line makes of the arguments. Raises UserError or AssertionError for what it refuses."""
-    parse = cli._parse
+    parse = tyro.cli
 
     def stop(*given: Any, **named: Any) -> Any:
         raise _Parsed(parse(*given, **named))
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_parse", stop)
+        patch.setattr(tyro, "cli", stop)
         assert arguments[0] in cli.COMMANDS, f"unknown command {arguments[0]!r}"
         try:
-            cli.COMMANDS[arguments[0]](arguments[1:])
+            cli.find_command(arguments[0])(arguments[1:])
         except _Parsed as got:
             return got.args[0]
     raise AssertionError(f"{arguments} was refused before it was parsed")
@@ -147,6 +150,9 @@ dream watch runs/bus/dream/s1
 dream watch runs/bus/dream/s1 --pick failures --out failures.png
 dream watch runs/map/dream/s0 --pick worst
 dream watch --pretrained sign --env-parameters variant=walls --problem 0 2 --live
+dream report runs/map/dream/s0
+dream report runs/bus/dream/s0
+dream report runs/bus --out bus.html
 dream explain runs/map/dream/s0
 dream explain runs/bus/dream/s0 runs/bus/random/s0
 dream explain runs/bus/dream/s0 runs/bus/random/s0 --out why
@@ -244,7 +250,7 @@ def check_names(arguments: list[str], given: Any) -> None:
     command = arguments[0]
     if command == "train":
         find_method(given.config.method)
-        cli.check_config(given.config)
+        check_config(given.config)
     elif command == "compare" and not given.from_:
         changes = {**PRESETS[given.preset], **({} if given.steps is None else {"steps": given.steps})}
         labels = parse_labels(given.methods, given.settings)
@@ -252,17 +258,22 @@ def check_names(arguments: list[str], given: Any) -> None:
         assert jobs
         for job in jobs:
             find_method(job.config.method)
-            cli.check_config(job.config)
+            check_config(job.config)
     elif command in ("eval", "watch"):
         assert (given.run is None) != (given.pretrained is None)
         family = family_of(given.run) if given.pretrained is None else given.pretrained
         assert given.pretrained in (None, *pretrained_names())
-        cli.check_config(TrainConfig(env=family, env_parameters=given.env_parameters))
+        check_config(TrainConfig(env=family, env_parameters=given.env_parameters))
+    elif command == "report":
+        assert bool(given.runs) != (given.pretrained is not None)
+        assert given.pretrained in (None, *pretrained_names())
+        for run in given.runs:
+            family_of(run) if len(run.parts) > 2 else check_config(TrainConfig(env=run.name))
     elif command == "explain":
         assert given.runs and len({family_of(run) for run in given.runs}) == 1
     elif command == "bench":
         for family in given.env:
-            cli.check_config(TrainConfig(env=family))
+            check_config(TrainConfig(env=family))
         for method in given.methods:
             find_method(method)
     elif command == "coupling":
@@ -285,7 +296,7 @@ def family_of(run: Path) -> str:
     runs, family, method, seed = run.parts
     assert runs == "runs" and re.fullmatch(r"s\d+", seed), run
     find_method(method)
-    cli.check_config(TrainConfig(env=family))
+    check_config(TrainConfig(env=family))
     return family
 
 
@@ -349,7 +360,7 @@ def test_long_commands_are_accepted(words: list[str], monkeypatch: pytest.Monkey
     ],
 )
 def test_the_checks_see_what_is_wrong(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises((AssertionError, cli.UserError, ImportError, ValueError)):
+    with pytest.raises((AssertionError, UserError, ImportError, ValueError)):
         check(shlex.split(wrong), monkeypatch)
 
 
@@ -549,7 +560,7 @@ def test_the_readme_shows_every_command() -> None:
 
 @pytest.mark.parametrize("wrong", ["trian dream", "train dream --stepz 5", "eval run --split tset", "bench --sec 1"])
 def test_the_check_sees_a_wrong_command(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises((AssertionError, cli.UserError)):
+    with pytest.raises((AssertionError, UserError)):
         parsed(wrong.split(), monkeypatch)
 
 

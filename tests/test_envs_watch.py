@@ -9,6 +9,7 @@ import torch
 from dream.core.rollout import Now, rollout
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, Watcher, make
+from dream.envs.watch import side_by_side
 
 IDS = np.array([0, 1, 1, 0])
 
@@ -55,27 +56,25 @@ def test_an_exploration_after_an_execution_begins_anew() -> None:
         watcher.reset(options={"problem_id": np.array([0, 1]), "phase": "explore"})
         watcher.step(np.array([1, 0]))
         watcher.reset(options={"problem_id": np.array([0, 1]), "phase": "execute"})
-        watcher.step(np.array([1, 1]))  # not noted
+        watcher.step(np.array([1, 1]))  # no part of the exploration
         assert watcher.position is not None and watcher.position.shape == (2, 7, 2)
         assert watcher.position[:, :2, 0].tolist() == [[2, 3], [2, 1]] and np.isnan(watcher.position[:, 2:]).all()
     assert watcher.informed is not None and watcher.informed.tolist() == [False, False]
 
 
-def test_summary_adds_what_was_in_view() -> None:
-    watcher = Watcher(make("signpost", 2))
-    obs = [watcher.reset(options={"problem_id": np.array([0, 1]), "phase": "explore"})[0]]
-    actions = np.array([[1, 1, 1], [0, 1, 1]])
-    obs += [watcher.step(actions[:, step])[0] for step in range(3)]
-    padding = ((0, 0), (0, 3))
-    stream = np.pad(np.stack(obs, 1), (*padding, (0, 0))), np.pad(actions, padding), np.pad(actions >= 0, padding)
-    found = watcher.summary(np.array([0, 1]), *stream)
-    assert {name: value.tolist() for name, value in found.items()} == {
-        "read_sign": [1, 0],
-        "in_view": [1, 0],
-        "in_view_share": [2 / 4, 0],  # at x = 4 after two steps, and kept there by the third
-    }
-    with pytest.raises(ValueError, match="the explorations watched last"):
-        watcher.summary(np.array([0, 1]), np.stack(obs, 1), actions, actions >= 0)
+def test_every_episode_is_noted_and_blank_where_a_member_has_finished() -> None:
+    watcher = Watcher(make("bus", 2))
+    watcher.reset(seed=0, options={"problem_id": np.array([0, 1])})
+    for actions in ([1, 6], [1, 0], [2, 0]):  # up, up, right; the other one ends at once
+        watcher.step(np.array(actions))
+    for _ in range(2):
+        watcher.reset(options={"problem_id": np.array([0, 1])})
+    first, second, third = watcher.take()
+    assert first.length.tolist() == [3, 1] and third.length.tolist() == [0, 0] and watcher.take() == []
+    position = side_by_side([first, second])["position"]
+    assert position[0, :4].tolist() == [[4, 4], [4, 5], [4, 6], [5, 6]] and np.isnan(position[0, 4:]).all()
+    assert position[2, :2].tolist() == [[4, 4], [4, 4]] and np.isnan(position[2, 2:]).all()
+    assert (position[1::2, 0] == 4).all() and np.isnan(position[1::2, 1:]).all()
 
 
 def test_sign_is_watched_in_play() -> None:
@@ -90,8 +89,6 @@ def test_sign_is_watched_in_play() -> None:
     assert watcher.position is not None and watcher.informed is not None and watcher.informed.all()
     seen = np.concatenate([np.ones((2, 1), bool), inside], 1)
     assert (watcher.position[seen] == np.stack(poses, 1)[seen]).all() and np.isnan(watcher.position[~seen]).all()
-    found = watcher.summary(np.array([0, 1]), np.zeros((2, 21, 1)), np.zeros((2, 20), int), inside)
-    assert found["in_view"].tolist() == [1, 1]
     assert watcher.informative is not None
     share = watcher.informative.sum(1) / (inside.sum(1) + 1)
-    assert (found["in_view_share"] == share).all() and (share > 0).all() and (share < 1).all()
+    assert (share > 0).all() and (share < 1).all()

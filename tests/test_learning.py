@@ -15,6 +15,7 @@ from dream.envs import make
 from dream.eval.evaluate import build
 from dream.method import Method
 from dream.pair import DecoupledPair
+from dream.pair_acting import random_actions
 from dream.presets import override
 
 SMALL: dict[str, Any] = {
@@ -103,7 +104,7 @@ def test_exploring_at_random_pays_where_it_happened_to_see_the_sign() -> None:
     assert returns[seen].mean() > 0.9
     assert returns[~seen].mean().abs() < 0.2
     # How often that is: a walk of 6 steps that has to be at the right end, 2 steps away, before it ends the episode.
-    left, right, *stay, _ = pair._random_action.tolist()
+    left, right, *stay, _ = random_actions(make("signpost", 1)).tolist()
     at, arrived = np.array([0.0, 0.0, 1.0, 0.0]), 0.0
     for _ in range(6):
         arrived += at[3] * right

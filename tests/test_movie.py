@@ -18,7 +18,7 @@ from dream.eval.panel import Panel
 from dream.eval.picture_files import HOLD, write_film, write_png
 from dream.eval.recorded import RecordedTrials
 from dream.eval.recorder import record_trials
-from dream.eval.visit_map import visit_picture, visits
+from dream.eval.visit_map import count_visits, visit_picture, visits
 from dream.eval.z_picture import principal_axes, z_picture
 from dream.presets import override
 
@@ -137,6 +137,15 @@ def test_visits_are_counted_where_they_were(played: tuple[RecordedTrials, MetaEn
     assert visit_picture(recorded, env) is not None
     unknown = dataclasses.replace(recorded, explore=dataclasses.replace(recorded.explore, position=None))
     assert visits(unknown, env) is None and visit_picture(unknown, env) is None
+
+
+def test_visits_by_hand() -> None:
+    nowhere, grid, room = [np.nan, np.nan], (-0.5, 2.5, -0.5, 1.5), (0.0, 1.0, 1.5, 0.0)  # the room's y grows downwards
+    walked = np.array([[[0, 0], [0, 1], [2, 1]], [[2, 1], nowhere, nowhere]])
+    assert count_visits(walked, grid).tolist() == [[1, 0, 2], [1, 0, 0]]
+    assert count_visits(walked[1:] / 4, room).tolist() == [[0, 1], [0, 0], [0, 0]]
+    outside = np.array([[[0.6, 1.4], [-9, 9], [9, -9]]])
+    assert count_visits(outside, room).tolist() == [[0, 1], [0, 0], [1, 1]]
 
 
 def test_the_axes_of_z_are_those_of_largest_variance() -> None:

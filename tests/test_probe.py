@@ -8,6 +8,7 @@ from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
 from dream.errors import UserError
 from dream.eval.bounds import bound_explorers
 from dream.eval.evaluate import spread_over_problems
+from dream.eval.explorations import RecordedExplorations, record_explorations
 from dream.eval.probe import (
     Known,
     Probe,
@@ -21,13 +22,12 @@ from dream.eval.probe import (
     prior,
     probe,
 )
-from dream.eval.recording import Recording, record
 
 QUICK = ProbeSettings(explorations=512, updates=60, batch=32, look=20, width=32, memory=16)
 
 
-def recorded(env: MetaEnv, name: str, trials: int) -> Recording:
-    return record(bound_explorers(env)[name], env, spread_over_problems(env, "test", trials, 0), 0)
+def recorded(env: MetaEnv, name: str, trials: int) -> RecordedExplorations:
+    return record_explorations(bound_explorers(env)[name], env, spread_over_problems(env, "test", trials, 0), 0)
 
 
 def read(env: MetaEnv, name: str, trials: int, settings: ProbeSettings = QUICK) -> Known:

@@ -19,7 +19,7 @@ FLOORS = (
     {"core", "envs"},
     {"config", "presets", "labels", "checkpoints", "run", "progress", "memory"},
     {"exploration", "execution"},
-    {"method", "methods", "pair", "whole_trial"},
+    {"method", "methods", "pair", "pair_acting", "whole_trial"},
     {"training", "eval"},
     {"bench", "compare", "compare_progress", "demo", "doctor"},
     {"cli"},

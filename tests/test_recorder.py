@@ -17,7 +17,6 @@ from dream.eval.evaluate import build
 from dream.eval.movie import Movie
 from dream.eval.recorded import FORMAT, RecordedTrials, load_trials, save_trials
 from dream.eval.recorder import record_trials
-from dream.eval.tape import Tape, side_by_side
 from dream.eval.words import narrate
 from dream.exploration.information import information_reward
 from dream.pair import DecoupledPair
@@ -210,20 +209,6 @@ def test_trials_that_did_not_explore_have_one_observation() -> None:
     recorded = record_trials(pair, env, np.array([0, 1]), 0)
     assert recorded.explore.episodes(0) == [slice(0, 1)] and recorded.explore.length.tolist() == [0, 0]
     assert recorded.information is not None and not recorded.information.any()
-
-
-def test_a_tape_is_blank_where_a_member_has_finished() -> None:
-    tape = Tape(make("bus", 2))
-    tape.reset(seed=0, options={"problem_id": np.array([0, 1])})
-    for actions in ([1, 6], [1, 0], [2, 0]):  # up, up, right; the other one ends at once
-        tape.step(np.array(actions))
-    for _ in range(2):
-        tape.reset(options={"problem_id": np.array([0, 1])})
-    first, *_ = tape.take()
-    assert first.length.tolist() == [3, 1] and tape.take() == []
-    position = side_by_side([first])["position"]
-    assert position[0, :4].tolist() == [[4, 4], [4, 5], [4, 6], [5, 6]] and np.isnan(position[0, 4:]).all()
-    assert position[1, :2].tolist() == [[4, 4], [4, 4]] and np.isnan(position[1, 2:]).all()
 
 
 @pytest.mark.parametrize(("method", "explorations"), [("rl2", 2), ("rl2", 0), ("varibad", 1)])

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dream.config import TrainConfig
-from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, rollout
 from dream.core.trial import Episodes, Trials, concatenate
-from dream.envs import MetaEnv, make
+from dream.envs import make
 from dream.errors import UserError
 from dream.eval.diagnostics import Diagnosis
 from dream.execution.informed import Import
@@ -22,72 +21,12 @@ from dream.execution.stream import TrialStream, trial_stream
 from dream.execution.varibad import VariBAD, pooled, step_kl
 from dream.methods import METHODS
 from dream.presets import override
-from dream.whole_trial import WholeTrialPolicy
+from tests.small_training import SMALL, Loop, Relabelled, build, gradients, play, same, trained
 
-SMALL: dict[str, Any] = {
-    "env": "signpost",
-    "network.width": 16,
-    "network.memory": 6,
-    "bottleneck.z_dim": 4,
-    "learning.members": 12,
-    "learning.explore_batch": 8,
-    "learning.execute_batch": 8,
-    "learning.replay": 64,
-}
 WHOLE_TRIAL = ["rl2", "e-rl2", "import", "varibad"]
 END = 4
 CORES = pytest.mark.parametrize("core", ["lstm", "transformer"])
 EVERY = pytest.mark.parametrize("method", WHOLE_TRIAL)
-
-
-def build(method: str, seed: int = 0, **changes: Any) -> tuple[WholeTrialPolicy, MetaEnv]:
-    """A small policy and its environment; `changes` with `__` for a dot."""
-    dotted = {name.replace("__", "."): value for name, value in changes.items()}
-    config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
-    torch.manual_seed(seed)
-    env = make(config.env, config.learning.members)
-    env.reset(seed=seed)
-    policy = METHODS[method].build(env, config)
-    assert isinstance(policy, WholeTrialPolicy)
-    return policy, env
-
-
-class Loop:
-    """A few rounds of training, as dream/training.py does them."""
-
-    def __init__(self, method: WholeTrialPolicy, env: MetaEnv, seed: int = 0):
-        self.method, self.env = method, env
-        self.generator, self.rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-        self.replay = TrialReplay(method.config.learning.replay, seed)
-        self.metrics: dict[str, Tensor] = {}
-
-    def rounds(self, count: int) -> Trials:
-        for _ in range(count):
-            ids = self.env.problems.sample("train", self.env.num_envs, self.rng)
-            trials = self.method.collect(self.env, ids, self.generator)
-            self.replay.add(trials)
-            self.metrics = self.method.update(self.replay, 1e-2, self.generator)
-        return trials
-
-
-def trained(method: str, rounds: int = 2, **changes: Any) -> Loop:
-    loop = Loop(*build(method, **changes))
-    loop.rounds(rounds)
-    return loop
-
-
-def play(method: WholeTrialPolicy, env: Any, ids: np.ndarray) -> Trials:
-    env.reset(seed=5)
-    return method.play(env, ids, torch.Generator().manual_seed(5))
-
-
-def same(one: Trials, other: Trials) -> bool:
-    """Bit for bit the same trials, but for the ids."""
-    return all(
-        torch.equal(getattr(getattr(one, part), name), getattr(getattr(other, part), name))
-        for part in ("explore", "execute")
-        for name in Episodes.__dataclass_fields__
-    )
 
 
 def values(networks: Any, stream: TrialStream) -> Tensor:
@@ -233,29 +172,6 @@ def test_executions_after_the_explorations_of_others() -> None:
         assert trials.explore is explore and len(trials.execute.mask) == 12
 
 
-class Relabelled:
-    """The same problems under other ids: what acts on an id is misled, what only observes notices nothing."""
-
-    def __init__(self, env: MetaEnv):
-        self._env = env
-        self._true_id = np.random.default_rng(0).permutation(env.problems.num_problems)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._env, name)
-
-    def labels(self, true_id: np.ndarray) -> np.ndarray:
-        return np.argsort(self._true_id)[true_id]
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        options = dict(options or {})
-        if "problem_id" in options:
-            options["problem_id"] = self._true_id[options["problem_id"]]
-        return self._env.reset(seed=seed, options=options)
-
-    def sample_instruction(self, problem_id: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return self._env.sample_instruction(self._true_id[problem_id], rng)
-
-
 @EVERY
 def test_no_id_reaches_a_test_trial(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = trained(method, env="cooking", bottleneck__initial_scale=5.0)
@@ -267,10 +183,6 @@ def test_no_id_reaches_a_test_trial(method: str, monkeypatch: pytest.MonkeyPatch
 
 
 # -- learning ----------------------------------------------------------------------------------------------------
-
-
-def gradients(module: nn.Module) -> bool:
-    return any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
 
 
 def stream_of(loop: Loop, count: int = 8) -> tuple[TrialStream, Tensor]:

@@ -1,19 +1,22 @@
-"""Explorations made once and kept: what several analyses, and several executors, then look at."""
+"""Explorations made once and kept with what executions after them need: several executors go on from the same ones.
+
+Whole trials that are kept to be looked at are in recorded.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dream.core.trial import Episodes, concatenate
 from dream.envs import MetaEnv, Watcher
+from dream.envs.watch import one_behind_the_other
 from dream.eval.bounds import Explorer
+from dream.eval.evaluate import seeded_batches
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class Batch:
     """B streams."""
     position: NDArray[np.float64] | None
     """(B, T + 1, 2) where the agent stood, NaN in padding; None where the family cannot tell."""
-    summary: dict[str, NDArray[np.float64]]
-    """`Watcher.summary`, (B,) each."""
+    informative: NDArray[np.bool_] | None
+    """(B, T + 1) whether the decisive thing was in view, False in padding; None likewise."""
     env_state: dict[str, Any]
     """Of the environment's random generator when the executions were about to begin."""
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedExplorations:
     """What an explorer did in N problems."""
 
     batches: tuple[Batch, ...]
@@ -57,22 +60,21 @@ class Recording:
         return np.concatenate(found) if found else None
 
     @property
-    def summary(self) -> dict[str, NDArray[np.float64]]:
-        """What the family tells of the explorations, (N,) each."""
-        names = self.batches[0].summary
-        return {name: np.concatenate([b.summary[name][: b.count] for b in self.batches]) for name in names}
+    def informative(self) -> NDArray[np.bool_] | None:
+        """(N, T + 1) whether the decisive thing was in view, False in padding; None likewise."""
+        found = [batch.informative[: batch.count] for batch in self.batches if batch.informative is not None]
+        return np.concatenate(found) if found else None
 
 
-def record(
+def record_explorations(
     explorer: Explorer,
     env: MetaEnv,
     problem_id: NDArray[np.int64],
     seed: int,
     *,
     execute_episodes: int = 1,
-    done: Callable[[], None] = lambda: None,
-) -> Recording:
-    """Explore once in each of the given problems, in batches of the environment's members.
+) -> RecordedExplorations:
+    """Explore once in each of the given problems.
 
     The random draws are those of `run_trials` with this seed: what is executed on a batch later (`execute_on`) gets the
     same instructions and starts there, whoever explored and whoever executes.
@@ -83,29 +85,15 @@ def record(
         problem_id: (N,) ints.
         seed: of starts, of instructions, and of a random explorer's actions.
         execute_episodes: n, execution episodes of a trial.
-        done: called after each batch.
     """
-    generator = torch.Generator().manual_seed(seed)
-    env.reset(seed=seed)
     batches = []
-    for first in range(0, len(problem_id), env.num_envs):
-        count = len(problem_id[first : first + env.num_envs])
-        whole = np.resize(problem_id[first : first + count], env.num_envs)
+    for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
         explore = explorer.explore(watcher, whole, generator)
-        obs, action, mask = (t.cpu().numpy() for t in (explore.obs, explore.action, explore.mask))
-        batches.append(
-            Batch(
-                whole,
-                count,
-                explore,
-                watcher.position,
-                watcher.summary(whole, obs, action, mask),
-                dict(env.np_random.bit_generator.state),
-            )
-        )
+        seen = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        env_state = dict(env.np_random.bit_generator.state)
+        batches.append(Batch(whole, count, explore, seen.get("position"), seen.get("informative"), env_state))
         for _ in range(execute_episodes):  # the draws of an execution, so that the next batch finds what it would find
             instruction = env.sample_instruction(whole, env.np_random)
             env.reset(options={"problem_id": whole, "phase": "execute", "instruction": instruction})
-        done()
-    return Recording(tuple(batches))
+    return RecordedExplorations(tuple(batches))

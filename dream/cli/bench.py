@@ -1,0 +1,70 @@
+"""`dream bench`: how fast this machine trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dream.cli.arguments import parse
+from dream.cli.checks import check_config, check_device
+from dream.cli.printing import print_json
+from dream.config import TrainConfig
+from dream.errors import UserError
+
+
+@dataclass(frozen=True)
+class BenchArguments:
+    """What `dream bench` takes."""
+
+    env: tuple[str, ...] = ("bus", "map", "cooking")
+    """families to measure"""
+    methods: tuple[str, ...] = ("dream",)
+    """methods to measure on each"""
+    device: str = "cpu"
+    """torch device"""
+    seconds: float = 10.0
+    """seconds of training measured for each family"""
+    threads: int = 1
+    """CPU threads"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def command(arguments: list[str]) -> int:
+    """Measure training steps per second with the split env / act / learn, and the speed of the environment alone.
+
+    Example: dream bench --env bus --methods dream rl2 --seconds 20
+    """
+    given = parse(BenchArguments, arguments, "bench", command)
+    if not (given.env and given.methods) or given.seconds <= 0 or given.threads < 1:
+        raise UserError(
+            "--env, --methods, --seconds and --threads take one family or more, one method or more, seconds above 0, "
+            "1 thread or more"
+        )
+    for name in given.env:
+        check_config(TrainConfig(env=name))
+    from dream.bench import run as measure
+    from dream.methods import find_method
+
+    for name in given.methods:
+        find_method(name)
+    check_device(given.device)
+    found = measure(list(given.env), given.device, given.seconds, given.threads, given.methods)
+    if given.json:
+        # With one family its numbers stand at the top level too, where a script looks first.
+        print_json({**(found[0] if len(found) == 1 else {}), "families": found})
+        return 0
+    print(f"On {given.device}, {found[0]['threads']} thread(s):")
+    for speed in found:
+        print(
+            f"{speed['env']}: {speed['method']} trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay "
+            f"ratio of {speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
+            f"learn {speed['learn_share']:.1%}; {speed['sequences_per_s']:,.0f} replayed sequences/s); "
+            f"the env alone {speed['env_steps_per_s']:,.0f} steps/s"
+        )
+        if "miniworld_steps_per_s" in speed:
+            real = speed["miniworld_steps_per_s"]
+            times = (
+                f"{real:,.0f}, {speed['env_speedup_over_miniworld']:.1f} times fewer" if real else "cannot be run here"
+            )
+            print(f"{speed['env']}: MiniWorld, on one core too: {times}")
+    return 0

@@ -1,0 +1,67 @@
+"""`dream doctor`: what works on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from dream.cli.arguments import parse
+from dream.cli.printing import print_json
+
+
+@dataclass(frozen=True)
+class DoctorArguments:
+    """What `dream doctor` takes."""
+
+    frames: Path | None = None
+    """an .npz of MiniWorld's frames of sign: say how far ours are from them, and look at nothing else"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def command(arguments: list[str]) -> int:
+    """Check this machine: versions, devices, video, what works and what to install. Exit code 0 if all needed works.
+
+    Example: dream doctor --json
+    """
+    given = parse(DoctorArguments, arguments, "doctor", command)
+    if given.frames is not None:
+        return _compare_frames(given.frames, given.json)
+    from dream.doctor import examine
+
+    checks = examine()
+    healthy = all(check.status != "failed" for check in checks)
+    if given.json:
+        print_json({"ok": healthy, "checks": [dataclasses.asdict(check) for check in checks]})
+        return 0 if healthy else 1
+    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
+    table = Table("", "what", "found", "what to do", title="dream doctor")
+    for check in checks:
+        table.add_row(f"[{colours[check.status]}]{check.status}", check.name, check.found, check.advice)
+    Console().print(table)
+    print("Everything needed works." if healthy else "Something needed does not work: see the lines marked failed.")
+    return 0 if healthy else 1
+
+
+def _compare_frames(path: Path, as_json: bool) -> int:
+    from dream.envs.sign_check import compare_frames
+
+    error = compare_frames(path).error
+    found = {
+        "frames": len(error),
+        "mean_abs_error": float(error.mean()),
+        "worst_frame_error": float(error.max()),
+        "worst_frame": int(error.argmax()),
+    }
+    if as_json:
+        print_json(found)
+    else:
+        print(
+            f"{found['frames']} frames: mean absolute error {found['mean_abs_error']:.3f} of 255, worst frame "
+            f"{found['worst_frame_error']:.3f} (number {found['worst_frame']})."
+        )
+    return 0

@@ -1,0 +1,89 @@
+"""`dream eval`: evaluate a trained pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import Positional
+
+from dream.cli.arguments import parse
+from dream.cli.checks import check_device, check_directory, trained_run
+from dream.cli.printing import as_text, print_json
+from dream.errors import UserError
+
+
+@dataclass(frozen=True)
+class EvalArguments:
+    """What `dream eval` takes."""
+
+    run: Positional[Path | None] = None
+    """run directory that dream train wrote"""
+    pretrained: str | None = None
+    """instead of a run: the trained pair for this family that comes with the package"""
+    env_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """parameters of the family that differ from those of training, such as variant=walls"""
+    split: Literal["train", "validation", "test"] = "test"
+    """problems to evaluate on"""
+    trials: int = 1000
+    """trials, spread evenly over the problems"""
+    seed: int = 0
+    """seed of the trials"""
+    device: str = "cpu"
+    """torch device"""
+    csv: Path | None = None
+    """also add the rows to this tidy CSV, which may hold those of other runs"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def command(arguments: list[str]) -> int:
+    """Evaluate a trained pair with greedy policies and no problem ids; adds the rows to eval.csv in the run directory.
+
+    Example: dream eval runs/bus/dream/s1 --trials 2000
+    Or: dream eval --pretrained sign --env-parameters variant=walls
+    """
+    given = parse(EvalArguments, arguments, "eval", command)
+    if given.trials < 1:
+        raise UserError(f"--trials is {given.trials}: it must be at least 1")
+    check_directory(given.run)
+    from dream.eval.evaluate import eval_rows, evaluate_run
+    from dream.run import merge_tidy_csv
+
+    check_device(given.device)
+    run = trained_run(given.run, given.pretrained, given.env_parameters, "eval")
+    found = evaluate_run(
+        run,
+        split=given.split,
+        trials=given.trials,
+        seed=given.seed,
+        device=given.device,
+        env_parameters=given.env_parameters,
+    )
+    rows, result = eval_rows(found), dataclasses.asdict(found)
+    for path in (given.run and given.run / "eval.csv", given.csv):
+        if path is not None:
+            merge_tidy_csv(path, rows)
+    if given.json:
+        print_json(result)
+        return 0
+    table = Table(title=f"{result['method']} on {result['env']}, {result['split']} problems")
+    table.add_column("")
+    table.add_column(f"{result['trials']:,} trials at step {result['step']:,}", justify="right")
+    for label, text in (
+        ("return", as_text(result["return_mean"])),
+        ("optimal return", as_text(result["optimal_mean"])),
+        ("regret", as_text(result["regret"])),
+        ("best return without exploring", as_text(result["no_exploration"])),
+        ("normalised score", as_text(result["normalised"])),
+        ("its 95% interval", f"{as_text(result['normalised_low'])} to {as_text(result['normalised_high'])}"),
+        ("exploration steps", as_text(result["explore_length"])),
+    ):
+        table.add_row(label, text)
+    Console().print(table)
+    return 0

@@ -1,0 +1,104 @@
+"""`dream explain`: what explorers do and find out."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tyro.conf import Positional
+
+from dream.cli.arguments import parse
+from dream.cli.printing import print_json
+from dream.errors import UserError
+
+
+@dataclass(frozen=True)
+class ExplainArguments:
+    """What `dream explain` takes."""
+
+    runs: Positional[tuple[Path, ...]] = ()
+    """run directories of one family, any methods and seeds"""
+    out: Path | None = None
+    """where tables and figures are written (default: runs/ENV/explain)"""
+    trials: int = 500
+    """test trials of each explorer, the same ones for all"""
+    seed: int = 0
+    """seed of the trials and of the classifiers"""
+    updates: int | None = None
+    """at most so many updates of each classifier (default: 600, on frames 1000)"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def command(arguments: list[str]) -> int:
+    """Why, not only who: every explorer with every executor, what a classifier tells from explorations, what was done.
+
+    Random, none and the family's script explore beside the runs, and its expert executes. Takes about a minute for each
+    run and core, a few on frames. Writes swap.csv, found.csv, behaviour.csv, visits.npz, explanation.md and figures.
+
+    Example: dream explain runs/bus/dream/s* runs/bus/rnd/s* --out why
+    """
+    given = parse(ExplainArguments, arguments, "explain", command)
+    if not given.runs:
+        raise UserError("which runs? Write for example: dream explain runs/map/dream/s0 runs/map/random/s0")
+    for name, value, least in (("trials", given.trials, 2), ("updates", given.updates, 1), ("seed", given.seed, 0)):
+        if value is not None and value < least:
+            raise UserError(f"--{name} is {value}: it must be at least {least}")
+
+    from dream.checkpoints import disk_errors
+    from dream.eval.explain import explain as explain_runs
+    from dream.eval.explain import load_runs, write_explanation
+    from dream.eval.explain_words import as_text, columns, sentences
+    from dream.eval.probe import default_settings
+    from dream.progress import ConsoleProgress
+
+    loaded = load_runs(given.runs, given.trials)
+    for sentence in loaded.skipped:
+        print(f"dream: {sentence}", file=sys.stderr)
+    settings = default_settings(loaded.env)
+    if given.updates is not None:
+        settings = dataclasses.replace(settings, updates=given.updates)
+    out = given.out or Path("runs", loaded.family.replace(":", "-"), "explain")
+    with disk_errors(out):  # now, not after an hour
+        out.mkdir(parents=True, exist_ok=True)
+    progress = ConsoleProgress()
+
+    def tell(done: int, total: int, what: str) -> None:
+        if done == 0:
+            progress.start(total, "explain")
+        progress.update(done, {})
+        progress.note(what)
+
+    try:
+        found = explain_runs(loaded, given.trials, given.seed, settings, tell)
+    finally:
+        progress.close()
+    files = write_explanation(found, out)
+    names, lines = columns(found)
+    if given.json:
+        print_json(
+            {
+                "env": found.family,
+                "trials": found.trials,
+                "explorers": [dict(zip(names, line, strict=True)) for line in lines],
+                "sentences": sentences(found),
+                "skipped": found.skipped,
+                "files": [str(path) for path in files],
+            }
+        )
+        return 0
+    table = Table(title=f"Explorers on test problems of {found.family}, {found.trials} trials")
+    for number, name in enumerate(names):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(as_text(value)) for value in line))
+    Console().print(table)
+    for sentence in sentences(found):
+        print(f"- {sentence}")
+    print(f"Tables and figures are in {out}; docs/explain.md says how to read them.")
+    return 0

@@ -1,0 +1,43 @@
+"""What commands share in printing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One line, and valid JSON: a number that is not finite becomes null."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: finite(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [finite(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    print(json.dumps(finite(content)))
+
+
+def as_text(value: Any) -> str:
+    """A number as a table shows it; "-" for None."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Warnings as one line each, without the source line that raised them."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"dream: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,83 @@
+"""`dream report`: one page to look at runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from dream.cli.arguments import parse
+from dream.cli.printing import print_json
+from dream.errors import UserError
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    """What `dream report` takes."""
+
+    runs: Positional[tuple[Path, ...]] = ()
+    """run directories, or directories with runs below them, such as runs/bus"""
+    pretrained: str | None = None
+    """instead of runs: the trained pair for this family that comes with the package"""
+    out: Annotated[Path | None, arg(aliases=["-o"])] = None
+    """the HTML file; default: report.html in the directory given, ./report.html for several, ./report-FAMILY.html for a
+    pretrained pair"""
+    trials: int | None = None
+    """trials to step through of each method; default: 3 to 12, fewer of many methods"""
+    seed: int = 0
+    """seed of problems, starts and instructions of these trials"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def command(arguments: list[str]) -> int:
+    """Make one HTML file of runs: scores, curves, trials to step through, where explorers went, who fits with whom.
+
+    It opens without a network. Scores are those that dream compare or dream eval --csv left in the runs; a run without
+    is evaluated on 500 trials. Of several seeds of a method the one with the median score is played. Runs that are
+    damaged are named in it.
+
+    Example: dream report runs/bus --out bus.html
+    Or: dream report runs/sign/dream/s0
+    Or: dream report --pretrained sign
+    """
+    given = parse(ReportArguments, arguments, "report", command)
+    if bool(given.runs) == (given.pretrained is not None):
+        raise UserError("give either runs or --pretrained FAMILY, for example: dream report runs/bus")
+    if given.trials is not None and given.trials < 1:
+        raise UserError(f"--trials is {given.trials}: it must be at least 1")
+    if given.seed < 0:
+        raise UserError(f"--seed is {given.seed}: it must be at least 0")
+    if given.out is not None and given.out.suffix not in (".html", ".htm"):
+        raise UserError(f"--out {given.out} is no HTML file: give a name that ends in .html")
+
+    from dream.eval.pretrained import pretrained
+    from dream.eval.report.build import write_report
+    from dream.progress import ConsoleProgress
+
+    paths = given.runs or (pretrained(given.pretrained or ""),)
+    out = given.out
+    if out is None and given.runs:
+        out = given.runs[0] / "report.html" if len(given.runs) == 1 else Path("report.html")
+    out = out or Path(f"report-{given.pretrained}.html")
+    progress = ConsoleProgress()
+
+    def tell(done: int, total: int, what: str) -> None:
+        if done == 0:
+            progress.start(total, "report")
+        progress.update(done, {})
+        progress.note(what)
+
+    try:
+        page = write_report(paths, out, seed=given.seed, trials=given.trials, tell=tell)
+    finally:
+        progress.close()
+    if given.json:
+        print_json({"file": str(out), "title": page.title, "summary": page.summary, "missing": page.missing})
+        return 0
+    for sentence in page.missing:
+        print(f"Missing: {sentence}.")
+    print(f"{out}: {page.title}, {out.stat().st_size / 1e6:.1f} MB. Open it in a browser.")
+    return 0

@@ -1,0 +1,108 @@
+"""`dream watch`: films, pictures and words of trials."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from dream.cli.arguments import parse
+from dream.cli.checks import check_directory, trained_run
+from dream.cli.printing import print_json
+from dream.errors import UserError
+
+
+@dataclass(frozen=True)
+class WatchArguments:
+    """What `dream watch` takes."""
+
+    run: Positional[Path | None] = None
+    """run directory that dream train wrote"""
+    pretrained: str | None = None
+    """instead of a run: the trained pair for this family that comes with the package"""
+    trials: int = 3
+    """trials to show"""
+    split: Literal["train", "validation", "test"] = "test"
+    """whose problems are played"""
+    problem: tuple[int, ...] = ()
+    """play these problems, in turn"""
+    pick: Literal["any", "best", "worst", "failures"] = "any"
+    """which trials of many: failures got less than halfway from the best return without exploring to the optimum"""
+    seed: int = 0
+    """seed of problems, starts and instructions"""
+    env_parameters: Mapping[str, Any] = field(default_factory=dict)
+    """parameters of the family that differ from those of training, such as variant=walls"""
+    out: Path | None = None
+    """FILE.webm or FILE.gif (a film), FILE.png (a contact sheet) or FILE.npz (the recording); default: a film in
+    RUN/videos and a recording in RUN/episodes, or ./watch-FAMILY.webm"""
+    live: bool = False
+    """play the film in a window too; where there is no display a sentence says so"""
+    json: bool = False
+    """print one JSON object"""
+
+
+def command(arguments: list[str]) -> int:
+    """Play trials of a trained pair; write a film, a GIF or a contact sheet of them, and say in words what happened.
+
+    Example: dream watch runs/bus/dream/s1 --pick failures
+    Or: dream watch --pretrained sign --trials 2 --out sign.gif
+    Or: dream watch --pretrained bus --problem 17 100 --out trials.png
+    """
+    given = parse(WatchArguments, arguments, "watch", command)
+    if given.trials < 1:
+        raise UserError(f"--trials is {given.trials}: it must be at least 1")
+    if given.seed < 0:
+        raise UserError(f"--seed is {given.seed}: it must be at least 0")
+    suffixes = (".webm", ".gif", ".png", ".npz")
+    if given.out is not None and given.out.suffix not in suffixes:
+        raise UserError(f"--out {given.out} has no ending that is known: give a name in {', '.join(suffixes)}")
+    check_directory(given.run)
+    from dream.eval.watching import record_run, trial_facts, write_recorded
+
+    run = trained_run(given.run, given.pretrained, given.env_parameters, "watch")
+    recorded, env = record_run(
+        run,
+        trials=given.trials,
+        split=given.split,
+        problems=given.problem,
+        pick=given.pick,
+        seed=given.seed,
+        env_parameters=given.env_parameters,
+    )
+    if given.out is not None:
+        files = [given.out]
+    elif given.run is None:
+        files = [Path(f"watch-{given.pretrained}.webm")]
+    else:
+        which = "-".join(map(str, given.problem)) or given.split
+        name = f"watch-{which}-{given.pick}-s{given.seed}"
+        files = [given.run / "videos" / f"{name}.webm", given.run / "episodes" / f"{name}.npz"]
+    for file in files:
+        write_recorded(recorded, env, file)
+    facts = trial_facts(recorded, env)
+    if given.json:
+        identity = {name: getattr(recorded, name) for name in ("env", "method", "step", "seed")}
+        print_json({**identity, "files": [str(file) for file in files], "trials": facts})
+    else:
+        for number, trial in enumerate(facts, 1):
+            print(f"Trial {number}. {trial['words']}\n")
+        print(f"Written: {', '.join(map(str, files))}")
+    if given.live:
+        _play_live(recorded, env)
+    return 0
+
+
+def _play_live(recorded: Any, env: Any) -> None:
+    from dream.eval.movie import Movie
+    from dream.eval.window import NoWindow, show_film
+
+    movie = Movie(recorded, env)
+    try:
+        films = [movie.film(trial) for trial in range(len(recorded.problem_id))]
+        show_film(films, f"dream watch: {recorded.method} on {recorded.env}")
+    except NoWindow as why:
+        print(f"dream: no window can be opened ({why}): watch the file instead", file=sys.stderr)

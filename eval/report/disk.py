@@ -1,0 +1,160 @@
+"""Runs on disk, read piece by piece: one that is missing or damaged is named, and the others are used."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dream.errors import UserError
+from dream.labels import label_of_run
+from dream.run import RunDirectory, read_tidy_csv
+
+VALIDATION = "eval/validation/"
+_NO_RUNS = {"checkpoints", "tensorboard", "episodes", "videos"}
+
+
+@dataclass
+class FoundRun:
+    """What could be read of a run."""
+
+    path: Path
+    label: str
+    """`label_of_run`."""
+    env: str
+    seed: int
+    config: Mapping[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Tidy rows under the label: evaluations, then validations."""
+
+    @property
+    def name(self) -> str:
+        """As a person would say it."""
+        return f"{self.label}, seed {self.seed}"
+
+
+def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
+    """The runs in directories, themselves runs or with runs below them, and a sentence for each piece that is missing.
+
+    Raises:
+        UserError: a path that does not exist or holds no run, the same method and seed twice, or several families.
+    """
+    found: dict[tuple[str, int], FoundRun] = {}
+    missing: list[str] = []
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"{path} is not a directory: give runs that dream train or dream compare wrote")
+        here = list(_run_directories(path))
+        if not here:
+            raise UserError(f"{path} holds no run (no config.yaml in it or below it): give runs that dream train wrote")
+        for directory in here:
+            try:
+                run = _read(directory, missing)
+            except UserError as error:
+                missing.append(f"{directory} is left out: {error}")
+                continue
+            if other := found.get((run.label, run.seed)):
+                if other.path.resolve() == directory.resolve():
+                    continue
+                raise UserError(f"{other.path} and {directory} are both {run.name}: give one of them")
+            found[run.label, run.seed] = run
+    runs = list(found.values())
+    if not runs:
+        raise UserError(f"none of these runs can be read: {'; '.join(missing)}")
+    envs = list(dict.fromkeys(run.env for run in runs))
+    if len(envs) > 1:
+        raise UserError(f"these runs are of several families ({', '.join(envs)}): make a report of each")
+    return runs, missing
+
+
+def _run_directories(path: Path) -> Iterator[Path]:
+    """The directories with a config.yaml, in the order of their names with numbers as numbers."""
+    for directory, names, files in os.walk(path):
+        names[:] = sorted((name for name in names if name not in _NO_RUNS), key=_by_number)
+        if "config.yaml" in files:
+            names.clear()
+            yield Path(directory)
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    digits = name[len(name.rstrip("0123456789")) :]
+    return name.removesuffix(digits), int(digits or 0)
+
+
+def _read(path: Path, missing: list[str]) -> FoundRun:
+    config = RunDirectory.read(path).config
+    try:
+        method, env, seed = str(config["method"]), str(config["env"]), int(config["seed"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError("its config.yaml names no method, env and seed") from None
+    run = FoundRun(path, label_of_run(path, method), env, seed, config)
+    run.rows += _evaluations(run, missing)
+    run.rows += _validations(run, missing)
+    return run
+
+
+def _evaluations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
+    """Of the newest step that was evaluated on each split, numbers only."""
+    try:
+        rows = read_tidy_csv(run.path / "eval.csv")
+        kept: list[dict[str, Any]] = [
+            {**row, "method": run.label, "step": int(row["step"]), "value": float(row["value"])}
+            for row in rows
+            if row["env"] == run.env and row["split"] in ("test", "train") and int(row["seed"]) == run.seed
+        ]
+    except (UserError, OSError, ValueError, TypeError, csv.Error) as error:
+        missing.append(f"eval.csv of {run.name} cannot be read: {error}")
+        return []
+    newest: dict[str, int] = {}
+    for row in kept:
+        newest[row["split"]] = max(int(row["step"]), newest.get(row["split"], 0))
+    return [row for row in kept if row["step"] == newest[row["split"]]]
+
+
+def _validations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
+    """What was measured at each validation and when; without timing.jsonl no seconds, up to the first damaged line."""
+    metrics = _lines(run, "metrics.jsonl", "it has no learning curve", missing)
+    if not metrics:
+        return []
+    timed = _lines(run, "timing.jsonl", "its curve has no minutes", missing)
+    timing = {line.get("step"): line.get("time/seconds") for line in timed}
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for line in metrics:
+        values = {name.removeprefix(VALIDATION): value for name, value in line.items() if name.startswith(VALIDATION)}
+        values["seconds"] = timing.get(line.get("step"))
+        for metric, value in values.items():
+            if isinstance(value, int | float) and isinstance(line.get("step"), int | float):
+                identity = {"env": run.env, "method": run.label, "seed": run.seed, "step": int(line["step"])}
+                rows[int(line["step"]), metric] = {
+                    **identity,
+                    "split": "validation",
+                    "metric": metric,
+                    "value": float(value),
+                }
+    return list(rows.values())
+
+
+def _lines(run: FoundRun, name: str, so: str, missing: list[str]) -> list[dict[str, Any]]:
+    try:
+        text = (run.path / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        missing.append(f"{run.name} has no {name}: {so}")
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        missing.append(f"{name} of {run.name} cannot be read ({error}): {so}")
+        return []
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            content = json.loads(line)
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            missing.append(f"{name} of {run.name} is damaged at line {number}: what comes after is left out")
+            break
+        lines.append(content)
+    return lines

@@ -1,0 +1,180 @@
+"""Recorded trials as data for the player: pictures, and in step with them information, beliefs, values and z."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs import MetaEnv
+from dream.eval.beliefs import belief, part_beliefs
+from dream.eval.movie import Movie
+from dream.eval.recorded import RecordedStreams, RecordedTrials
+from dream.eval.report.tiles import TILE, changed_tiles, png
+from dream.eval.words import narrate
+from dream.eval.z_picture import principal_axes
+
+LIKELIEST = 6
+"""Problems named in a belief over whole problems, where a family does not say what its problems are made of."""
+
+
+def player_data(
+    recorded: RecordedTrials, env: MetaEnv, rows: Sequence[int], tags: Sequence[Sequence[str]], name: str
+) -> dict[str, Any]:
+    """Some trials of one method, as plain data for static/player.js.
+
+    Args:
+        recorded: trials of one method.
+        env: their family with the parameters they were played with; it is not stepped.
+        rows: trials to show.
+        tags: why each of them is shown.
+        name: of the method.
+
+    Returns:
+        name, actions, space (codes of all problems in two dimensions, or None) and trials, each with its episodes:
+        a moment of an episode is an observation, and lists of moments are as long as the episode's observations.
+    """
+    shown = recorded.select(rows)
+    data = _Data(shown, env)
+    with ThreadPoolExecutor() as workers:  # drawing and encoding leave the interpreter to others most of the time
+        trials = list(workers.map(data.trial, range(len(rows))))
+    for trial, why in zip(trials, tags, strict=True):
+        trial["tags"] = list(why)
+    return {"name": name, "actions": list(env.action_names), "space": data.space, "tile": TILE, "trials": trials}
+
+
+class _Data:
+    """Gathers what a trial shows."""
+
+    def __init__(self, recorded: RecordedTrials, env: MetaEnv) -> None:
+        self._recorded, self._env = recorded, env
+        self._movie = Movie(recorded, env)
+        self._words = narrate(recorded, env)
+        self._parts = part_beliefs(recorded, env)
+        self._whole = belief(recorded) if not self._parts else None
+        self._axes = None if recorded.codes is None else principal_axes(recorded.codes)
+        self.space = self._space()
+
+    def trial(self, trial: int) -> dict[str, Any]:
+        """One trial."""
+        recorded, n = self._recorded, self._recorded.returns.shape[1]
+        return {
+            "problem": int(recorded.problem_id[trial]),
+            "words": self._words[trial],
+            "return": _numbers(recorded.returns[trial]),
+            "optimal": None if recorded.optimal is None else _numbers(recorded.optimal[trial]),
+            "told": recorded.context == "id",
+            "information": self._information(trial),
+            "beliefs": self._beliefs(trial),
+            "z": self._way(trial),
+            "episodes": [
+                *(self._episode("explore", trial, trial, slots) for slots in recorded.explore.episodes(trial)),
+                *(
+                    self._episode("execute", trial, stream, recorded.execute.episodes(stream)[0])
+                    for stream in range(trial * n, trial * n + n)
+                ),
+            ],
+        }
+
+    def _episode(self, phase: str, trial: int, stream: int, slots: slice) -> dict[str, Any]:
+        streams = self._streams(phase)
+        every = range(slots.start, slots.stop)
+        steps = slice(slots.start, slots.stop - 1)
+        pictures = [self._movie.moment(trial, phase, stream, slot) for slot in every]
+        return {
+            "phase": phase,
+            "first": slots.start,
+            "instruction": self._env.instruction_name(streams.instruction[stream]) if phase == "execute" else "",
+            "size": [pictures[0].shape[1], pictures[0].shape[0]],
+            "pictures": changed_tiles(pictures),
+            "seen": self._seen(streams, stream, slots),
+            "action": streams.action[stream, steps].tolist(),
+            "reward": _numbers(streams.reward[stream, steps]),
+            "values": None if streams.values is None else [_numbers(row) for row in streams.values[stream, slots]],
+        }
+
+    def _seen(self, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any] | None:
+        """The observations themselves where they are frames."""
+        obs = streams.obs[stream, slots]
+        if obs.dtype != np.uint8 or obs.ndim != 4:
+            return None
+        return {"size": [obs.shape[2], obs.shape[1]], "frames": [png(frame) for frame in obs]}
+
+    def _information(self, trial: int) -> dict[str, Any] | None:
+        """Nats found after each observation of the exploration, and what there is."""
+        information, error = self._recorded.information, self._recorded.error
+        if information is None or error is None or not np.isfinite(error[trial, 0]):
+            return None
+        upto = int(self._recorded.explore.length[trial]) + 1
+        return {"found": _numbers(information[trial, :upto]), "all": _number(error[trial, 0])}
+
+    def _beliefs(self, trial: int) -> list[dict[str, Any]]:
+        """Of each part of the problem that matters, or of the likeliest whole problems."""
+        recorded = self._recorded
+        upto = int(recorded.explore.length[trial]) + 1
+        if self._whole is not None and recorded.candidates is not None:
+            share = self._whole[trial, :upto]
+            rows = np.sort(np.argsort(-share.max(axis=0), kind="stable")[:LIKELIEST])
+            truth = np.flatnonzero(recorded.candidates[rows] == recorded.problem_id[trial])
+            return [
+                {
+                    "name": "problem",
+                    "values": [str(recorded.candidates[row]) for row in rows],
+                    "truth": int(truth[0]) if len(truth) else -1,
+                    "share": [_numbers(row) for row in share[:, rows]],
+                }
+            ]
+        return [
+            {
+                "name": one.part.name,
+                "values": [one.part.value_name(value) for value in range(one.part.classes)],
+                "truth": int(one.truth[trial]),
+                "share": [_numbers(row) for row in one.probability[trial, :upto]],
+            }
+            for one in self._parts
+        ]
+
+    def _space(self) -> dict[str, Any] | None:
+        if self._axes is None or self._recorded.codes is None or self._recorded.candidates is None:
+            return None
+        return {
+            "codes": _points(self._flat(self._recorded.codes)),
+            "problems": self._recorded.candidates.tolist(),
+            "share": _number(self._axes[2]),
+        }
+
+    def _way(self, trial: int) -> dict[str, Any] | None:
+        """g after each observation, and f of the problem (None where it has no code), in the plane of `space`."""
+        recorded = self._recorded
+        if self._axes is None or recorded.prefixes is None or recorded.code is None:
+            return None
+        code = recorded.code[trial]
+        upto = int(recorded.explore.length[trial]) + 1
+        return {
+            "g": _points(self._flat(recorded.prefixes[trial, :upto])),
+            "f": _numbers(self._flat(code)) if np.isfinite(code).all() else None,
+        }
+
+    def _flat(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        assert self._axes is not None
+        centre, axes, _ = self._axes
+        return (points - centre) @ axes.T
+
+    def _streams(self, phase: str) -> RecordedStreams:
+        return self._recorded.explore if phase == "explore" else self._recorded.execute
+
+
+def _number(value: float) -> float | None:
+    """Four digits are enough to draw; JSON knows neither NaN nor infinity."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None
+
+
+def _numbers(values: NDArray[Any]) -> list[float | None]:
+    return [_number(value) for value in np.asarray(values, np.float64).tolist()]
+
+
+def _points(points: NDArray[np.float64]) -> list[list[float | None]]:
+    return [_numbers(point) for point in points]

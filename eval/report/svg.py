@@ -1,0 +1,65 @@
+"""Figures of a page: matplotlib's SVG made a part of it, and maps drawn by hand."""
+
+from __future__ import annotations
+
+import html
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_COLOURS = {  # matplotlib's, named by what they are: the page's style gives each its light and its dark
+    "#000000": "var(--ink)",
+    "#ffffff": "var(--paper)",
+    "white": "var(--paper)",
+    "#666666": "var(--faint)",
+    "#555555": "var(--faint)",
+    "#999999": "var(--faint)",
+    "#eeeeee": "var(--rule)",
+}
+
+
+def figure(draw: Callable[[Path], Any], name: str, told: str) -> str:
+    """What `draw` writes to a path as SVG, as a <figure> of the page; "" if it writes nothing.
+
+    Args:
+        draw: writes an SVG, or returns without.
+        name: of letters and dashes, unique on the page: it keeps the ids of figures apart.
+        told: what the figure shows, for who cannot see it.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "figure.svg")
+        draw(path)
+        if not path.exists():
+            return ""
+        text = path.read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+    text = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', text)
+    # Text is drawn without a colour of its own, which is black.
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(told)}" fill="var(--ink)" ', 1)
+    text = re.sub(
+        r"(fill|stroke): (#[0-9a-f]{6}|white)\b", lambda match: f"{match[1]}: {_COLOURS.get(match[2], match[2])}", text
+    )
+    return f"<figure>{text}</figure>"
+
+
+def heat_map(counts: NDArray[np.integer], told: str) -> str:
+    """Counts (rows, columns), top first, as an SVG: the square root of a count is its depth of colour."""
+    rows, columns = counts.shape
+    most = max(1, int(counts.max()))
+    cells = []
+    for row, column in np.argwhere(counts > 0).tolist():
+        depth = (counts[row, column] / most) ** 0.5
+        place = f'x="{column}" y="{row}" width="0.94" height="0.94" fill-opacity="{depth:.3f}"'
+        cells.append(f"<rect {place}><title>{counts[row, column]}</title></rect>")
+    return (
+        f'<svg class="heat" role="img" aria-label="{html.escape(told)}" viewBox="0 0 {columns} {rows}">'
+        f'<rect class="ground" width="{columns}" height="{rows}"/>{"".join(cells)}</svg>'
+    )

@@ -1,0 +1,111 @@
+"""Small methods, a few rounds of training them, and their test trials: for the tests of pairs and of policies."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dream.config import TrainConfig
+from dream.core.replay import TrialReplay
+from dream.core.trial import Episodes, Trials
+from dream.envs import MetaEnv, make
+from dream.methods import METHODS
+from dream.presets import override
+
+SMALL: dict[str, Any] = {
+    "env": "signpost",
+    "network.width": 16,
+    "network.memory": 6,
+    "bottleneck.z_dim": 4,
+    "learning.members": 12,
+    "learning.explore_batch": 8,
+    "learning.execute_batch": 8,
+    "learning.replay": 64,
+    "learning.transitions": 8,
+    "executor.id_first": 0.0,
+}
+
+
+def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[Any, MetaEnv]:
+    """A small method (a pair or a policy) and its environment; `changes` of `SMALL` with `__` for a dot."""
+    dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
+    torch.manual_seed(seed)
+    env = make(config.env, config.learning.members)
+    env.reset(seed=seed)
+    return METHODS[method].build(env, config), env
+
+
+class Loop:
+    """A few rounds of training, as dream/training.py does them."""
+
+    def __init__(self, method: Any, env: MetaEnv, seed: int = 0):
+        self.method, self.env = method, env
+        self.generator, self.rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        self.replay = TrialReplay(method.config.learning.replay, seed)
+        self.metrics: dict[str, Tensor] = {}
+
+    def rounds(self, count: int) -> Trials:
+        """Collect, store and update so many times; the trials of the last round."""
+        for _ in range(count):
+            ids = self.env.problems.sample("train", self.env.num_envs, self.rng)
+            trials = self.method.collect(self.env, ids, self.generator)
+            self.replay.add(trials)
+            self.metrics = self.method.update(self.replay, 1e-2, self.generator)
+        return trials
+
+
+def trained(method: str = "dream", rounds: int = 2, **changes: Any) -> Loop:
+    """What `build` makes, after some rounds."""
+    loop = Loop(*build(method, **changes))
+    loop.rounds(rounds)
+    return loop
+
+
+def play(method: Any, env: Any, ids: np.ndarray) -> Trials:
+    """Test trials, of the same seed each time."""
+    env.reset(seed=5)
+    return method.play(env, ids, torch.Generator().manual_seed(5))
+
+
+def same(one: Trials, other: Trials) -> bool:
+    """Bit for bit the same trials, but for the ids."""
+    return all(
+        torch.equal(getattr(getattr(one, part), name), getattr(getattr(other, part), name))
+        for part in ("explore", "execute")
+        for name in Episodes.__dataclass_fields__
+    )
+
+
+def gradients(module: nn.Module | None) -> bool:
+    """Whether any gradient reached the module."""
+    assert module is not None
+    return any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
+
+
+class Relabelled:
+    """The same problems under other ids: what acts on an id is misled, what only observes notices nothing."""
+
+    def __init__(self, env: MetaEnv):
+        self._env = env
+        self._true_id = np.random.default_rng(0).permutation(env.problems.num_problems)
+        self.problems = SimpleNamespace(  # posterior sampling draws instructions of training problems
+            sample=lambda *arguments: self.labels(env.problems.sample(*arguments))
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def labels(self, true_id: np.ndarray) -> np.ndarray:
+        return np.argsort(self._true_id)[true_id]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        options = dict(options or {})
+        if "problem_id" in options:
+            options["problem_id"] = self._true_id[options["problem_id"]]
+        return self._env.reset(seed=seed, options=options)
+
+    def sample_instruction(self, problem_id: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return self._env.sample_instruction(self._true_id[problem_id], rng)
