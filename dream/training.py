@@ -6,6 +6,7 @@ The same command resumes.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from torch import Tensor
 from dream.checkpoints import pack_rng, restore_rng
 from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
+from dream.errors import UserError
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, make_env, score
 from dream.memory import keep_freed_memory
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 VALIDATION_SEED = 1_000_003
 """Validation trials are the same ones at every validation and for every run of a family."""
+AT_ONCE = "at once"
+"""What the KeyboardInterrupt of a second Ctrl-C carries."""
 
 
 def train(
@@ -42,7 +46,8 @@ def train(
     validation is kept beside the newest. Ctrl-C ends after the current round, saves and raises KeyboardInterrupt.
 
     Raises:
-        UserError: the directory holds another run, cannot be written, or its checkpoints are damaged.
+        UserError: the directory holds another run, cannot be written, or its checkpoints are damaged; or a loss is no
+            longer finite, seen at the next validation.
     """
     progress = progress or SilentProgress()
     torch.set_num_threads(config.threads)
@@ -117,13 +122,15 @@ def train(
                 finished = step >= config.steps
                 is_best = False
                 if finished or crossed(before, step, evaluation.every):
+                    metrics = mean_metrics(pending)
+                    _refuse_what_is_not_finite(metrics, step, run.path)
                     with clock.measure("evaluate"):
                         diagnosis = Diagnosis(method)
                         scores = score(diagnosis.play, validation_env, "validation", evaluation.trials, VALIDATION_SEED)
                         scores |= diagnosis.summary()
                     validated = scores.get("normalised", scores["return"])
                     is_best, best = validated >= best, max(best, validated)
-                    metrics = mean_metrics(pending) | {f"eval/validation/{k}": v for k, v in scores.items()}
+                    metrics |= {f"eval/validation/{k}": v for k, v in scores.items()}
                     metrics |= {"updates": updates, "rounds": rounds, "execute/return": float(np.mean(collected))}
                     if pending:
                         metrics["replay/ratio"] = len(pending) * metrics["replay/transitions"] / (step - logged)
@@ -167,17 +174,28 @@ def mean_metrics(pending: list[dict[str, Tensor]]) -> dict[str, float]:
     return {name: float(torch.stack([metrics[name] for metrics in pending]).mean()) for name in pending[0]}
 
 
+def _refuse_what_is_not_finite(metrics: dict[str, float], step: int, run_dir: Path) -> None:
+    """Raises UserError if a loss is not finite: the weights are lost then, and cannot recover."""
+    lost = sorted(name for name, value in metrics.items() if name.startswith("loss/") and not math.isfinite(value))
+    if lost:
+        raise UserError(
+            f"{lost[0]} is {metrics[lost[0]]} at step {step:,} of {run_dir}, so the weights are lost: train with a "
+            "smaller learning.learning_rate, and another --run-dir or --overwrite"
+        )
+
+
 @contextlib.contextmanager
 def _delayed_interrupt() -> Iterator[list[int]]:
     """Ctrl-C waits for the end of the round, so that what is saved is a state an uninterrupted run goes through too.
 
-    Yields a list that is empty until then. A second Ctrl-C does not wait; nothing but the current round is lost.
+    Yields a list that is empty until then. A second Ctrl-C does not wait and saves nothing: its
+    KeyboardInterrupt says so (`AT_ONCE`), and the run goes on from its last checkpoint.
     """
     received: list[int] = []
 
     def handle(number: int, frame: Any) -> None:
         if received:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(AT_ONCE)
         received.append(number)
 
     if threading.current_thread() is not threading.main_thread():

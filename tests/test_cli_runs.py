@@ -145,6 +145,17 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
     assert "resumed at step" in capsys.readouterr().err
 
 
+def test_who_stops_at_once_is_told_what_is_lost(tmp_path: Path, capsys, monkeypatch):
+    from dream import training
+
+    def train(*arguments, **named):
+        raise KeyboardInterrupt(training.AT_ONCE)
+
+    monkeypatch.setattr(training, "train", train)
+    assert cli.run([*TRAIN, "--run-dir", str(tmp_path / "run")]) == 130
+    assert "what was learned after the last checkpoint in" in capsys.readouterr().err
+
+
 def test_interrupted_and_taken_up_again(tmp_path: Path, trained: Path, capsys, monkeypatch):
     from dream.run import RunDirectory
 
@@ -158,6 +169,8 @@ def test_interrupted_and_taken_up_again(tmp_path: Path, trained: Path, capsys, m
     monkeypatch.setattr(RunDirectory, "log", log)
     run = tmp_path / "my run"
     assert cli.run([*TRAIN, "--run-dir", str(run)]) == 130
-    assert "To go on: dream train dream --env map --preset debug --run-dir '" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "what was learned is saved" in told
+    assert "To go on: dream train dream --env map --preset debug --run-dir '" in told
     monkeypatch.undo()
     assert cli.run([*TRAIN, "--run-dir", str(run)]) == 0

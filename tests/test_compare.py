@@ -25,7 +25,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(capsys, monkeypatch):
     """Two methods, two seeds, two processes; the directory of one run holds something else at first."""
-    stranger = Path("runs/signpost/random/s1/thesis.tex")
+    stranger = Path("runs/debug/signpost/random/s1/thesis.tex")
     stranger.parent.mkdir(parents=True)
     stranger.write_text("years of work")
     command = [*DEBUG, "--methods", "random", "none", "--seeds", "2", "--processes", "2"]
@@ -38,15 +38,15 @@ def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(ca
     assert "Traceback" not in err
 
     stranger.unlink()
-    before = contents(Path("runs/signpost/none"))
+    before = contents(Path("runs/debug/signpost/none"))
     assert cli.run([*command, "--csv", "mine.csv"]) == 0
     out, err = capsys.readouterr()
     assert "4 runs, 3 of them finished and evaluated before" in err and "4/4 random on signpost, seed 1: done" in err
-    assert "0.00" in out and "runs/signpost/compare" in out
-    assert contents(Path("runs/signpost/none")) == before
-    with Path("runs/signpost/compare/results.csv").open() as file:
+    assert "0.00" in out and "runs/debug/signpost/compare" in out
+    assert contents(Path("runs/debug/signpost/none")) == before
+    with Path("runs/debug/signpost/compare/results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert Path("mine.csv").read_text() == Path("runs/signpost/compare/results.csv").read_text()
+    assert Path("mine.csv").read_text() == Path("runs/debug/signpost/compare/results.csv").read_text()
     assert {(row["method"], row["seed"]) for row in rows} == {(m, s) for m in ("random", "none") for s in "01"}
     assert {row["value"] for row in rows if row["metric"] == "trials"} == {"16"}
     seen = {row["metric"] for row in rows if row["split"] == "validation"}
@@ -67,7 +67,7 @@ def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(ca
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_killed_its_worker_ends_and_the_same_command_goes_on(how: signal.Signals, capsys):
     command = [*DEBUG, "--steps", "12000", "--methods", "none", "--seeds", "1"]
-    run = Path("runs/signpost/none/s0")
+    run = Path("runs/debug/signpost/none/s0")
     with subprocess.Popen([sys.executable, "-m", "dream", *command], stderr=subprocess.DEVNULL) as process:
         while not list(run.glob("checkpoints/0*")):
             time.sleep(0.02)

@@ -18,6 +18,7 @@ import torch
 from dream import training
 from dream.checkpoints import CheckpointStore
 from dream.config import TrainConfig, default_config
+from dream.errors import UserError
 from dream.pair import DecoupledPair, learning_rate
 from dream.presets import PRESETS, override
 from dream.progress import SilentProgress
@@ -38,6 +39,24 @@ CONFIG = override(
         "evaluation.checkpoint_every": 600,
     },
 )
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = DecoupledPair.update
+
+    def update(
+        self: DecoupledPair, replay: Any, progress: float, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        metrics = real(self, replay, progress, generator)
+        return metrics | {"loss/executor": metrics["loss/executor"] * float("nan" if progress > 0.5 else 1.0)}
+
+    monkeypatch.setattr(DecoupledPair, "update", update)
+    with pytest.raises(UserError, match=r"loss/executor is nan at step .* smaller learning.learning_rate"):
+        train(CONFIG, tmp_path / "run")
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert steps and max(steps) <= 0.6 * CONFIG.steps  # what came before is there
 
 
 def results(path: Path) -> dict[str, Any]:

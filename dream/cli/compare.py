@@ -46,8 +46,8 @@ class CompareArguments:
     """settings to change in all methods; they become a part of each one's label"""
     preset: Literal["default", "debug"] = "default"
     """settings to start from: debug does all that a run does, in seconds"""
-    runs: Path = Path("runs")
-    """where runs are: RUNS/ENV/METHOD/sSEED, as dream train writes them"""
+    runs: Path | None = None
+    """where runs are: RUNS/ENV/METHOD/sSEED, as dream train writes them (default: runs; with a preset runs/PRESET)"""
     only_trained: bool = False
     """train nothing: evaluate and draw the runs that are finished"""
     from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
@@ -98,6 +98,11 @@ def command(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
+def _runs(given: CompareArguments) -> Path:
+    """Where runs are."""
+    return given.runs or (Path("runs") if given.preset == "default" else Path("runs", given.preset))
+
+
 def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Rows of all runs that were asked for, and of each run that failed why. Everything is checked before training."""
     from dream.labels import parse_labels
@@ -124,7 +129,7 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
         labels,
         list(dict.fromkeys(given.env)),
         range(given.first_seed, given.first_seed + given.seeds),
-        given.runs,
+        _runs(given),
         changes={**PRESETS[given.preset], **({} if given.steps is None else {"steps": given.steps})},
         bound_steps=given.bound_steps,
     )
@@ -137,7 +142,9 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
             print(f"dream: left out, as it is not trained to its end: {job}", file=sys.stderr)
         jobs = [job for job in jobs if job not in untrained]
         if not jobs:
-            raise UserError(f"no such run in {given.runs} is trained: leave out --only-trained, or give another --runs")
+            raise UserError(
+                f"no such run in {_runs(given)} is trained: leave out --only-trained, or give another --runs"
+            )
     failed = run_jobs(jobs, given.trials, given.processes, JobProgress())
     rows = [row for job in jobs if job not in failed for row in job_rows(job)]
     if given.csv is not None:
@@ -151,7 +158,7 @@ def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], faile
     from dream.eval.tables import brief, improvement_rows, summary_rows
 
     envs = list(dict.fromkeys(str(row["env"]) for row in rows))
-    out = given.out or given.runs / (envs[0].replace(":", "-") if len(envs) == 1 else "") / "compare"
+    out = given.out or _runs(given) / (envs[0].replace(":", "-") if len(envs) == 1 else "") / "compare"
     written = write_comparison(rows, out, [] if given.reference is None else choose_rows([given.reference]))
     if given.json:
         print_json(

@@ -25,7 +25,7 @@ class TrainArguments:
     preset: Literal["default", "debug"] = "default"
     """settings to start from: debug does all that a run does, in seconds"""
     run_dir: Path | None = None
-    """where the run is written (default: runs/ENV/METHOD/sSEED)"""
+    """where the run is written (default: runs/ENV/METHOD/sSEED; with a preset runs/PRESET/ENV/METHOD/sSEED)"""
     overwrite: bool = False
     """delete the run that is there and start again"""
 
@@ -52,17 +52,22 @@ def command(arguments: list[str]) -> int:
     check_device(config.device)
 
     from dream.progress import ConsoleProgress
+    from dream.training import AT_ONCE
     from dream.training import train as train_run
 
     family, method = (name.replace(":", "-") for name in (config.env, config.method))
-    run_dir = given.run_dir or Path("runs", family, method, f"s{config.seed}")
+    runs = Path("runs") if given.preset == "default" else Path("runs", given.preset)
+    run_dir = given.run_dir or runs / family / method / f"s{config.seed}"
     progress = ConsoleProgress()
     try:
         train_run(config, run_dir, overwrite=given.overwrite, progress=progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         progress.close()
         again = ["dream", "train", config.method, *(word for word in arguments if word != "--overwrite")]
-        print(f"Stopped; what was learned is saved in {run_dir}. To go on: {shlex.join(again)}", file=sys.stderr)
+        saved = f"Stopped; what was learned is saved in {run_dir}"
+        if AT_ONCE in stop.args:
+            saved = f"Stopped at once; what was learned after the last checkpoint in {run_dir} is lost"
+        print(f"{saved}. To go on: {shlex.join(again)}", file=sys.stderr)
         return 130
     finally:
         progress.close()
