@@ -118,6 +118,9 @@ LONG = """
 dream demo
 dream train dream --env bus --seed 1
 dream train dream --env map
+dream compare --env sign --methods 'dream[executor.id_first=0.0]' 'dream[explorer.gate=-1000.0]' \
+'dream[executor.priority=0.0]' 'dream[learning.transitions=0]' --seeds 2 --trials 2000
+python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
 dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost
 dream train dream --env bus --env-parameters grid_size=13
@@ -625,8 +628,6 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         file = (page.parent / name).resolve() if name else page
-        if name == "docs/images/trial.png" and not between("results"):
-            continue  # comes with the results
         assert file.exists(), f"{page.name} points to {target}"
         assert not anchor or anchor in anchors(file), f"{page.name} points to {target}"
         assert not file.match("*.png") or file.stat().st_size < 200_000, f"{target} is too large a picture"
@@ -644,6 +645,24 @@ def between(name: str) -> str:
 @pytest.mark.parametrize("name", MARKERS)
 def test_the_markers_for_measured_numbers_are_there(name: str) -> None:
     assert between(name) == "" or re.search(r"\d", between(name))
+
+
+def test_the_first_table_of_the_readme_is_a_part_of_the_long_one() -> None:
+    long = [
+        [cell.strip() for cell in line.split("|")[1:4]] for line in between("results").splitlines()[2:] if "|" in line
+    ]
+    iqm = {(family, method): score.split()[0] for family, method, score in (row for row in long if len(row) == 3)}
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in between("headline").splitlines()]
+    methods = {
+        "DREAM": "dream",
+        "explores at random": "random",
+        "does not explore": "none",
+        "is told the problem": "oracle",
+    }
+    families = [name.split(",")[0] for name in head[1:]]
+    assert [row[0] for row in rows] == list(methods) and families == ["map", "bus", "cooking", "sign"]
+    for name, *scores in rows:
+        assert scores == [iqm.get((family, methods[name]), "") for family in families], name
 
 
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture) -> None:
