@@ -1,9 +1,11 @@
 """The report of runs: what stands in it, and what it says where runs are missing pieces or hold strange text."""
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,18 +13,21 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from dream import cli
 from dream.errors import UserError
 from dream.eval.evaluate import load_method, spread_over_problems
 from dream.eval.pretrained import pretrained
 from dream.eval.recorder import record_trials
-from dream.eval.report.build import write_report
+from dream.eval.report import build
+from dream.eval.report.build import _chosen, _median, write_report
 from dream.eval.report.disk import find_runs
 from dream.eval.report.moments import player_data
 from dream.eval.report.page import Page, render
 from dream.eval.report.svg import figure, heat_map
 from dream.eval.report.tiles import TILE, changed_tiles, png
+from dream.eval.summary import RunScores
 
 DEBUG = ["--preset", "debug", "--steps", "600"]
 
@@ -279,6 +284,53 @@ def test_a_damaged_run_still_gives_a_report(copied: Path, tmp_path: Path, what: 
     assert "Not everything was there" in text and [m["name"] for m in page.methods][-1] == "rl2, seed 0"
     if what in ("metrics", "metrics are no text", "no timing", "eval", "eval values"):
         assert len(page.methods) == 2 and "<th scope=row>dream" in page.scores_html
+
+
+def test_the_seed_with_the_median_score_is_played(runs: Path) -> None:
+    run = find_runs([runs / "rl2"])[0][0]
+    found = [dataclasses.replace(run, seed=seed) for seed in range(5)]
+    scores = {0: 0.9, 1: 0.1, 2: 0.5, 3: 0.7, 4: 0.2}
+
+    def scored(seeds: Sequence[int]) -> list[RunScores]:
+        return [RunScores("signpost", "rl2", seed, "return", scores[seed], None, {}, None) for seed in seeds]
+
+    assert [one.seed for one in _median("rl2", found, scored(range(5)))] == [2, 4, 3, 1, 0]
+    assert [one.seed for one in _median("rl2", found, scored([0, 1]))] == [1, 0, 2, 3, 4]  # the lower one of two
+    assert [one.seed for one in _median("rl2", found, [])] == [0, 1, 2, 3, 4]
+
+
+def test_failures_and_the_best_are_among_the_trials() -> None:
+    method, env, _ = load_method(pretrained("bus"), members=16)
+    recorded = record_trials(method, env, spread_over_problems(env, "test", 16, 0), 0)
+    returns = np.full((16, 1), 0.5)
+    returns[11], returns[3] = -1.0, 0.79
+    rows, tags = _chosen(dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), env, 6)
+    assert rows[:3] == [0, 1, 2] and len(rows) == 6
+    told = dict(zip(rows, tags, strict=True))
+    assert told[11] == ["failure"] and told[3] == ["best"] and told[0][0] == "test"
+
+
+def test_runs_of_other_parameters_are_refused(copied: Path) -> None:
+    config = copied / "rl2" / "s0" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    assert "env_parameters: {}" in text
+    config.write_text(text.replace("env_parameters: {}", "env_parameters: {description: x}"), encoding="utf-8")
+    assert len(find_runs([copied])[0]) == 3
+    config.write_text(text.replace("env_parameters: {}", "env_parameters: {buttons: 4}"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"with {'buttons': 4}, .* with no parameters: make a report of each"):
+        find_runs([copied])
+
+
+def test_weights_that_are_not_finite_are_named(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(path: Path, members: int) -> Any:
+        method, env, step = load_method(path, members=members)
+        for parameter in method.averaged.parameters():
+            parameter.fill_(torch.nan)
+        return method, env, step
+
+    monkeypatch.setattr(build, "load_method", lost)
+    page = write_report([runs / "dream" / "s0"], tmp_path / "report.html", trials=1)
+    assert page.methods == [] and "dream, seed 0 cannot be played" in page.missing[0]
 
 
 def test_another_seed_is_played_where_one_cannot_be(copied: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from dream.eval.watching import failures, shortfall
 from dream.run import write_atomic
 
 POOL = 64
-"""Trials that each method plays: the shown ones are among them, and the heat maps are of their explorations."""
+"""Trials that each method plays: the shown ones, `POOL` at most, are among them, and the heat maps are of all."""
 SHOWN = 36
 """Trials shown in all, shared by the methods."""
 MOST, LEAST = 12, 3
@@ -51,6 +51,8 @@ class _Played:
     method: Any
     env: MetaEnv
     recorded: RecordedTrials
+    data: dict[str, Any]
+    """`player_data` of those that are shown."""
 
 
 def write_report(
@@ -77,7 +79,7 @@ def write_report(
         What stands in it.
 
     Raises:
-        UserError: no run, several families, or a file that cannot be written.
+        UserError: no run, several families or parameters, or a file that cannot be written.
     """
     if out.is_dir():
         raise UserError(f"{out} is a directory: give the name of a file, such as {out / 'report.html'}")
@@ -85,7 +87,7 @@ def write_report(
     labels = list(dict.fromkeys(run.label for run in runs))
     work = _Work(len(runs) + 3 * len(labels) + 2, tell)
     scored = _scores(runs, missing, work)
-    shown = trials or max(LEAST, min(MOST, SHOWN // len(labels)))
+    shown = min(POOL, trials or max(LEAST, min(MOST, SHOWN // len(labels))))
     played = [
         one for label in labels if (one := _play(_median(label, runs, scored), shown, seed, missing, work)) is not None
     ]
@@ -96,11 +98,7 @@ def write_report(
     )
     work.next("scores and curves")
     page.scores_html = scores_section(scored)
-    common = math.ceil(shown / 2)
-    for one in played:
-        work.next(f"{one.run.name}: pictures")
-        rows, tags = _chosen(one.recorded, one.env, shown, common)
-        page.methods.append(player_data(one.recorded, one.env, rows, tags, one.run.name))
+    page.methods = [one.data for one in played]
     page.visits_html = visits_section(
         {one.run.label: counts for one in played if (counts := visits(one.recorded, one.env)) is not None}, POOL
     )
@@ -154,28 +152,29 @@ def _median(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -
     if not ranked:
         return mine
     middle = (len(ranked) - 1) // 2
-    ranked.sort(key=lambda run: abs(ranked.index(run) - middle) if run in ranked else 0)
-    return ranked + [run for run in mine if run not in ranked]
+    order = sorted(range(len(ranked)), key=lambda place: abs(place - middle))
+    return [ranked[place] for place in order] + [run for run in mine if run not in ranked]
 
 
 def _play(runs: Sequence[FoundRun], shown: int, seed: int, missing: list[str], work: _Work) -> _Played | None:
     """Trials of the first of these runs that can be loaded."""
-    pool = max(POOL, shown)
     work.next(f"{runs[0].name}: plays")
     for run in runs:
         try:
-            method, env, step = load_method(run.path, members=pool)
-        except (UserError, ValueError) as error:
+            method, env, step = load_method(run.path, members=POOL)
+            problem_id = spread_over_problems(env, "test", POOL, seed)
+            recorded = record_trials(method, env, problem_id, seed, step=step)
+            rows, tags = _chosen(recorded, env, shown)
+            work.next(f"{run.name}: pictures")
+            return _Played(run, method, env, recorded, player_data(recorded, env, rows, tags, run.name))
+        except (UserError, ValueError) as error:  # where weights are not finite, too
             missing.append(f"{run.name} cannot be played: {error}")
-            continue
-        problem_id = spread_over_problems(env, "test", pool, seed)
-        return _Played(run, method, env, record_trials(method, env, problem_id, seed, step=step))
     return None
 
 
-def _chosen(recorded: RecordedTrials, env: MetaEnv, shown: int, common: int) -> tuple[list[int], list[list[str]]]:
+def _chosen(recorded: RecordedTrials, env: MetaEnv, shown: int) -> tuple[list[int], list[list[str]]]:
     """Rows to show and why: the first ones, which all methods have in common, then failures or the worst, the best."""
-    behind = shortfall(recorded)
+    behind, common = shortfall(recorded), math.ceil(shown / 2)
     failed = failures(recorded, env)
     rows = {row: ["test"] for row in range(min(common, len(behind)))}
     best = np.argsort(behind, kind="stable").tolist()

@@ -41,7 +41,8 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
     """The runs in directories, themselves runs or with runs below them, and a sentence for each piece that is missing.
 
     Raises:
-        UserError: a path that does not exist or holds no run, the same method and seed twice, or several families.
+        UserError: a path that does not exist or holds no run, the same method and seed twice, or runs of several
+            families, or of one with different parameters.
     """
     found: dict[tuple[str, int], FoundRun] = {}
     missing: list[str] = []
@@ -68,7 +69,19 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
     envs = list(dict.fromkeys(run.env for run in runs))
     if len(envs) > 1:
         raise UserError(f"these runs are of several families ({', '.join(envs)}): make a report of each")
+    for run in runs:
+        if (own := _parameters(run)) != (first := _parameters(runs[0])):
+            raise UserError(
+                f"{run.path} plays {run.env} with {own or 'no parameters'}, {runs[0].path} with "
+                f"{first or 'no parameters'}: make a report of each"
+            )
     return runs, missing
+
+
+def _parameters(run: FoundRun) -> dict[str, Any]:
+    """Of the family, but for how problems are described to f, which changes nothing of what is played."""
+    given = run.config.get("env_parameters") or {}
+    return {name: value for name, value in given.items() if name != "description"}
 
 
 def _run_directories(path: Path) -> Iterator[Path]:

@@ -25,8 +25,6 @@ class Page:
     scores_html: str = ""
     methods: list[dict[str, Any]] = field(default_factory=list)
     """`player_data` of each method."""
-    common: int = 0
-    """Trials that every method played."""
     visits_html: str = ""
     swap_html: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
