@@ -21,6 +21,7 @@ import json
 import math
 import os
 import platform
+import struct
 import subprocess
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -178,12 +179,18 @@ class RunDirectory:
                 writer.add_scalar(tag, float(value), step)
             writer.flush()
 
-    def show(self, step: int, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Send pictures, tag -> (H, W, 3) uint8, to TensorBoard. Raises UserError when the disk is full."""
+    def show(self, step: int, pictures: Mapping[str, NDArray[np.uint8]], films: Mapping[str, bytes]) -> None:
+        """Send pictures, tag -> (H, W, 3) uint8, and films, tag -> GIF, to TensorBoard, which plays them.
+
+        Raises UserError when the disk is full.
+        """
         with disk_errors(self.path):
             writer = self._tensorboard()
             for tag, picture in pictures.items():
                 writer.add_image(tag, picture, step, dataformats="HWC")
+            file: Any = writer.file_writer
+            for tag, film in films.items():  # add_video would need another library to make the GIF
+                file.add_summary(_animated(tag, film), step)
             writer.flush()
 
     def _tensorboard(self) -> SummaryWriter:
@@ -400,6 +407,15 @@ def _plain(tree: Mapping[str, Any]) -> dict[str, Any]:
     """As it will be read back from YAML or JSON: tuples become lists, paths and enums strings."""
     plain: dict[str, Any] = json.loads(json.dumps(tree, default=str))
     return plain
+
+
+def _animated(tag: str, film: bytes) -> Any:
+    """A GIF as TensorBoard's summary of an image; its width and height stand in its bytes 6 to 9."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    width, height = struct.unpack("<HH", film[6:10])
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=film)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])
 
 
 def _number(value: Any) -> int | float | None:

@@ -102,7 +102,7 @@ class Movie:
         row = canvas.picture()
         for column, picture in enumerate(pictures):
             left = gap + (width + gap) * column
-            row[head : head + height, left : left + width] = _resized(picture, width, height)
+            row[head : head + height, left : left + width] = resized(picture, SCALE)
         return row
 
     def _moments(self, trial: int, phase: str, slots: slice, columns: int) -> list[int]:
@@ -166,7 +166,9 @@ def _steps(count: int) -> str:
     return f"{count} step{'s' * (count != 1)}"
 
 
-def _resized(picture: Picture, width: int, height: int) -> Picture:
+def resized(picture: Picture, scale: float) -> Picture:
+    """The picture at another size."""
     import cv2
 
+    height, width = (round(scale * side) for side in picture.shape[:2])
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,11 @@ def _write_webm(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
 
 
 def _write_gif(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
+    path.write_bytes(gif(trials))
+
+
+def gif(trials: Sequence[Sequence[Picture]]) -> bytes:
+    """A GIF of trials, one behind the other; the last picture of each stays. Pictures as for `write_film`."""
     from PIL import Image
 
     everything = [frame for frames in trials for frame in frames]
@@ -55,7 +61,9 @@ def _write_gif(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in everything]
     step = 10 * round(100 / FPS)  # a GIF counts in hundredths
     lasting = [step * (1 + HOLD * (number == len(frames) - 1)) for frames in trials for number in range(len(frames))]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=lasting, loop=0)
+    content = io.BytesIO()
+    images[0].save(content, "GIF", save_all=True, append_images=images[1:], duration=lasting, loop=0)
+    return content.getvalue()
 
 
 def _whole(path: Path, write: Callable[[Path], None]) -> None:

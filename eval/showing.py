@@ -8,7 +8,8 @@ import numpy as np
 
 from dream.config import TrainConfig
 from dream.eval.evaluate import make_env, spread_over_problems
-from dream.eval.movie import Movie
+from dream.eval.movie import Movie, resized
+from dream.eval.picture_files import gif
 from dream.eval.recorded import save_trials
 from dream.eval.recorder import record_trials
 from dream.eval.visit_map import visit_picture
@@ -19,6 +20,8 @@ SEED = 1_000_004
 """The same trials at every showing, and for every run of a family."""
 TRIALS, DRAWN, COLUMNS = 32, 2, 5
 """Trials played, those of them drawn step by step, and pictures of each episode."""
+SCALE = 0.6
+"""Of the film."""
 
 
 class Showing:
@@ -37,9 +40,12 @@ class Showing:
         recorded = record_trials(method, self._env, self._problem_id, SEED, step=step)
         drawn = recorded.select(range(DRAWN))
         save_trials(drawn, run.path / "episodes" / f"validation_{step:012d}.npz")
+        movie = Movie(drawn, self._env)
         pictures = {
-            "show/trials": Movie(drawn, self._env).sheet(range(DRAWN), COLUMNS),
+            "show/trials": movie.sheet(range(DRAWN), COLUMNS),
             "show/visits": visit_picture(recorded, self._env),
             "show/z": z_picture(recorded, range(DRAWN)),
         }
-        run.show(step, {tag: np.asarray(picture) for tag, picture in pictures.items() if picture is not None})
+        film = gif([[resized(frame, SCALE) for frame in movie.film(0)]])
+        shown = {tag: np.asarray(picture) for tag, picture in pictures.items() if picture is not None}
+        run.show(step, shown, {"show/film": film})

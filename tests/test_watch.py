@@ -1,6 +1,7 @@
 """`dream watch`, and what a training run shows of itself."""
 
 import dataclasses
+import io
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dream import cli, training
@@ -166,10 +168,13 @@ def test_the_pairs_of_the_package_can_be_watched(capsys: pytest.CaptureFixture) 
 def test_a_run_shows_itself_in_tensorboard_and_keeps_recordings(run: Path) -> None:
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
-    assert set(events.Tags()["images"]) == {"show/trials", "show/visits", "show/z"}
+    assert set(events.Tags()["images"]) == {"show/trials", "show/visits", "show/z", "show/film"}
     steps = [image.step for image in events.Images("show/trials")]
     logged = [json.loads(line)["step"] for line in (run / "metrics.jsonl").open()]
     assert set(steps) < set(logged) and steps[-1] == logged[-1] and len(steps) == 3  # 1000, 2000, the end
+    for film in events.Images("show/film"):
+        with Image.open(io.BytesIO(film.encoded_image_string)) as played:
+            assert played.format == "GIF" and played.size == (film.width, film.height) and played.n_frames > 2
     recorded = [load_trials(path) for path in sorted((run / "episodes").glob("validation_*.npz"))]
     assert [trials.step for trials in recorded] == steps and len(recorded[0].problem_id) == 2
 
