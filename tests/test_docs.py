@@ -450,10 +450,13 @@ def test_fast_commands_run(
     assert cli.run([*words[1:], *fewer]) == 0
     out, err = capsys.readouterr()
     assert not (missing := mismatch(SHOWN.get(command, ""), err + out)), missing
-    if command in README.read_text(encoding="utf-8") and "--from" in words and "--out" not in words:
-        table = [line for line in between("results").splitlines() if line.startswith("|")]
-        printed = Path("runs/compare/summary.md").read_text(encoding="utf-8").splitlines()
-        assert table == [line for line in printed if line.startswith("|")]
+    for page in PAGES if "--from" in words and "--out" not in words else ():
+        text = page.read_text(encoding="utf-8")
+        if command in text and "<!-- results:begin -->" in text:
+            table = [line for line in between("results", page).splitlines() if line.startswith("|")]
+            (summary,) = Path("runs").rglob("summary.md")
+            printed = summary.read_text(encoding="utf-8").splitlines()
+            assert table == [line for line in printed if line.startswith("|")], page.name
 
 
 def test_the_output_that_is_shown_is_checked() -> None:
@@ -633,9 +636,9 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
         assert not file.match("*.png") or file.stat().st_size < 200_000, f"{target} is too large a picture"
 
 
-def between(name: str) -> str:
-    """What stands between two markers of the README."""
-    text = README.read_text(encoding="utf-8")
+def between(name: str, page: Path = README) -> str:
+    """What stands between two markers of a page."""
+    text = page.read_text(encoding="utf-8")
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     assert text.count(begin) == text.count(end) == 1, f"{begin} and {end} must stand there once each"
     assert text.index(begin) < text.index(end)
