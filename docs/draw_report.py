@@ -1,6 +1,6 @@
 """Takes the pictures of docs/report.md: reports opened in Chromium without a window.
 
-Run `python docs/draw_report.py REPORT.html IMAGE.png [--moment N] [--dark] [--section NAME]`; it needs the packages
+Run `python docs/draw_report.py REPORT.html IMAGE.png [--moment N] [--dark] [--scale X] [--section NAME]`; it needs the packages
 chromium and chromium-driver, and selenium from the development extra.
 """
 
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--moment", type=int, default=0, help="steps of the scrubber")
     parser.add_argument("--method", type=int, default=0, help="number of the method to show")
     parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the picture")
     parser.add_argument("--section", help="such as player; default: the whole page")
     given = parser.parse_args()
 
@@ -51,7 +52,9 @@ def main() -> None:
         shown = browser.find_element(By.ID, given.section) if given.section else browser
         (shown.screenshot if given.section else browser.save_screenshot)(str(given.image))
         # A palette halves the file, and drawings have few colours.
-        Image.open(given.image).convert("RGB").quantize(256).save(given.image, optimize=True)
+        image = Image.open(given.image).convert("RGB")
+        size = round(given.scale * image.width), round(given.scale * image.height)
+        image.resize(size, Image.Resampling.LANCZOS).quantize(256).save(given.image, optimize=True)
     finally:
         browser.quit()
 

@@ -104,7 +104,7 @@ def _picked(recorded: RecordedTrials, env: MetaEnv, pick: Pick, trials: int) -> 
     if pick == "best":
         return np.argsort(behind, kind="stable")[:trials].tolist()
     if pick == "failures":
-        failed = failures(recorded, env)
+        failed = failures(recorded, floor_of(env))
         if failed is None:
             raise UserError(f"{env.family} does not know what a failure is (it has no exact bounds): use --pick worst")
         worst = worst[failed[worst]]
@@ -119,15 +119,19 @@ def shortfall(recorded: RecordedTrials) -> NDArray[np.float64]:
     return -returns if recorded.optimal is None else recorded.optimal.mean(axis=1) - returns
 
 
-def failures(recorded: RecordedTrials, env: MetaEnv) -> NDArray[np.bool_] | None:
-    """(N,) trials that got less than halfway from the best return without exploring to their optimum.
-
-    None where the family has no exact bounds.
-    """
-    if recorded.optimal is None:
-        return None
+def floor_of(env: MetaEnv) -> float | None:
+    """The best return without exploring; None where it is not known. It may take seconds."""
     try:
-        floor = env.no_exploration_return()
+        return env.no_exploration_return()
     except NotImplementedError:
+        return None
+
+
+def failures(recorded: RecordedTrials, floor: float | None) -> NDArray[np.bool_] | None:
+    """(N,) trials that got less than halfway from the best return without exploring, `floor`, to their optimum.
+
+    None where one of both is not known.
+    """
+    if recorded.optimal is None or floor is None:
         return None
     return recorded.returns.mean(axis=1) < (floor + recorded.optimal.mean(axis=1)) / 2

@@ -118,6 +118,11 @@ LONG = """
 dream demo
 dream train dream --env bus --seed 1
 dream train dream --env map
+dream compare --env bus --methods dream posterior count rnd icm hyperx prediction first-explore rl2 e-rl2 import \
+varibad contextual random --seeds 2 --processes 2 --trials 2000 --csv results/bus.csv
+dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/posterior/s0 runs/bus/first-explore/s0 \
+runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyperx/s0 runs/bus/import/s0 \
+--trials 300 --out results/explain_bus
 dream compare --env sign --methods 'dream[executor.id_first=0.0]' 'dream[explorer.gate=-1000.0]' \
 'dream[executor.priority=0.0]' 'dream[learning.transitions=0]' --seeds 2 --trials 2000
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
@@ -705,7 +710,7 @@ def test_the_explorer_of_the_page_trains(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.syspath_prepend(Path.cwd())
     command, compare = dream_commands(EXPLORER)
     assert cli.run([*command, "--steps", "1000"]) == 0
-    assert Path("runs/map/my_explorers-DISTINCT/s0/checkpoints").is_dir()
+    assert Path("runs/debug/map/my_explorers-DISTINCT/s0/checkpoints").is_dir()
     assert {label.method for label in parse_labels(parsed(compare, monkeypatch).methods)} == {
         "dream",
         "my_explorers:DISTINCT",

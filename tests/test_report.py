@@ -304,7 +304,7 @@ def test_failures_and_the_best_are_among_the_trials() -> None:
     recorded = record_trials(method, env, spread_over_problems(env, "test", 16, 0), 0)
     returns = np.full((16, 1), 0.5)
     returns[11], returns[3] = -1.0, 0.79
-    rows, tags = _chosen(dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), env, 6)
+    rows, tags = _chosen(dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), 0.3, 6)
     assert rows[:3] == [0, 1, 2] and len(rows) == 6
     told = dict(zip(rows, tags, strict=True))
     assert told[11] == ["failure"] and told[3] == ["best"] and told[0][0] == "test"

@@ -26,7 +26,7 @@ from dream.eval.summary import RunScores, read_runs, summarise
 from dream.eval.swap import swap_matrix
 from dream.eval.tables import interval_text
 from dream.eval.visit_map import visits
-from dream.eval.watching import failures, shortfall
+from dream.eval.watching import failures, floor_of, shortfall
 from dream.run import write_atomic
 
 POOL = 64
@@ -51,6 +51,8 @@ class _Played:
     method: Any
     env: MetaEnv
     recorded: RecordedTrials
+    floor: float | None
+    """`floor_of` the family."""
     data: dict[str, Any]
     """`player_data` of those that are shown."""
 
@@ -87,10 +89,14 @@ def write_report(
     labels = list(dict.fromkeys(run.label for run in runs))
     work = _Work(len(runs) + 3 * len(labels) + 2, tell)
     scored = _scores(runs, missing, work)
+    labels = _best_first(labels, scored)
+    scored.sort(key=lambda one: labels.index(one.method))
     shown = min(POOL, trials or max(LEAST, min(MOST, SHOWN // len(labels))))
-    played = [
-        one for label in labels if (one := _play(_median(label, runs, scored), shown, seed, missing, work)) is not None
-    ]
+    played: list[_Played] = []
+    for label in labels:
+        floor = played[0].floor if played else None
+        one = _play(_median(label, runs, scored), shown, seed, floor, missing, work)
+        played += [one] if one is not None else []
     page = Page(
         title=f"{labels[0]} on {runs[0].env}" if len(labels) == 1 else f"{len(labels)} methods on {runs[0].env}",
         summary=_summary(runs, scored, labels),
@@ -144,6 +150,12 @@ def _scores(runs: Sequence[FoundRun], missing: list[str], work: _Work) -> list[R
         return []
 
 
+def _best_first(labels: Sequence[str], scored: Sequence[RunScores]) -> list[str]:
+    """Methods by the interquartile mean of their scores; those without a score last."""
+    score = {summary.method: summary.iqm.value for summary in summarise(scored)}
+    return sorted(labels, key=lambda label: -score.get(label, -math.inf))
+
+
 def _median(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -> list[FoundRun]:
     """The runs of a method, the one with the median score first, then the others by their distance to it."""
     mine = [run for run in runs if run.label == label]
@@ -156,26 +168,29 @@ def _median(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -
     return [ranked[place] for place in order] + [run for run in mine if run not in ranked]
 
 
-def _play(runs: Sequence[FoundRun], shown: int, seed: int, missing: list[str], work: _Work) -> _Played | None:
-    """Trials of the first of these runs that can be loaded."""
+def _play(
+    runs: Sequence[FoundRun], shown: int, seed: int, floor: float | None, missing: list[str], work: _Work
+) -> _Played | None:
+    """Trials of the first of these runs that can be loaded. `floor` is worked out where it is not given."""
     work.next(f"{runs[0].name}: plays")
     for run in runs:
         try:
             method, env, step = load_method(run.path, members=POOL)
             problem_id = spread_over_problems(env, "test", POOL, seed)
             recorded = record_trials(method, env, problem_id, seed, step=step)
-            rows, tags = _chosen(recorded, env, shown)
+            floor = floor_of(env) if floor is None else floor
+            rows, tags = _chosen(recorded, floor, shown)
             work.next(f"{run.name}: pictures")
-            return _Played(run, method, env, recorded, player_data(recorded, env, rows, tags, run.name))
+            return _Played(run, method, env, recorded, floor, player_data(recorded, env, rows, tags, run.name))
         except (UserError, ValueError) as error:  # where weights are not finite, too
             missing.append(f"{run.name} cannot be played: {error}")
     return None
 
 
-def _chosen(recorded: RecordedTrials, env: MetaEnv, shown: int) -> tuple[list[int], list[list[str]]]:
+def _chosen(recorded: RecordedTrials, floor: float | None, shown: int) -> tuple[list[int], list[list[str]]]:
     """Rows to show and why: the first ones, which all methods have in common, then failures or the worst, the best."""
     behind, common = shortfall(recorded), math.ceil(shown / 2)
-    failed = failures(recorded, env)
+    failed = failures(recorded, floor)
     rows = {row: ["test"] for row in range(min(common, len(behind)))}
     best = np.argsort(behind, kind="stable").tolist()
     for number, (tag, order) in enumerate((("worst", best[::-1]), ("best", best))):

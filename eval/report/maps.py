@@ -33,13 +33,13 @@ def visits_section(maps: Mapping[str, NDArray[np.integer]], trials: int) -> str:
 def swap_section(matrix: SwapMatrix) -> str:
     """The swap matrix as a table, shaded by return; a pair that trained together is framed."""
     mean, error = matrix.mean, matrix.standard_error
-    low, high = float(mean.min()), float(mean.max())
+    low, high = float(np.quantile(mean, 0.1)), float(mean.max())  # a method that fails badly takes no shades away
     head = "".join(f"<th scope=col>{html.escape(name)}" for name in matrix.executors)
     lines = []
     for row, explorer in enumerate(matrix.explorers):
         found = []
         for column, executor in enumerate(matrix.executors):
-            share = (mean[row, column] - low) / max(high - low, 1e-9)
+            share = max(0.0, (mean[row, column] - low) / max(high - low, 1e-9))
             own = " class=own" if explorer == executor else ""
             margin = f" title='± {error[row, column]:.3f}'" if np.isfinite(error[row, column]) else ""
             found.append(f"<td{own}{margin} style='--share:{share:.3f}'>{mean[row, column] + 0.0:.2f}")
