@@ -1,7 +1,7 @@
 """Takes the pictures of docs/report.md: reports opened in Chromium without a window.
 
-Run `python docs/draw_report.py REPORT.html IMAGE.png [--moment N] [--dark] [--scale X] [--section NAME]`; it needs the packages
-chromium and chromium-driver, and selenium from the development extra.
+Run `python docs/draw_report.py REPORT.html IMAGE.png [--moment N] [--dark] [--scale X] [--section NAME]`; it
+needs the packages chromium and chromium-driver, and selenium from the development extra.
 """
 
 from __future__ import annotations
