@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line prints it to stderr without a traceback and exits with code 2.
     """
+
+
+AT_ONCE = "at once"
+"""What the KeyboardInterrupt of a second Ctrl-C carries: nothing was saved."""

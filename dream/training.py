@@ -21,7 +21,7 @@ from torch import Tensor
 from dream.checkpoints import pack_rng, restore_rng
 from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.core.replay import TrialReplay, trial_bytes
-from dream.errors import UserError
+from dream.errors import AT_ONCE, UserError
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, make_env, score
 from dream.memory import keep_freed_memory
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 VALIDATION_SEED = 1_000_003
 """Validation trials are the same ones at every validation and for every run of a family."""
-AT_ONCE = "at once"
-"""What the KeyboardInterrupt of a second Ctrl-C carries."""
 
 
 def train(

@@ -147,9 +147,10 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
 
 def test_who_stops_at_once_is_told_what_is_lost(tmp_path: Path, capsys, monkeypatch):
     from dream import training
+    from dream.errors import AT_ONCE
 
     def train(*arguments, **named):
-        raise KeyboardInterrupt(training.AT_ONCE)
+        raise KeyboardInterrupt(AT_ONCE)
 
     monkeypatch.setattr(training, "train", train)
     assert cli.run([*TRAIN, "--run-dir", str(tmp_path / "run")]) == 130

@@ -13,7 +13,7 @@ from tyro.conf import arg
 from dream.cli.arguments import parse, value_of
 from dream.cli.checks import check_config, check_device
 from dream.config import TrainConfig, default_config
-from dream.errors import UserError
+from dream.errors import AT_ONCE, UserError
 from dream.presets import PRESETS, override
 
 
@@ -52,7 +52,6 @@ def command(arguments: list[str]) -> int:
     check_device(config.device)
 
     from dream.progress import ConsoleProgress
-    from dream.training import AT_ONCE
     from dream.training import train as train_run
 
     family, method = (name.replace(":", "-") for name in (config.env, config.method))
