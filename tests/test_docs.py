@@ -450,7 +450,7 @@ def test_fast_commands_run(
     if any(word.startswith("results/") for word in words):
         shutil.copytree(ROOT / "results", "results")
     command = shlex.join(words)
-    fewer = ["--trials", "60"] if words[1] == "eval" and command not in SHOWN else []
+    fewer = {"eval": ["--trials", "60"], "report": ["--trials", "1"]}.get(words[1], []) if command not in SHOWN else []
     check(words, monkeypatch)
     assert cli.run([*words[1:], *fewer]) == 0
     out, err = capsys.readouterr()
