@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Protocol
 
@@ -138,3 +139,20 @@ class ConsoleProgress:
             *map(Text, self._facts()),
         )
         return Group(row, Text(self._scores(), style="cyan"))
+
+
+@contextlib.contextmanager
+def pieces_of_work(label: str) -> Iterator[Callable[[int, int, str], None]]:
+    """On the console: a function to be told how many of how many pieces of work are done, and what comes next."""
+    progress = ConsoleProgress()
+
+    def tell(done: int, total: int, what: str) -> None:
+        if done == 0:
+            progress.start(total, label)
+        progress.update(done, {})
+        progress.note(what)
+
+    try:
+        yield tell
+    finally:
+        progress.close()

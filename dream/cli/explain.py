@@ -55,7 +55,7 @@ def command(arguments: list[str]) -> int:
     from dream.eval.explain import load_runs, write_explanation
     from dream.eval.explain_words import as_text, columns, sentences
     from dream.eval.probe import default_settings
-    from dream.progress import ConsoleProgress
+    from dream.progress import pieces_of_work
 
     loaded = load_runs(given.runs, given.trials)
     for sentence in loaded.skipped:
@@ -66,18 +66,8 @@ def command(arguments: list[str]) -> int:
     out = given.out or Path("runs", loaded.family.replace(":", "-"), "explain")
     with disk_errors(out):  # now, not after an hour
         out.mkdir(parents=True, exist_ok=True)
-    progress = ConsoleProgress()
-
-    def tell(done: int, total: int, what: str) -> None:
-        if done == 0:
-            progress.start(total, "explain")
-        progress.update(done, {})
-        progress.note(what)
-
-    try:
+    with pieces_of_work("explain") as tell:
         found = explain_runs(loaded, given.trials, given.seed, settings, tell)
-    finally:
-        progress.close()
     files = write_explanation(found, out)
     names, lines = columns(found)
     if given.json:

@@ -55,25 +55,15 @@ def command(arguments: list[str]) -> int:
 
     from dream.eval.pretrained import pretrained
     from dream.eval.report.build import write_report
-    from dream.progress import ConsoleProgress
+    from dream.progress import pieces_of_work
 
     paths = given.runs or (pretrained(given.pretrained or ""),)
     out = given.out
     if out is None and given.runs:
         out = given.runs[0] / "report.html" if len(given.runs) == 1 else Path("report.html")
     out = out or Path(f"report-{given.pretrained}.html")
-    progress = ConsoleProgress()
-
-    def tell(done: int, total: int, what: str) -> None:
-        if done == 0:
-            progress.start(total, "report")
-        progress.update(done, {})
-        progress.note(what)
-
-    try:
+    with pieces_of_work("report") as tell:
         page = write_report(paths, out, seed=given.seed, trials=given.trials, tell=tell)
-    finally:
-        progress.close()
     if given.json:
         print_json({"file": str(out), "title": page.title, "summary": page.summary, "missing": page.missing})
         return 0
