@@ -22,7 +22,7 @@ from dream.eval.report.maps import swap_section, visits_section
 from dream.eval.report.moments import player_data
 from dream.eval.report.page import Page, render
 from dream.eval.report.scores import scores_section
-from dream.eval.summary import RunScores, read_runs, summarise
+from dream.eval.summary import MethodSummary, RunScores, read_runs, summarise
 from dream.eval.swap import swap_matrix
 from dream.eval.tables import interval_text
 from dream.eval.visit_map import visits
@@ -89,8 +89,10 @@ def write_report(
     labels = list(dict.fromkeys(run.label for run in runs))
     work = _Work(len(runs) + 3 * len(labels) + 2, tell)
     scored = _scores(runs, missing, work)
-    labels = _best_first(labels, scored)
-    scored.sort(key=lambda one: labels.index(one.method))
+    summaries = sorted(summarise(scored), key=lambda summary: -summary.iqm.value)
+    order = [summary.method for summary in summaries]  # the best method first, those without a score last
+    labels = order + [label for label in labels if label not in order]
+    scored.sort(key=lambda one: order.index(one.method))
     shown = min(POOL, trials or max(LEAST, min(MOST, SHOWN // len(labels))))
     played: list[_Played] = []
     for label in labels:
@@ -99,11 +101,11 @@ def write_report(
         played += [one] if one is not None else []
     page = Page(
         title=f"{labels[0]} on {runs[0].env}" if len(labels) == 1 else f"{len(labels)} methods on {runs[0].env}",
-        summary=_summary(runs, scored, labels),
+        summary=_summary(runs, summaries, labels),
         settings={run.name: yaml.safe_dump(dict(run.config), sort_keys=False) for run in runs},
     )
     work.next("scores and curves")
-    page.scores_html = scores_section(scored)
+    page.scores_html = scores_section(scored, summaries)
     page.methods = [one.data for one in played]
     page.visits_html = visits_section(
         {one.run.label: counts for one in played if (counts := visits(one.recorded, one.env)) is not None}, POOL
@@ -148,12 +150,6 @@ def _scores(runs: Sequence[FoundRun], missing: list[str], work: _Work) -> list[R
     except UserError as error:
         missing.append(f"there are no scores: {error}")
         return []
-
-
-def _best_first(labels: Sequence[str], scored: Sequence[RunScores]) -> list[str]:
-    """Methods by the interquartile mean of their scores; those without a score last."""
-    score = {summary.method: summary.iqm.value for summary in summarise(scored)}
-    return sorted(labels, key=lambda label: -score.get(label, -math.inf))
 
 
 def _median(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -> list[FoundRun]:
@@ -222,13 +218,13 @@ def _swap(played: Sequence[_Played], seed: int, missing: list[str], work: _Work)
     return swap_section(matrix)
 
 
-def _summary(runs: Sequence[FoundRun], scored: Sequence[RunScores], labels: Sequence[str]) -> list[str]:
+def _summary(runs: Sequence[FoundRun], summaries: Sequence[MethodSummary], labels: Sequence[str]) -> list[str]:
     seeds = len({run.seed for run in runs})
     sentences = [
         f"{len(runs)} run{'s' * (len(runs) != 1)}: {len(labels)} method{'s' * (len(labels) != 1)}, "
         f"{seeds} seed{'s' * (seeds != 1)}."
     ]
-    for summary in sorted(summarise(scored), key=lambda one: -one.iqm.value)[:1]:
+    for summary in summaries[:1]:
         measure = "normalised score" if summary.measure == "normalised" else "return"
         best = "" if len(labels) == 1 else "Best on test problems: "
         told = f"{measure} {interval_text(summary.iqm)}, return {summary.return_mean:.3f}"

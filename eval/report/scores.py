@@ -8,15 +8,14 @@ import math
 from collections.abc import Sequence
 
 from dream.eval.report.svg import figure
-from dream.eval.summary import Improvement, MethodSummary, RunScores, improvements, summarise
+from dream.eval.summary import Improvement, MethodSummary, RunScores, improvements
 from dream.eval.tables import explanations, interval_text, whole
 
 
-def scores_section(runs: Sequence[RunScores]) -> str:
-    """The table and the figures of runs of one family."""
+def scores_section(runs: Sequence[RunScores], summaries: Sequence[MethodSummary]) -> str:
+    """The table and the figures of runs of one family, and of their `summarise`, in one order of methods."""
     if not runs:
         return "<p>No run has been evaluated on test problems.</p>"
-    summaries = summarise(runs)
     pairs = improvements(summaries)
     return "".join(
         [
