@@ -10,15 +10,19 @@ from dream.config import TrainConfig
 from dream.errors import UserError
 
 
+def check_least(least: int, **given: int | None) -> None:
+    """Raise UserError for the first of these arguments, by name, that is smaller; None is one that was not given."""
+    for name, value in given.items():
+        if value is not None and value < least:
+            raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
+
+
 def check_config(config: TrainConfig) -> None:
     """Raise UserError for what can be seen to be wrong without torch: family, its parameters, numbers."""
     from dream.envs import make
 
-    for name, value in (("steps", config.steps), ("threads", config.threads)):
-        if value < 1:
-            raise UserError(f"--{name} is {value}: it must be at least 1")
-    if config.seed < 0:
-        raise UserError(f"--seed is {config.seed}: it must be at least 0")
+    check_least(1, steps=config.steps, threads=config.threads)
+    check_least(0, seed=config.seed)
     try:
         make(config.env, 1, **config.env_parameters).close()
     except ValueError as error:

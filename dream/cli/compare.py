@@ -15,7 +15,7 @@ from rich.text import Text
 from tyro.conf import arg
 
 from dream.cli.arguments import parse
-from dream.cli.checks import check_config, check_device
+from dream.cli.checks import check_config, check_device, check_least
 from dream.cli.printing import print_json
 from dream.config import TrainConfig
 from dream.errors import UserError
@@ -72,11 +72,8 @@ def command(arguments: list[str]) -> int:
     Or, from rows alone: dream compare --from results/grids.csv --env bus --out figures
     """
     given = parse(CompareArguments, arguments, "compare", command)
-    for name, value in (("seeds", given.seeds), ("processes", given.processes), ("trials", given.trials)):
-        if value < 1:
-            raise UserError(f"--{name} is {value}: it must be at least 1")
-    if given.first_seed < 0:
-        raise UserError(f"--first-seed is {given.first_seed}: it must be at least 0")
+    check_least(1, seeds=given.seeds, processes=given.processes, trials=given.trials)
+    check_least(0, first_seed=given.first_seed)
     if given.from_:
         if given.only_trained or given.settings or given.steps is not None:
             raise UserError("--from reads rows and trains nothing: leave out --only-trained, --set and --steps")
@@ -109,9 +106,7 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
 
     if not given.env or not given.methods:
         raise UserError("which ones? Write for example: dream compare --env map --methods dream random")
-    for name, steps in (("steps", given.steps), ("bound-steps", given.bound_steps)):
-        if steps is not None and steps < 1:
-            raise UserError(f"--{name} is {steps}: it must be at least 1")
+    check_least(1, steps=given.steps, bound_steps=given.bound_steps)
     labels = parse_labels(given.methods, given.settings)
     for env in given.env:
         check_config(TrainConfig(env=env))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.cli.arguments import parse
-from dream.errors import UserError
+from dream.cli.checks import check_least
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ def command(arguments: list[str]) -> int:
     Example: dream demo --run-dir runs/demo
     """
     given = parse(DemoArguments, arguments, "demo", command)
-    if given.steps is not None and given.steps < 1:
-        raise UserError(f"--steps is {given.steps}: it must be at least 1")
+    check_least(1, steps=given.steps)
     from dream.demo import main as show
 
     steps = {} if given.steps is None else {"steps": given.steps}

@@ -13,9 +13,8 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from dream.cli.arguments import parse
-from dream.cli.checks import check_device, check_directory, trained_run
+from dream.cli.checks import check_device, check_directory, check_least, trained_run
 from dream.cli.printing import as_text, print_json
-from dream.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ def command(arguments: list[str]) -> int:
     Or: dream eval --pretrained sign --env-parameters variant=walls
     """
     given = parse(EvalArguments, arguments, "eval", command)
-    if given.trials < 1:
-        raise UserError(f"--trials is {given.trials}: it must be at least 1")
+    check_least(1, trials=given.trials)
     check_directory(given.run)
     from dream.eval.evaluate import eval_rows, evaluate_run
     from dream.run import merge_tidy_csv

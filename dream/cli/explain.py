@@ -13,6 +13,7 @@ from rich.text import Text
 from tyro.conf import Positional
 
 from dream.cli.arguments import parse
+from dream.cli.checks import check_least
 from dream.cli.printing import print_json
 from dream.errors import UserError
 
@@ -46,9 +47,9 @@ def command(arguments: list[str]) -> int:
     given = parse(ExplainArguments, arguments, "explain", command)
     if not given.runs:
         raise UserError("which runs? Write for example: dream explain runs/map/dream/s0 runs/map/random/s0")
-    for name, value, least in (("trials", given.trials, 2), ("updates", given.updates, 1), ("seed", given.seed, 0)):
-        if value is not None and value < least:
-            raise UserError(f"--{name} is {value}: it must be at least {least}")
+    check_least(2, trials=given.trials)
+    check_least(1, updates=given.updates)
+    check_least(0, seed=given.seed)
 
     from dream.checkpoints import disk_errors
     from dream.eval.explain import explain as explain_runs

@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from dream.cli.arguments import parse
+from dream.cli.checks import check_least
 from dream.cli.printing import print_json
 from dream.errors import UserError
 
@@ -46,10 +47,8 @@ def command(arguments: list[str]) -> int:
     given = parse(ReportArguments, arguments, "report", command)
     if bool(given.runs) == (given.pretrained is not None):
         raise UserError("give either runs or --pretrained FAMILY, for example: dream report runs/bus")
-    if given.trials is not None and given.trials < 1:
-        raise UserError(f"--trials is {given.trials}: it must be at least 1")
-    if given.seed < 0:
-        raise UserError(f"--seed is {given.seed}: it must be at least 0")
+    check_least(1, trials=given.trials)
+    check_least(0, seed=given.seed)
     if given.out is not None and given.out.suffix not in (".html", ".htm"):
         raise UserError(f"--out {given.out} is no HTML file: give a name that ends in .html")
 

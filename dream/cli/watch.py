@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from dream.cli.arguments import parse
-from dream.cli.checks import check_directory, trained_run
+from dream.cli.checks import check_directory, check_least, trained_run
 from dream.cli.printing import print_json
 from dream.errors import UserError
 
@@ -53,10 +53,8 @@ def command(arguments: list[str]) -> int:
     Or: dream watch --pretrained bus --problem 17 100 --out trials.png
     """
     given = parse(WatchArguments, arguments, "watch", command)
-    if given.trials < 1:
-        raise UserError(f"--trials is {given.trials}: it must be at least 1")
-    if given.seed < 0:
-        raise UserError(f"--seed is {given.seed}: it must be at least 0")
+    check_least(1, trials=given.trials)
+    check_least(0, seed=given.seed)
     suffixes = (".webm", ".gif", ".png", ".npz")
     if given.out is not None and given.out.suffix not in suffixes:
         raise UserError(f"--out {given.out} has no ending that is known: give a name in {', '.join(suffixes)}")
