@@ -12,8 +12,7 @@ from dream.eval.report.svg import heat_map
 from dream.eval.swap import SwapMatrix
 
 _VISITS = """Observations made in each cell in {trials} explorations of test problems, each map on a scale of its own; a
-cell is one unit of the family's map, or half a unit where places are not whole numbers. Point at a cell
-for its count."""
+cell is one of the family's grid, or half a unit where its map is no grid. Point at a cell for its count."""
 _SWAP = """Mean return on {trials} trials of test problems: everyone explores once (rows), every executor goes on from
 there (columns). Framed: an explorer with its own executor. A weak row is a weak explorer, a weak column a weak
 executor. Point at a cell for its standard error over trials."""
