@@ -4,12 +4,13 @@
 #   make lint        lint and types only
 #   make install     only the virtual environment, in .venv
 #   make clean       remove the virtual environment and caches (never runs/)
-# Another Python: make PYTHON=/path/to/python3.12 test
+# Another Python: make PYTHON=/path/to/python3.12 test; more tests side by side (a file each): make JOBS=8 test
 
 # The first of these that is recent enough; plain python3 when none is, so that the message below names its version.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # torch goes in first and alone: asked for together with the rest, pip may look at other versions of it, gigabytes each.
@@ -33,7 +34,7 @@ demo: $(STAMP)
 	$(BIN)/dream demo
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check
