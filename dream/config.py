@@ -83,8 +83,6 @@ class ExecutorConfig:
     """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
     id_fraction: float = 0.5
     """share of training trials executed on f(problem) instead of on g(exploration)"""
-    id_first: float = 0.3
-    """execute on f(problem) only until g explains something (explorer.gate), at most for this share of the steps"""
 
 
 @dataclass(frozen=True)

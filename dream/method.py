@@ -24,8 +24,8 @@ class Method(Protocol):
     config: TrainConfig
     device: torch.device
 
-    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator, progress: float = 0.0) -> Trials:
-        """Training trials of B problems, with random actions, at `progress` (0 to 1) of the training steps."""
+    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
+        """Training trials of B problems, with random actions."""
         ...
 
     def play(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:

@@ -90,24 +90,21 @@ class DecoupledPair:
 
     # ---- acting -------------------------------------------------------------------------------------------------
 
-    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator, progress: float = 0.0) -> Trials:
+    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
         """Training trials of B problems: each member has its share of random actions, some execute on f(problem).
 
         Args:
             env: of B members.
             problem_id: (B,) ints.
             generator: draws random actions.
-            progress: share of the training steps that is done.
         """
         members, cfg = len(problem_id), self.config
-        g_began = bool(self.explained > cfg.explorer.gate)
-        explorer_open = g_began or not self.rules.pays_information
+        explorer_open = not self.rules.pays_information or bool(self.explained > cfg.explorer.gate)
         order = torch.randperm(members, generator=generator)
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_low)[order]
-        waits = progress < cfg.executor.id_first and self.rules.explore != "none" and not g_began
-        on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g and not waits else members
+        on_id = round(cfg.executor.id_fraction * members) if self._executes_on_g else members
         used_id = (torch.randperm(members, generator=generator) < on_id).to(self.device)
         explore = self.acting.explore(env, problem_id, self.networks, explore_epsilon, generator, may_stop=False)
         trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, used_id, generator)

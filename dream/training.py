@@ -106,7 +106,7 @@ def train(
             while step < config.steps:
                 with clock.measure("act"):
                     problem_id = env.problems.sample("train", learning.members, rng)
-                    trials = method.collect(env, problem_id, generator, step / config.steps)
+                    trials = method.collect(env, problem_id, generator)
                     replay.add(trials)
                     collected.append(float(trials.execute.reward.sum(1).mean()))
                 before, step, rounds = step, step + trials.environment_steps(), rounds + 1

@@ -74,7 +74,7 @@ class WholeTrialPolicy:
     # ---- acting -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator, progress: float = 0.0) -> Trials:
+    def collect(self, env: Any, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
         """Training trials of B problems. Each member has its share of random actions in each phase.
 
         A policy that can be told the problem (IMPORT) is told it in half of the trials. In a phase without reward
@@ -85,7 +85,6 @@ class WholeTrialPolicy:
             env: of B members.
             problem_id: (B,) ints.
             generator: draws random actions.
-            progress: not needed.
         """
         members, cfg = len(problem_id), self.config
         order = torch.randperm(members, generator=generator)

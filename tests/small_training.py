@@ -24,7 +24,6 @@ SMALL: dict[str, Any] = {
     "learning.execute_batch": 8,
     "learning.replay": 64,
     "learning.transitions": 8,
-    "executor.id_first": 0.0,
 }
 
 

@@ -40,7 +40,7 @@ def learn(method: str, seed: int, steps: int, **changes: Any) -> Method:
     replay = TrialReplay(config.learning.replay, seed)
     step = 0
     while step < steps:
-        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator, step / steps)
+        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator)
         replay.add(trials)
         step += trials.environment_steps()
         if replay.added >= config.learning.warmup:

@@ -169,29 +169,6 @@ def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
 # -- playing -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method_name", ["dream", "random", "none", "oracle"])
-def test_with_id_first_z_comes_from_the_problem_until_g_explains_something(method_name: str) -> None:
-    method, env = build(
-        method_name,
-        learning__members=100,
-        explorer__gate=0.5,
-        executor__id_fraction=0.25,
-        executor__id_first=0.5,
-        learning__replay=200,
-    )
-    loop = Loop(method, env)
-    shares = []
-    for explained in (0.49, 0.51):
-        method.explained = torch.tensor(explained)
-        trials = loop.rounds(1)  # an update must do without trials executed on g(exploration), too
-        shares.append(float(trials.used_id.float().mean()))
-    # Who never explores will never explain anything, and has to learn to execute on that.
-    assert (
-        shares == {"dream": [1.0, 0.25], "random": [1.0, 0.25], "none": [0.25, 0.25], "oracle": [1.0, 1.0]}[method_name]
-    )
-    assert all(torch.isfinite(value) for value in loop.metrics.values())
-
-
 def test_single_transitions_teach_g_and_nobody_else() -> None:
     loop = trained(learning__transitions=6)
     method = loop.method
