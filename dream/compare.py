@@ -33,11 +33,12 @@ SPLITS: tuple[Literal["test", "train"], ...] = ("test", "train")
 """Problems that every run is evaluated on: the test problems count, the training problems say what was overfitted."""
 TRIALS_SEED = 0
 """Seed of the evaluated trials, the same for every method and seed of training."""
-WITHOUT_EXPLORATION = ("none", "oracle")
-"""Bounds whose trials have no exploration, so that the same steps hold more trials and updates than others'."""
+WITHOUT_EXPLORATION = ("none", "oracle", "contextual")
+"""Methods whose trials have no exploration, so that the same steps hold more trials and updates than others'."""
 BOUND_SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    # The one-hot id of a test problem says nothing: told where the lines lead, the oracle is a bound there too.
+    # The one-hot id of a test problem says nothing: told where the lines lead, who is told it is a bound there too.
     ("oracle", "bus"): {"env_parameters.description": "lines"},
+    ("contextual", "bus"): {"env_parameters.description": "lines"},
 }
 """(method, family) -> settings without which the method is no bound."""
 _ENDS = 20.0  # seconds that an interrupted run has to save and end

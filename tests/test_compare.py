@@ -98,17 +98,20 @@ def is_running(pid: int) -> bool:
 # -- plan --------------------------------------------------------------------------------------------------------
 
 
-def test_bounds_may_get_fewer_steps_and_the_oracle_is_told_where_the_lines_lead():
-    jobs = plan(parse_labels(["dream", "none", "oracle"]), ["map", "bus"], [4, 5], Path("r"), bound_steps=500_000)
-    assert [(job.label, job.config.seed) for job in jobs[:4]] == [
+def test_who_does_not_explore_may_get_fewer_steps_and_is_told_where_the_lines_lead():
+    jobs = plan(parse_labels(["dream", "none", "oracle", "contextual"]), ["map", "bus"], [4, 5], Path("r"), bound_steps=500_000)
+    assert [(job.label, job.config.seed) for job in jobs[:5]] == [
         ("dream", 4),
         ("none", 4),
         ("oracle", 4),
+        ("contextual", 4),
         ("dream", 5),
     ]
-    assert [job.config.steps for job in jobs[:3]] == [1_500_000, 500_000, 500_000]
+    assert [job.config.steps for job in jobs[:4]] == [1_500_000, 500_000, 500_000, 500_000]
     described = {str(job.run_dir): job.config.env_parameters for job in jobs if job.config.env_parameters}
-    assert described == {f"r/bus/oracle/s{seed}": {"description": "lines"} for seed in (4, 5)}
+    assert described == {
+        f"r/bus/{method}/s{seed}": {"description": "lines"} for method in ("oracle", "contextual") for seed in (4, 5)
+    }
 
 
 def test_methods_that_explore_get_the_same_number_of_steps():

@@ -22,6 +22,7 @@ import pytest
 import torch
 import tyro
 
+from benchmarks.sign_tables import TABLES
 from dream import cli
 from dream.cli.checks import check_config
 from dream.compare import plan
@@ -648,6 +649,11 @@ def between(name: str, page: Path = README) -> str:
     assert text.count(begin) == text.count(end) == 1, f"{begin} and {end} must stand there once each"
     assert text.index(begin) < text.index(end)
     return text[text.index(begin) + len(begin) : text.index(end)].strip()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_of_sign_are_the_raw_rows(name: str) -> None:
+    assert TABLES[name]() in between(name, ROOT / "docs" / "sign.md")
 
 
 @pytest.mark.parametrize("name", MARKERS)
