@@ -99,7 +99,8 @@ def is_running(pid: int) -> bool:
 
 
 def test_who_does_not_explore_may_get_fewer_steps_and_is_told_where_the_lines_lead():
-    jobs = plan(parse_labels(["dream", "none", "oracle", "contextual"]), ["map", "bus"], [4, 5], Path("r"), bound_steps=500_000)
+    labels = parse_labels(["dream", "none", "oracle", "contextual"])
+    jobs = plan(labels, ["map", "bus"], [4, 5], Path("r"), bound_steps=500_000)
     assert [(job.label, job.config.seed) for job in jobs[:5]] == [
         ("dream", 4),
         ("none", 4),

@@ -41,7 +41,8 @@ class CompareArguments:
     steps: int | None = None
     """environment steps of each run (default: the family's)"""
     bound_steps: int | None = None
-    """environment steps of none, oracle and contextual, whose trials are short: fewer hold as many updates (default: --steps)"""
+    """environment steps of none, oracle and contextual, whose trials are short: fewer hold as many updates
+    (default: --steps)"""
     settings: Annotated[tuple[str, ...], arg(name="set", metavar="SETTING=VALUE")] = ()
     """settings to change in all methods; they become a part of each one's label"""
     preset: Literal["default", "debug"] = "default"
