@@ -124,8 +124,12 @@ varibad contextual random --seeds 2 --processes 2 --trials 2000 --csv results/bu
 dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/posterior/s0 runs/bus/first-explore/s0 \
 runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyperx/s0 runs/bus/import/s0 \
 --trials 300 --out results/explain_bus
-dream compare --env sign --methods 'dream[executor.id_first=0.0]' 'dream[explorer.gate=-1000.0]' \
-'dream[executor.priority=0.0]' 'dream[learning.transitions=0]' --seeds 2 --trials 2000
+dream compare --env sign --methods 'dream[explorer.gate=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
+--csv results/sign_ablations.csv
+dream compare --env sign --methods 'dream[executor.priority=0.0]' --seeds 2 --trials 2000 --processes 2
+dream compare --env bus --methods dream 'dream[explorer.gate=-1000.0]' --seeds 5 --trials 2000 --processes 2 \
+--csv results/gate.csv
+python -m benchmarks.sign_tables
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
 dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost
@@ -134,6 +138,10 @@ dream train dream --env cooking --env-parameters grid_size=4 drawers=4 --run-dir
 dream train dream --env cooking --env-parameters grid_size=5 drawers=6 ingredients=5 recipe=3
 dream train dream --env sign
 dream train dream --env sign --threads 2
+dream train dream --env sign --threads 2 --run-dir runs/sign-t2/s0
+python -m benchmarks.validations runs/sign-t2 --csv results/sign_threads.csv
+dream bench --env bus --methods dream posterior count rnd icm hyperx prediction first-explore rl2 e-rl2 import \
+varibad contextual random none oracle --seconds 4 --json
 dream train dream --env sign --learning.replay 3000 --run-dir runs/sign-small
 dream train dream --env sign --device cuda --run-dir runs/sign-gpu
 dream train dream --env my_package.doors:Doors --steps 500000
@@ -150,8 +158,6 @@ dream compare --env cooking --methods dream random none oracle --trials 2000 --b
 --csv results/grids.csv
 dream compare --env sign --methods dream --trials 2000 --csv results/sign.csv
 dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/sign.csv
-dream compare --env sign --methods 'dream[learning.transitions=0]' --seeds 1 --trials 2000 \
---csv results/sign_ablations.csv
 dream eval runs/bus/dream/s1 --trials 2000
 dream eval runs/bus/dream/s1 --split train --csv results/mine.csv
 dream eval runs/map/dream/s0
@@ -171,7 +177,7 @@ dream coupling --actions 4 8 16 32
 dream coupling --epsilon 0.1 --actions 4 8 16 32
 dream bench --env bus map --seconds 20
 dream bench --env sign --seconds 20
-dream bench --env sign sign-ball --json
+dream bench --env sign sign-ball --seconds 20 --json
 dream bench --env map bus cooking sign --seconds 8 --json
 python -m benchmarks.encoder_start --updates 1000
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
