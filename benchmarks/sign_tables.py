@@ -5,7 +5,7 @@ python -m benchmarks.sign_tables
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,8 +86,13 @@ def _at(curve: Curve, step: float) -> str:
 TABLES = {"training": training, "ablations": ablations}
 """Name of the markers in docs/sign.md -> what stands between them."""
 
-if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.exit(__doc__)
+
+def main() -> None:
+    """See the module's text."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, table in TABLES.items():
         print(f"{name}\n{table()}\n")
+
+
+if __name__ == "__main__":
+    main()
