@@ -1,10 +1,16 @@
 """Dynamics and reward prediction: the explorer is paid for what its trajectory cannot predict and the problem could.
 
 Zhang, Wang, Hu, Chen, Fan, Zhang, "MetaCURE: Meta Reinforcement Learning with Empowerment-Driven Exploration" (ICML
-2021, arXiv 2006.08170). The explorer maximises the information I(tau; mu), which is bounded by the difference of two
-prediction errors of (r, o'), that of a predictor given the trajectory so far and that of one given the problem:
+2021, arXiv 2006.08170). The explorer maximises the information I(tau; mu), the sum over the steps of the difference of
+two prediction errors of (r, o'), that of one who has the trajectory so far and that of one who has the problem as well:
 
-    r_t = -log p(r_t, o_t+1 | tau_:t, o_t, a_t) + log p(r_t, o_t+1 | mu, o_t, a_t)
+    r_t = -log p(r_t, o_t+1 | tau_:t, o_t, a_t) + log p(r_t, o_t+1 | tau_:t, mu, o_t, a_t)
+
+The paper's second predictor has no trajectory, which is the same where the observation is the state, as in its tasks.
+From pixels it is not: a memory of where the agent came from predicts the next frame better, and to one who knows the
+problem but has no memory every step would look like a loss. Both are one network here, with the code of the problem
+added or not: what the difference pays for is then the problem alone, and not what two networks have happened to learn
+differently, which in frames is many times more than a few words on a wall.
 
 An exploration pays no rewards in any family here, so what remains is o'. Integers are predicted by a categorical
 for each component, frames by a Gaussian for their colours on a coarse grid. Unlike DREAM's reward it pays for whatever
@@ -89,8 +95,7 @@ class PredictionGain(RewardModel):
         z_dim = width
         self.problem = ProblemEncoder(factors, width=width, z_dim=z_dim, initial_scale=1.0)
         self.trajectory = TrajectoryEncoder(space, actions, width=width, hidden=memory, z_dim=z_dim)
-        self.given_problem = Prediction(space, actions, z_dim, width)
-        self.given_trajectory = Prediction(space, actions, z_dim, width)
+        self.prediction = Prediction(space, actions, z_dim, width)
         self.register_buffer("factor_table", factor_table, persistent=False)
 
     def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
@@ -102,15 +107,16 @@ class PredictionGain(RewardModel):
         return ((knows - guesses).detach() * weight), loss
 
     def _log_likelihoods(self, problem_id: Tensor, explore: Episodes) -> tuple[Tensor, Tensor]:
-        """Of each next observation, for the one who knows the problem and the one who knows the trajectory."""
+        """Of each next observation, for the one who knows the problem, too, and the one who has the trajectory only."""
         seen = self.trajectory.see(explore)
-        context = self.trajectory(explore, seen)[:, :-1]
+        guess = self.trajectory(explore, seen)[:, :-1]
         problem = self.problem(self.factor_table.index_select(0, problem_id))[:, None]
-        before, after = seen[:, :-1], explore.obs[:, 1:]
-        knows = self.given_problem(before, explore.action, problem, after)
-        return knows, self.given_trajectory(before, explore.action, context, after)
+        context = torch.cat([guess + problem, guess])
+        twice = [torch.cat([part, part]) for part in (seen[:, :-1], explore.action, explore.obs[:, 1:])]
+        knows, guesses = self.prediction(twice[0], twice[1], context, twice[2]).chunk(2)
+        return knows, guesses
 
     @property
     def _unit(self) -> float:
         """What the loss is divided by: the nats of a frame are in the thousands."""
-        return self.given_problem.sizes[0] / (2.0 * DEVIATION**2) if self.given_problem.frames else 1.0
+        return self.prediction.sizes[0] / (2.0 * DEVIATION**2) if self.prediction.frames else 1.0

@@ -127,6 +127,8 @@ runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyper
 dream compare --env sign --methods 'dream[explorer.gate=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
 --csv results/sign_ablations.csv
 dream compare --env sign --methods 'dream[executor.priority=0.0]' --seeds 2 --trials 2000 --processes 2
+dream explain 'runs/bus/dream[explorer.gate=-1000.0]/s0' 'runs/bus/dream[explorer.gate=-1000.0]/s4' \
+'runs/bus/dream[explorer.gate=-1000.0]/s1' --trials 300 --out results/explain_gate
 dream compare --env bus --methods dream 'dream[explorer.gate=-1000.0]' --seeds 5 --trials 2000 --processes 2 \
 --csv results/gate.csv
 python -m benchmarks.sign_tables

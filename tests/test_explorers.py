@@ -426,6 +426,17 @@ def test_the_likelihood_of_frames_by_hand() -> None:
     assert given.item() == pytest.approx(-(3 * 15 * 20) * 0.5**2 / (2 * 0.1**2))
 
 
+def test_a_problem_that_says_nothing_pays_nothing_to_prediction() -> None:
+    """Both predictions are one network's: where the code of the problem is zero they are the same, frames included."""
+    for space, frames in ((SPACE, False), (FRAMES, True)):
+        model = reward_of("prediction", space)
+        explore = random_explorations(3, frames=frames)
+        assert pay(model, trials(explore), belief(explore)).abs().max() > 0.0
+        with torch.no_grad():
+            model.problem.out.weight.zero_()
+        assert pay(model, trials(explore), belief(explore)).abs().max() == 0.0
+
+
 # -- posterior ---------------------------------------------------------------------------------------------------
 
 

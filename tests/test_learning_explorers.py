@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from dream.core.rollout import rollout
-from dream.core.trial import Trials
-from dream.envs import MetaEnv
+from dream.core.trial import Episodes, Trials
+from dream.envs import MetaEnv, integer_space
 from dream.exploration.base import RewardModel
 from dream.exploration.icm import IntrinsicCuriosity
 from dream.exploration.prediction import PredictionGain
@@ -141,6 +141,31 @@ def test_a_fact_is_worth_the_logarithm_of_its_values_to_prediction_whether_it_ma
         assert paid[first].mean().item() == pytest.approx(worth, abs=0.2)
         known |= first
     assert paid[explore.mask & ~known].abs().mean() < 0.1
+
+
+def test_what_only_a_memory_foretells_is_worth_nothing_to_prediction() -> None:
+    """A wall shows every other step, another one in each episode: the trajectory foretells it, the problem does not."""
+    generator = torch.Generator().manual_seed(0)
+
+    def batch() -> Trials:
+        wall = torch.randint(1, 9, (64, 1), generator=generator)
+        obs = (wall * (torch.arange(9) % 2))[..., None]
+        problem_id, mask = torch.randint(2, (64,), generator=generator), torch.ones(64, 8, dtype=torch.bool)
+        explore = Episodes(
+            obs=obs,
+            action=torch.zeros(64, 8, dtype=torch.int64),
+            reward=torch.zeros(64, 8),
+            terminated=torch.zeros(64, 8, dtype=torch.bool),
+            mask=mask,
+            start=torch.zeros(64, 8, dtype=torch.bool),
+            instruction=torch.zeros(64, 1, dtype=torch.int64),
+        )
+        return Trials(problem_id, explore, explore, torch.zeros(64, dtype=torch.bool))
+
+    torch.manual_seed(0)
+    model = PredictionGain(integer_space([9]), 2, (2,), torch.tensor([[0], [1]]), width=16, memory=8)
+    paid = fit(model, [batch() for _ in range(9)], updates=200, rate=1e-2)
+    assert paid.abs().mean() < 0.1
 
 
 def test_to_curiosity_a_bus_is_worth_much_and_a_sign_nothing() -> None:
