@@ -134,6 +134,11 @@ class LearningConfig:
     warmup: int = 512
     """trials before the first update"""
 
+    def learning_rate_at(self, progress: float) -> float:
+        """The step size when this share of the training steps is done: linear from the first to the final one."""
+        first, final = self.learning_rate, self.final_learning_rate
+        return first + (final - first) * min(1.0, progress)
+
 
 @dataclass(frozen=True)
 class EvaluationConfig:

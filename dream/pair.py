@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dream.config import LearningConfig, TrainConfig
+from dream.config import TrainConfig
 from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.networks import load_named_weights, named_weights, update_average
-from dream.core.replay import TrialReplay
+from dream.core.replay import MIN_PRIORITY, TrialReplay
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.errors import UserError
 from dream.execution.executor import executor_loss
@@ -27,8 +27,6 @@ from dream.exploration.learned import explorer_loss
 from dream.pair_acting import ExploreRule, Networks, PairActing, member_epsilons
 
 Context = Literal["decoded", "id", "instruction"]
-MIN_PRIORITY = 1e-3
-"""Added to the largest error of an episode, so that no trial is never replayed."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +181,7 @@ class DecoupledPair:
             metrics["loss/single"] = single_loss.detach()
         execute_loss, execute_metrics = self._execute_loss(replay, generator)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(learning, progress)
+            group["lr"] = learning.learning_rate_at(progress)
         self.optimizer.zero_grad()
         (loss + execute_loss).backward()
         for parameters in self._groups:
@@ -353,9 +351,3 @@ class DecoupledPair:
         self.optimizer.load_state_dict(state["optimizer"])
         self.reward_scale = state["reward_scale"].to(self.device)
         self.explained = state["explained"].to(self.device)
-
-
-def learning_rate(learning: LearningConfig, progress: float) -> float:
-    """Adam's step size when this share of the training steps is done: linear from the first to the final one."""
-    first, final = learning.learning_rate, learning.final_learning_rate
-    return first + (final - first) * min(1.0, progress)

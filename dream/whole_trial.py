@@ -19,14 +19,13 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.networks import load_named_weights, named_weights, update_average
 from dream.core.qlearning import epsilon_greedy
-from dream.core.replay import TrialReplay
+from dream.core.replay import MIN_PRIORITY, TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.execution.informed import Import
 from dream.execution.rl2 import RL2
 from dream.execution.stream import Layout, trial_stream
 from dream.execution.varibad import VariBAD
-from dream.pair import MIN_PRIORITY, learning_rate
 from dream.pair_acting import interleave, member_epsilons, random_actions
 
 Networks = RL2 | Import | VariBAD
@@ -265,7 +264,7 @@ class WholeTrialPolicy:
             loss, surprise, metrics = net.loss(self.averaged, stream, factors, self.config, generator)
         replay.set_priority(rows, surprise + MIN_PRIORITY)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(learning, progress)
+            group["lr"] = learning.learning_rate_at(progress)
         self.optimizer.zero_grad()
         loss.backward()
         for parameters in net.groups():

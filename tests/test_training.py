@@ -19,7 +19,7 @@ from dream import training
 from dream.checkpoints import CheckpointStore
 from dream.config import TrainConfig, default_config
 from dream.errors import UserError
-from dream.pair import DecoupledPair, learning_rate
+from dream.pair import DecoupledPair
 from dream.presets import PRESETS, override
 from dream.progress import SilentProgress
 from dream.training import crossed, mean_metrics, train
@@ -215,7 +215,7 @@ def test_overwrite_starts_again(tmp_path: Path) -> None:
 
 def test_the_learning_rate_falls_in_a_line() -> None:
     config = override(CONFIG, {"learning.learning_rate": 3e-3, "learning.final_learning_rate": 1e-3, "steps": 100})
-    rates = [learning_rate(config.learning, share) for share in (0.0, 0.5, 1.0, 1.3)]
+    rates = [config.learning.learning_rate_at(share) for share in (0.0, 0.5, 1.0, 1.3)]
     assert rates == pytest.approx([3e-3, 2e-3, 1e-3, 1e-3])
 
 

@@ -14,6 +14,8 @@ from dream.core.trial import Episodes, Trials
 
 Look = Literal["explore", "execute", "both"]
 """Episodes whose observations are fetched. Of the other ones only the first observation is: frames are many bytes."""
+MIN_PRIORITY = 1e-3
+"""Added to the largest error of an episode, so that no trial is never replayed."""
 
 
 class TrialReplay:
