@@ -36,7 +36,7 @@ def choose_rows(paths: Sequence[Path], envs: Sequence[str] = (), methods: Sequen
     rows = []
     for path in paths:
         if not path.is_file():
-            raise UserError(f"{path} is no file: give a tidy CSV, such as results/grids.csv")
+            raise UserError(f"{path} is no file: give a tidy CSV, such as results/bus.csv")
         rows += read_tidy_csv(path)
     for column, chosen in (("method", methods), ("env", envs)):
         known = list(dict.fromkeys(row[column] for row in rows))

@@ -92,6 +92,18 @@ def test_python_dash_m_dream():
     assert done.returncode == 2 and "unknown method 'x'" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("given", "threads"), [(None, 1), ("2", 2)])
+def test_commands_take_one_thread_unless_told_otherwise(given: str | None, threads: int) -> None:
+    """Whatever waits for a thread of a busy machine: `dream explain` beside two trainings took 20 times as long."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    if given:
+        environment["OMP_NUM_THREADS"] = given
+    done = subprocess.run(
+        [sys.executable, "-m", "dream", "doctor"], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert f"{threads} threads of" in done.stdout
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------
 
 

@@ -120,10 +120,17 @@ dream demo
 dream train dream --env bus --seed 1
 dream train dream --env map
 dream compare --env bus --methods dream posterior count rnd icm hyperx prediction first-explore rl2 e-rl2 import \
-varibad contextual random --seeds 2 --processes 2 --trials 2000 --csv results/bus.csv
-dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/posterior/s0 runs/bus/first-explore/s0 \
-runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyperx/s0 runs/bus/import/s0 \
---trials 300 --out results/explain_bus
+varibad contextual random none oracle --bound-steps 500000 --processes 2 --trials 2000 --csv results/bus.csv
+dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/prediction/s1 runs/bus/posterior/s0 \
+runs/bus/first-explore/s0 runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyperx/s0 \
+runs/bus/import/s0 runs/bus/e-rl2/s0 runs/bus/varibad/s0 --trials 300 --out results/explain_bus
+dream compare --env bus --methods 'dream[bottleneck.weight=0.0]' 'dream[explorer.cost=0.0]' \
+'dream[executor.id_fraction=1.0]' 'dream[executor.id_fraction=0.0]' 'dream[env_parameters.description=lines]' \
+--seeds 2 --processes 2 --trials 2000 --csv results/bus_ablations.csv
+dream compare --env bus --methods 'varibad[whole_trial.kl_weight=0.01]' 'varibad[bottleneck.z_dim=8]' \
+'e-rl2[whole_trial.explore_gamma=1.0]' varibad --seeds 1 --processes 2 --trials 2000 --csv results/bus_variants.csv
+dream compare --env sign --methods posterior rnd prediction rl2 random --seeds 1 --processes 2 --trials 2000 \
+--csv results/sign_rivals.csv
 dream compare --env sign --methods 'dream[explorer.gate=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
 --csv results/sign_ablations.csv
 dream compare --env sign --methods 'dream[executor.priority=0.0]' --seeds 2 --trials 2000 --processes 2
@@ -147,18 +154,19 @@ varibad contextual random none oracle --seconds 4 --json
 dream train dream --env sign --learning.replay 3000 --run-dir runs/sign-small
 dream train dream --env sign --device cuda --run-dir runs/sign-gpu
 dream train dream --env my_package.doors:Doors --steps 500000
-dream compare --env map --methods dream random none oracle --trials 2000 --bound-steps 500000 --csv results/grids.csv
+dream compare --env map --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
+--csv results/map.csv
 dream compare --env map --methods dream random none oracle --seeds 3 --processes 2
 dream compare --env map --methods dream 'dream[explorer.cost=0.05]' --seeds 3
 dream compare --env map --methods dream random --set learning.updates=4 --seeds 3
-dream compare --env bus --methods dream random none oracle --trials 2000 --csv results/grids.csv
+dream compare --env bus --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
+--csv results/bus.csv
 dream compare --env bus --methods dream random 'dream[explorer.cost=0]' --seeds 5 --processes 2
 dream compare --env bus --methods dream oracle random --seeds 1
 dream compare --env bus --methods dream random --only-trained --out figures
 dream compare --env map --methods dream my_explorers:DISTINCT --seeds 5 --processes 2
 dream compare --env cooking --methods dream random none oracle --trials 2000 --bound-steps 1500000 \
---csv results/grids.csv
-dream compare --env sign --methods dream --trials 2000 --csv results/sign.csv
+--processes 2 --csv results/cooking.csv
 dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/sign.csv
 dream eval runs/bus/dream/s1 --trials 2000
 dream eval runs/bus/dream/s1 --split train --csv results/mine.csv
@@ -370,7 +378,7 @@ def test_long_commands_are_accepted(words: list[str], monkeypatch: pytest.Monkey
         "dream explain runs/map/dream/s0 runs/bus/dream/s0",
         "dream bench --env map --methods dreem",
         "dream coupling --actions 4",
-        "dream compare --env map --methods dream --csv result/grids.csv --reference results/none.csv",
+        "dream compare --env map --methods dream --csv result/bus.csv --reference results/none.csv",
         "python -m benchmarks.sign_links --updates 5",
         "python -m benchmarks.sign_linsk",
         "python docs/draw_everything.py",
@@ -465,12 +473,18 @@ def test_fast_commands_run(
     out, err = capsys.readouterr()
     assert not (missing := mismatch(SHOWN.get(command, ""), err + out)), missing
     for page in PAGES if "--from" in words and "--out" not in words else ():
-        text = page.read_text(encoding="utf-8")
-        if command in text and "<!-- results:begin -->" in text:
-            table = [line for line in between("results", page).splitlines() if line.startswith("|")]
+        table = table_after(command, page.read_text(encoding="utf-8"))
+        if table:
             (summary,) = Path("runs").rglob("summary.md")
             printed = summary.read_text(encoding="utf-8").splitlines()
             assert table == [line for line in printed if line.startswith("|")], page.name
+
+
+def table_after(command: str, text: str) -> list[str]:
+    """The table of a comparison that follows a command on a page, before the next such command."""
+    after = text.partition(f"{command}\n")[2].partition("dream compare --from")[0]
+    found = re.search(r"^\| family \|.*\n(?:\|.*\n)+", after, re.MULTILINE)
+    return found[0].splitlines() if found else []
 
 
 def test_the_output_that_is_shown_is_checked() -> None:

@@ -198,7 +198,7 @@ def test_many_methods_get_a_panel_each(tmp_path: Path):
 
 
 def test_the_committed_results_can_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture):
-    grids, sign = (str(ROOT / "results" / name) for name in ("grids.csv", "sign.csv"))
+    grids, sign = (str(ROOT / "results" / name) for name in ("before_transitions.csv", "sign.csv"))
     assert cli.run(["compare", "--from", grids, "--env", "bus", "--out", str(tmp_path / "bus")]) == 0
     assert "1.000" in capsys.readouterr().out and (tmp_path / "bus" / "improvement.svg").is_file()
     out = str(tmp_path / "all")
@@ -218,7 +218,7 @@ def test_the_committed_results_can_be_compared(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_choosing_rows_that_are_not_there_is_refused(tmp_path: Path):
-    grids = ROOT / "results" / "grids.csv"
+    grids = ROOT / "results" / "before_transitions.csv"
     with pytest.raises(UserError, match="no row has env 'buss': choose from bus, map, cooking"):
         choose_rows([grids], ["buss"])
     with pytest.raises(UserError, match=r"nowhere\.csv is no file"):

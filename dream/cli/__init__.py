@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -61,6 +62,9 @@ Scripts: add --json to all but demo and train."""
 
 def main() -> NoReturn:
     """Entry point of the console script."""
+    # Before torch is loaded. Its threads wait for each other in a loop, so a second one gains these small networks
+    # little on an idle machine, and on a busy one costs them nearly everything. `--threads` of a training overrides it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -70,7 +70,7 @@ def command(arguments: list[str]) -> int:
     named at the end, and the exit code is 1. All methods that explore get the same number of environment steps.
 
     Example: dream compare --env bus --methods dream random "dream[explorer.cost=0]" --seeds 5 --processes 2
-    Or, from rows alone: dream compare --from results/grids.csv --env bus --out figures
+    Or, from rows alone: dream compare --from results/bus.csv --env bus --out figures
     """
     given = parse(CompareArguments, arguments, "compare", command)
     check_least(1, seeds=given.seeds, processes=given.processes, trials=given.trials)
