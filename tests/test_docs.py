@@ -33,7 +33,7 @@ from dream.eval import window
 from dream.eval.coupling_study import check_study
 from dream.eval.evaluate import load_method
 from dream.eval.pretrained import pretrained_names
-from dream.labels import parse_labels
+from dream.labels import MethodLabel, parse_labels
 from dream.methods import METHODS, find_method
 from dream.pair import PairRules
 from dream.presets import PRESETS
@@ -178,6 +178,8 @@ dream watch --pretrained sign --env-parameters variant=walls --problem 0 2 --liv
 dream report runs/map/dream/s0
 dream report runs/bus/dream/s0
 dream report runs/bus --out bus.html
+dream report runs/bus/dream runs/bus/posterior runs/bus/count runs/bus/rnd runs/bus/icm runs/bus/hyperx \
+runs/bus/prediction runs/bus/first-explore runs/bus/rl2 runs/bus/e-rl2 runs/bus/import runs/bus/varibad -o bus.html
 dream explain runs/map/dream/s0
 dream explain runs/bus/dream/s0 runs/bus/random/s0
 dream explain runs/bus/dream/s0 runs/bus/random/s0 --out why
@@ -293,7 +295,10 @@ def check_names(arguments: list[str], given: Any) -> None:
         assert bool(given.runs) != (given.pretrained is not None)
         assert given.pretrained in (None, *pretrained_names())
         for run in given.runs:
-            family_of(run) if len(run.parts) > 2 else check_config(TrainConfig(env=run.name))
+            if len(run.parts) == 4:
+                family_of(run)
+            else:  # all runs of a family, or of a method
+                check_config(TrainConfig(env=run.parts[1], method=(*run.parts, "dream")[2]))
     elif command == "explain":
         assert given.runs and len({family_of(run) for run in given.runs}) == 1
     elif command == "bench":
@@ -320,7 +325,7 @@ def family_of(run: Path) -> str:
         return trained[0][trained[0].index("--env") + 1]
     runs, family, method, seed = run.parts
     assert runs == "runs" and re.fullmatch(r"s\d+", seed), run
-    find_method(method)
+    find_method(MethodLabel.parse(method).method)
     check_config(TrainConfig(env=family))
     return family
 
