@@ -298,7 +298,8 @@ def check_names(arguments: list[str], given: Any) -> None:
             if len(run.parts) == 4:
                 family_of(run)
             else:  # all runs of a family, or of a method
-                check_config(TrainConfig(env=run.parts[1], method=(*run.parts, "dream")[2]))
+                find_method((*run.parts, "dream")[2])
+                check_config(TrainConfig(env=run.parts[1]))
     elif command == "explain":
         assert given.runs and len({family_of(run) for run in given.runs}) == 1
     elif command == "bench":
