@@ -124,6 +124,9 @@ varibad contextual random none oracle --bound-steps 500000 --processes 2 --trial
 dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/prediction/s1 runs/bus/posterior/s0 \
 runs/bus/first-explore/s0 runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyperx/s0 \
 runs/bus/import/s0 runs/bus/e-rl2/s0 runs/bus/varibad/s0 --trials 300 --out results/explain_bus
+dream explain runs/cooking/dream/s0 runs/cooking/count/s0 runs/cooking/prediction/s0 runs/cooking/rnd/s0 \
+runs/cooking/hyperx/s0 runs/cooking/icm/s0 runs/cooking/posterior/s0 runs/cooking/first-explore/s0 \
+runs/cooking/rl2/s0 runs/cooking/e-rl2/s0 --trials 300 --out results/explain_cooking
 dream compare --env bus --methods 'dream[bottleneck.weight=0.0]' 'dream[explorer.cost=0.0]' \
 'dream[executor.id_fraction=1.0]' 'dream[executor.id_fraction=0.0]' 'dream[env_parameters.description=lines]' \
 --seeds 2 --processes 2 --trials 2000 --csv results/bus_ablations.csv
