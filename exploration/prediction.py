@@ -56,26 +56,32 @@ class Prediction(nn.Module):
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, sum(self.sizes))
 
-    def forward(self, seen: Tensor, action: Tensor, context: Tensor, after: Tensor) -> Tensor:
-        """Log-likelihood in nats, up to a constant for frames.
+    def forward(self, seen: Tensor, action: Tensor, contexts: Sequence[Tensor], after: Tensor) -> list[Tensor]:
+        """Log-likelihood in nats, up to a constant for frames, of the same observations for each of some contexts.
 
         Args:
             seen: (N, T, D) what `frame_encoder` makes of the observation before.
             action: (N, T).
-            context: (N, T, Z).
+            contexts: (N, T, Z) each.
             after: (N, T, observation) the next one.
 
         Returns:
-            (N, T).
+            (N, T) for each context.
         """
-        scale, shift = self.context(context).chunk(2, -1)
         h = self.before(seen) + self.action(action[..., None])
-        h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
-        predicted = self.out(normed_relu(self.hidden(normed_relu(h))))
+        h = F.layer_norm(h, h.shape[-1:])
+        predictions = []
+        for context in contexts:
+            scale, shift = self.context(context).chunk(2, -1)
+            predictions.append(self.out(normed_relu(self.hidden(normed_relu(h * (1.0 + scale) + shift)))))
         if self.frames:
             pixels = after.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
-            colours = F.adaptive_avg_pool2d(pixels, GRID).flatten(1).view(predicted.shape)
-            return -(predicted - colours).square().sum(-1) / (2.0 * DEVIATION**2)
+            colours = F.adaptive_avg_pool2d(pixels, GRID).flatten(1).view(predictions[0].shape)
+            return [-(predicted - colours).square().sum(-1) / (2.0 * DEVIATION**2) for predicted in predictions]
+        return [self._log_likelihood(predicted, after) for predicted in predictions]
+
+    def _log_likelihood(self, predicted: Tensor, after: Tensor) -> Tensor:
+        """Of integers: (N, T, logits), (N, T, components) -> (N, T)."""
         parts = [
             logits.log_softmax(-1).gather(-1, after[..., i, None].long())[..., 0]
             for i, logits in enumerate(predicted.split(self.sizes, -1))
@@ -111,9 +117,8 @@ class PredictionGain(RewardModel):
         seen = self.trajectory.see(explore)
         guess = self.trajectory(explore, seen)[:, :-1]
         problem = self.problem(self.factor_table.index_select(0, problem_id))[:, None]
-        context = torch.cat([guess + problem, guess])
-        twice = [torch.cat([part, part]) for part in (seen[:, :-1], explore.action, explore.obs[:, 1:])]
-        knows, guesses = self.prediction(twice[0], twice[1], context, twice[2]).chunk(2)
+        before, after = seen[:, :-1], explore.obs[:, 1:]
+        knows, guesses = self.prediction(before, explore.action, (guess + problem, guess), after)
         return knows, guesses
 
     @property

@@ -411,7 +411,7 @@ def test_the_likelihood_of_integers_by_hand() -> None:
         model.out.weight.zero_()
         model.out.bias.copy_(torch.tensor([0.25, 0.25, 0.25, 0.125, 0.125, 0.5, 0.25, 0.25]).log())
     before, after = torch.tensor([[[0, 0], [1, 1]]]), torch.tensor([[[4, 0], [1, 2]]])
-    given = model(before, torch.tensor([[0, 1]]), torch.zeros(1, 2, Z), after)
+    (given,) = model(before, torch.tensor([[0, 1]]), [torch.zeros(1, 2, Z)], after)
     torch.testing.assert_close(given, torch.tensor([[1 / 16, 1 / 16]]).log())
 
 
@@ -422,7 +422,7 @@ def test_the_likelihood_of_frames_by_hand() -> None:
         model.out.bias.fill_(0.5)
     after = torch.full((1, 1, *FRAMES.shape), 255, dtype=torch.uint8)
     seen = torch.zeros(1, 1, FrameEncoder.features_of(FRAMES.shape))
-    given = model(seen, torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1, Z), after)
+    (given,) = model(seen, torch.zeros(1, 1, dtype=torch.int64), [torch.zeros(1, 1, Z)], after)
     assert given.item() == pytest.approx(-(3 * 15 * 20) * 0.5**2 / (2 * 0.1**2))
 
 
