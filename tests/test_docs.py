@@ -124,6 +124,9 @@ varibad contextual random none oracle --bound-steps 500000 --processes 2 --trial
 dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/prediction/s1 runs/bus/posterior/s0 \
 runs/bus/first-explore/s0 runs/bus/rl2/s0 runs/bus/rnd/s0 runs/bus/count/s0 runs/bus/icm/s0 runs/bus/hyperx/s0 \
 runs/bus/import/s0 runs/bus/e-rl2/s0 runs/bus/varibad/s0 --trials 300 --out results/explain_bus
+dream explain runs/map/dream/s0 runs/map/count/s0 runs/map/prediction/s0 runs/map/first-explore/s0 \
+runs/map/hyperx/s0 runs/map/rnd/s0 runs/map/icm/s0 runs/map/posterior/s0 runs/map/rl2/s0 runs/map/e-rl2/s0 \
+--trials 300 --out results/explain_map
 dream explain runs/cooking/dream/s0 runs/cooking/count/s0 runs/cooking/prediction/s0 runs/cooking/rnd/s0 \
 runs/cooking/hyperx/s0 runs/cooking/icm/s0 runs/cooking/posterior/s0 runs/cooking/first-explore/s0 \
 runs/cooking/rl2/s0 runs/cooking/e-rl2/s0 --trials 300 --out results/explain_cooking
