@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from dream.core.rollout import rollout
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Trials
 from dream.envs import MetaEnv, integer_space
 from dream.exploration.base import RewardModel
 from dream.exploration.icm import IntrinsicCuriosity
 from dream.exploration.prediction import PredictionGain
+from tests.test_explorers import explorations
+from tests.test_explorers import trials as trials_of
 from tests.test_learning import learn
 from tests.toys import PRESS, Corridor, Fact
 
@@ -150,17 +152,7 @@ def test_what_only_a_memory_foretells_is_worth_nothing_to_prediction() -> None:
     def batch() -> Trials:
         wall = torch.randint(1, 9, (64, 1), generator=generator)
         obs = (wall * (torch.arange(9) % 2))[..., None]
-        problem_id, mask = torch.randint(2, (64,), generator=generator), torch.ones(64, 8, dtype=torch.bool)
-        explore = Episodes(
-            obs=obs,
-            action=torch.zeros(64, 8, dtype=torch.int64),
-            reward=torch.zeros(64, 8),
-            terminated=torch.zeros(64, 8, dtype=torch.bool),
-            mask=mask,
-            start=torch.zeros(64, 8, dtype=torch.bool),
-            instruction=torch.zeros(64, 1, dtype=torch.int64),
-        )
-        return Trials(problem_id, explore, explore, torch.zeros(64, dtype=torch.bool))
+        return trials_of(explorations(obs, lengths=[8] * 64))
 
     torch.manual_seed(0)
     model = PredictionGain(integer_space([9]), 2, (2,), torch.tensor([[0], [1]]), width=16, memory=8)
