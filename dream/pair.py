@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.networks import load_named_weights, named_weights, update_average
-from dream.core.replay import MIN_PRIORITY, TrialReplay
+from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.errors import UserError
 from dream.execution.executor import executor_loss
@@ -290,7 +290,7 @@ class DecoupledPair:
             gamma=cfg.executor.gamma,
             trace=cfg.executor.trace,
         )
-        replay.set_priority(rows, surprise[: batch * n].view(batch, n).amax(1) + MIN_PRIORITY)
+        replay.set_priority(rows, surprise[: batch * n].view(batch, n).amax(1))
         rates = rate(code)
         metrics = {
             "loss/executor": loss.detach(),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.networks import load_named_weights, named_weights, update_average
 from dream.core.qlearning import epsilon_greedy
-from dream.core.replay import MIN_PRIORITY, TrialReplay
+from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.execution.informed import Import
@@ -262,7 +262,7 @@ class WholeTrialPolicy:
             trials, rows = replay.sample_by_priority(count, exponent)
             stream, factors = trial_stream(trials, self.layout), self._factors(trials.problem_id)
             loss, surprise, metrics = net.loss(self.averaged, stream, factors, self.config, generator)
-        replay.set_priority(rows, surprise + MIN_PRIORITY)
+        replay.set_priority(rows, surprise)
         for group in self.optimizer.param_groups:
             group["lr"] = learning.learning_rate_at(progress)
         self.optimizer.zero_grad()

@@ -15,7 +15,7 @@ from dream.core.trial import Episodes, Trials
 Look = Literal["explore", "execute", "both"]
 """Episodes whose observations are fetched. Of the other ones only the first observation is: frames are many bytes."""
 MIN_PRIORITY = 1e-3
-"""Added to the largest error of an episode, so that no trial is never replayed."""
+"""Added to the error of a trial, so that none is never replayed."""
 
 
 class TrialReplay:
@@ -110,9 +110,9 @@ class TrialReplay:
         rows = self._draw(count, weight)
         return self._take(rows, look), rows
 
-    def set_priority(self, rows: Tensor, priority: Tensor) -> None:
-        """Give trials a new priority: rows (M,) from `sample_by_priority`, priority (M,) positive."""
-        self._priority[rows] = priority
+    def set_priority(self, rows: Tensor, error: Tensor) -> None:
+        """Give trials a new priority: rows (M,) from `sample_by_priority`, the error (M,) of each, not negative."""
+        self._priority[rows] = error + MIN_PRIORITY
 
     def _decoded(self) -> Tensor:
         """(size,) 1 for the trials that were executed on g(exploration), else 0. Raises ValueError where all are 0."""
