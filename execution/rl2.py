@@ -28,7 +28,7 @@ from dream.core.frames import frame_encoder
 from dream.core.networks import DuelingHead, Recurrent, StepEncoder
 from dream.core.rollout import Memory
 from dream.core.transformer import Transformer
-from dream.execution.stream import Layout, TrialStream, stream_loss
+from dream.execution.stream import PHASE, Layout, TrialStream, stream_loss
 
 Core = Literal["lstm", "transformer"]
 
@@ -79,6 +79,25 @@ class ContextQ(nn.Module):
     def forward(self, seen: Tensor, integers: Tensor, z: Tensor) -> Tensor:
         """(..., D), (..., K), (..., Z) -> (..., A)."""
         return self.head(self.encoder(seen, integers[..., 1:], z))
+
+
+class PhaseQ(nn.Module):
+    """Action values from a `ContextQ` of its own for each phase. Arguments and `forward` as there.
+
+    The value of a step of exploration is what the execution then earns, whatever instruction is drawn for it, so its
+    targets vary where its inputs do not. In one network with the execution's values this noise drowns what is to be
+    learned of executing where that is rare and the context comes from elsewhere (docs/findings.md, cooking).
+    """
+
+    def __init__(self, space: gym.Space, layout: Layout, *, width: int, z_dim: int):
+        super().__init__()
+        self.explore = ContextQ(space, layout, width=width, z_dim=z_dim)
+        self.execute = ContextQ(space, layout, width=width, z_dim=z_dim)
+
+    def forward(self, seen: Tensor, integers: Tensor, z: Tensor) -> Tensor:
+        """(..., D), (..., K), (..., Z) -> (..., A)."""
+        exploring = integers[..., PHASE, None] == 0
+        return torch.where(exploring, self.explore(seen, integers, z), self.execute(seen, integers, z))
 
 
 class RL2(nn.Module):

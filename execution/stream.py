@@ -15,6 +15,10 @@ from dream.core.qlearning import double_q_value, lambda_returns, q_loss, skip_re
 from dream.core.trial import Episodes, Trials, chain, chain_observations
 
 
+PHASE = 2
+"""Which of the integers of a step tells the phase: 0 exploration, 1 execution."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """What a trial consists of in the eyes of a whole-trial policy.

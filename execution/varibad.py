@@ -6,7 +6,7 @@ Meta-Learning" (ICLR 2020, arXiv 1910.08348), section 3.
     belief    q(m | tau_:t) = N(mean_t, deviation_t), from a memory of the trial, at every step
     ELBO_t    E_q(m | tau_:t)[log p(tau | m)] - KL(q(m | tau_:t) || q(m | tau_:t-1)), the prior N(0, I) before t = 0
               where log p(tau | m) = sum_i log p(o_i+1 | o_i, a_i, m) + log p(r_i+1 | o_i, a_i, o_i+1, m)
-    policy    pi(a | o, mean_t, deviation_t); its gradient does not reach the belief
+    policy    pi(a | o, mean_t, deviation_t); its gradient does not reach the belief. One for each phase, see `PhaseQ`
 
 The sum runs over all transitions of the trial, those before t and those to come, exploration and execution, and the
 mean over a few prefixes t drawn for each trial. In a problem with instructions the instruction is part of the state, so
@@ -26,7 +26,7 @@ from dream.config import TrainConfig
 from dream.core.frames import frame_encoder, is_frame
 from dream.core.networks import DiscreteEncoder, normed_relu, observation_encoder
 from dream.core.rollout import Memory
-from dream.execution.rl2 import ContextQ, TrialMemory, q_settings
+from dream.execution.rl2 import PhaseQ, TrialMemory, q_settings
 from dream.execution.stream import Layout, TrialStream, stream_loss
 
 REWARD_DEVIATION = 0.25
@@ -58,7 +58,7 @@ class VariBAD(nn.Module):
         self.outcome = ObservationDecoder(space, layout, width=size.width, z_dim=z_dim)
         self.reward = TransitionDecoder(space, layout, 1, width=size.width, z_dim=z_dim, outcome=True)
         self.frames = frame_encoder(space)
-        self.policy = ContextQ(space, layout, width=size.width, z_dim=2 * z_dim)
+        self.policy = PhaseQ(space, layout, width=size.width, z_dim=2 * z_dim)
 
     def groups(self) -> list[list[nn.Parameter]]:
         """Parameters whose gradients are clipped together: the belief's and the policy's."""

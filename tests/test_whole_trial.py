@@ -50,7 +50,8 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
     assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
     assert loop.metrics["replay/streams"] == 10 * ((k > 0) + n)
     with torch.no_grad():  # what is remembered decides what is done
-        loop.method.averaged.policy.encoder.scale_shift.weight.mul_(30)
+        for name, weight in loop.method.averaged.policy.named_parameters():
+            weight.mul_(30 if name.endswith("scale_shift.weight") else 1)
     trials = play(loop.method, loop.env, np.arange(12) % 2)
     assert trials.execute_episodes == n and bool(trials.explore.mask.any()) == (k > 0) and not trials.used_id.any()
     stream = trial_stream(trials, loop.method.layout)
@@ -269,6 +270,21 @@ def test_varibad_keeps_the_policys_gradient_out_of_the_belief() -> None:
     assert not gradients(net.policy)
     named = {id(p) for group in net.groups() for p in group}
     assert named == {id(p) for p in net.parameters()} and len(net.groups()) == 2
+
+
+def test_varibad_has_a_policy_for_each_phase() -> None:
+    """What exploring is worth moves the exploring policy alone, what executing is worth the other one."""
+    loop = trained("varibad")
+    net = loop.method.networks
+    assert isinstance(net, VariBAD)
+    stream, _ = stream_of(loop)
+    seen = net.see(stream.episodes.obs, stream.episodes.observed)
+    q = net.act(seen, stream.integers, net.beliefs(stream, seen))[:, :-1]
+    for phase, idle in ((stream.exploring, net.policy.execute), (~stream.exploring, net.policy.explore)):
+        loop.method.optimizer.zero_grad()
+        (q.sum(-1) * (phase & stream.episodes.transition)).sum().backward(retain_graph=True)
+        learning = net.policy.explore if idle is net.policy.execute else net.policy.execute
+        assert gradients(learning) and not gradients(idle)
 
 
 def test_the_kl_of_a_step_by_hand() -> None:
