@@ -14,7 +14,6 @@ from torch import Tensor
 from dream.core.qlearning import double_q_value, lambda_returns, q_loss, skip_reset_steps, td_error
 from dream.core.trial import Episodes, Trials, chain, chain_observations
 
-
 PHASE = 2
 """Which of the integers of a step tells the phase: 0 exploration, 1 execution."""
 
