@@ -108,6 +108,18 @@ class WholeTrialPolicy:
         return self.execute(env, problem_id, self.explore(env, problem_id, generator), generator)
 
     @torch.no_grad()
+    def play_informed(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:
+        """Greedy trials of a policy that is told the problem, to see whether executing has been learned: no test.
+
+        Args: as for `play`. Raises TypeError for networks that cannot be told it (all but IMPORT's).
+        """
+        if not isinstance(self.networks, Import):
+            raise TypeError(f"{type(self.networks).__name__} has no policy that is told the problem: only Import has")
+        zero, everybody = torch.zeros(len(problem_id)), ~self._nobody(problem_id)
+        explore = self._explore(env, problem_id, self.averaged, zero, generator, everybody, may_stop=True)
+        return self._execute(env, problem_id, explore, self.averaged, zero, generator, everybody)
+
+    @torch.no_grad()
     def explore(self, env: Any, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Episodes:
         """The explorations of `play` alone."""
         zero, nobody = torch.zeros(len(problem_id)), self._nobody(problem_id)

@@ -145,6 +145,8 @@ dream explain 'runs/bus/dream[explorer.gate=-1000.0]/s0' 'runs/bus/dream[explore
 dream compare --env bus --methods dream 'dream[explorer.gate=-1000.0]' --seeds 5 --trials 2000 --processes 2 \
 --csv results/gate.csv
 python -m benchmarks.sign_tables
+python -m benchmarks.informed_policy runs/cooking/import/s0 runs/cooking/import/s1 runs/cooking/import/s2 \
+runs/cooking/import/s3 runs/cooking/import/s4 --csv results/informed_policy.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
 dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost

@@ -210,6 +210,25 @@ def test_import_plays_half_of_its_trials_informed() -> None:
         assert torch.equal(told, trials.used_id)
 
 
+def test_import_can_be_told_the_problem_to_see_whether_it_executes() -> None:
+    loop = trained("import", env="map", learning__members=40, bottleneck__initial_scale=20.0)
+    method, ids = loop.method, np.arange(40) % 2
+    seen_by: list[Tensor] = []
+    act = method.averaged.act
+
+    def spy(seen: Tensor, integers: Tensor, context: Tensor) -> Tensor:
+        seen_by.append(context)
+        return act(seen, integers, context)
+
+    method.averaged.act = spy
+    trials = method.play_informed(loop.env, ids, torch.Generator().manual_seed(0))  # type: ignore[attr-defined]
+    code = method.averaged.f(torch.from_numpy(ids)[:, None])
+    assert seen_by and all(torch.equal(context, code) for context in seen_by)
+    assert bool(trials.used_id.all()) and bool(trials.explore.mask.any())
+    with pytest.raises(TypeError, match="RL2 has no policy that is told the problem"):
+        trained("rl2").method.play_informed(loop.env, ids)  # type: ignore[attr-defined]
+
+
 def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() -> None:
     loop = trained("import", whole_trial__import_weight=1e6)
     net = loop.method.networks
