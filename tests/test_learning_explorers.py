@@ -37,6 +37,14 @@ OUT_OF_THE_WAY: dict[str, Any] = {"facts": (Fact(2),), "buttons_at": 0, "step_co
 """It is a step to the right, the buttons are one to the left, and there is no time for both."""
 BUS: dict[str, Any] = {"bus_at": 1}
 """What is unknown is where a bus goes, the effect of an action."""
+ALL_OR_NOTHING: dict[str, Any] = {
+    "facts": (Fact(3), Fact(4), Fact(5), Fact(1, values=16, matters=False), Fact(0, values=16, matters=False)),
+    "length": 6,
+    "start": 2,
+    "horizon": 4,
+}
+"""To the right are three signs; who has read two of them guesses right as often as wrong, worth no more than pressing
+nothing. To the left are two that hold more and do not matter. There is no time for both sides."""
 
 
 def played(method: str, seed: int, steps: int, toy: dict[str, Any]) -> tuple[float, dict[int, float]]:
@@ -92,6 +100,21 @@ def test_posterior_sampling_never_goes_where_no_goal_is(seed: int) -> None:
 def test_novelty_and_prediction_prefer_much_that_is_irrelevant(method: str, seed: int) -> None:
     score, came = played(method, seed, 8_000, DISTRACTED)
     assert came[3] == 0.0 and score < 0.5
+
+
+@pytest.mark.parametrize("method", ["hyperx", "first-explore", "rl2", "e-rl2", "import"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_is_paid_for_the_outcome_is_paid_nothing_for_a_part_of_what_is_needed(method: str, seed: int) -> None:
+    score, came = played(method, seed, 40_000, ALL_OR_NOTHING)
+    assert score < 0.1
+    if method in ("hyperx", "first-explore"):  # their executors would know what to do: it is the exploration
+        assert came[5] == 0.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dream_is_paid_for_each_part(seed: int) -> None:
+    score, came = played("dream", seed, 40_000, ALL_OR_NOTHING)
+    assert came[5] == 1.0 and score > 0.99
 
 
 @pytest.mark.parametrize("seed", SEEDS)
