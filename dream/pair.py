@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.networks import load_named_weights, named_weights, update_average
+from dream.core.optimizer import adamw, gradient_step
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.errors import UserError
@@ -72,18 +73,14 @@ class DecoupledPair:
         for explores in (self.networks.explorer, self.networks.posterior):
             if explores is not None:
                 self._groups.append(list(explores.parameters()))
-        groups: list[dict[str, Any]] = [{"params": [p for group in self._groups for p in group]}]
+        decayed = [parameter for group in self._groups for parameter in group]
+        learned: list[nn.Parameter] = []
         if isinstance(self.reward, RewardModel):
-            learned = [p for p in self.reward.parameters() if p.requires_grad]
-            if learned:
-                self._groups.append(learned)
-                groups.append({"params": learned, "weight_decay": 0.0})
-        self.optimizer = torch.optim.AdamW(
-            groups,
-            lr=config.learning.learning_rate,
-            eps=1e-5,
-            weight_decay=config.learning.weight_decay,
-            fused=True,
+            learned = [parameter for parameter in self.reward.parameters() if parameter.requires_grad]
+        if learned:
+            self._groups.append(learned)
+        self.optimizer = adamw(
+            decayed, learned, learning_rate=config.learning.learning_rate, weight_decay=config.learning.weight_decay
         )
 
     # ---- acting -------------------------------------------------------------------------------------------------
@@ -180,13 +177,13 @@ class DecoupledPair:
             loss = loss + single_loss
             metrics["loss/single"] = single_loss.detach()
         execute_loss, execute_metrics = self._execute_loss(replay, generator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning.learning_rate_at(progress)
-        self.optimizer.zero_grad()
-        (loss + execute_loss).backward()
-        for parameters in self._groups:
-            nn.utils.clip_grad_norm_(parameters, learning.clip, foreach=True)
-        self.optimizer.step()
+        gradient_step(
+            self.optimizer,
+            loss + execute_loss,
+            self._groups,
+            learning_rate=learning.learning_rate_at(progress),
+            clip=learning.clip,
+        )
         update_average(self.averaged, self.networks, learning.average)
         metrics["replay/transitions"] = metrics["replay/transitions"] + execute_metrics.pop("replay/transitions")
         metrics["replay/streams"] = metrics["replay/streams"] + execute_metrics.pop("replay/streams")

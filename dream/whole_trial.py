@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from dream.config import TrainConfig
 from dream.core.networks import load_named_weights, named_weights, update_average
+from dream.core.optimizer import adamw, gradient_step
 from dream.core.qlearning import epsilon_greedy
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
@@ -62,12 +63,10 @@ class WholeTrialPolicy:
         self._ends_episode = torch.zeros(self.layout.actions, dtype=torch.bool, device=self.device)
         if env.end_action is not None:
             self._ends_episode[env.end_action] = True
-        self.optimizer = torch.optim.AdamW(
-            [{"params": [parameter for group in self.networks.groups() for parameter in group]}],
-            lr=config.learning.learning_rate,
-            eps=1e-5,
+        self.optimizer = adamw(
+            (p for group in self.networks.groups() for p in group),
+            learning_rate=config.learning.learning_rate,
             weight_decay=config.learning.weight_decay,
-            fused=True,
         )
 
     # ---- acting -------------------------------------------------------------------------------------------------
@@ -275,13 +274,9 @@ class WholeTrialPolicy:
             stream, factors = trial_stream(trials, self.layout), self._factors(trials.problem_id)
             loss, surprise, metrics = net.loss(self.averaged, stream, factors, self.config, generator)
         replay.set_priority(rows, surprise)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning.learning_rate_at(progress)
-        self.optimizer.zero_grad()
-        loss.backward()
-        for parameters in net.groups():
-            nn.utils.clip_grad_norm_(parameters, learning.clip, foreach=True)
-        self.optimizer.step()
+        gradient_step(
+            self.optimizer, loss, net.groups(), learning_rate=learning.learning_rate_at(progress), clip=learning.clip
+        )
         update_average(self.averaged, net, learning.average)
         streams = len(trials.execute.mask) + (count if self.layout.explore_episodes else 0)
         return metrics | {
