@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.script import run_script
 from dream.core.trial import Trials
 from dream.envs import MetaEnv
 from dream.errors import UserError
@@ -62,4 +63,4 @@ def measure(run: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

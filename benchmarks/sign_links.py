@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.script import run_script
 from benchmarks.sign_play import random_policy, write_csv
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.rollout import Memory, Now, rollout
@@ -148,4 +149,4 @@ def reward_by_moment(
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.script import run_script
 from dream.envs.sign_layout import VARIANTS
 from dream.eval.evaluate import eval_rows, evaluate_run
 from dream.run import merge_tidy_csv
@@ -44,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import runpy
 import subprocess
 import sys
 import types
@@ -381,3 +382,17 @@ def test_warnings_are_one_line(capsys, monkeypatch):
     Warned(monkeypatch)
     assert cli.run(["train", "dream"]) == 0
     assert "dream: warning: going back to step 10\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", ["cut_explorations", "informed_policy", "sign_worlds", "validations"])
+def test_a_benchmark_that_cannot_read_a_run_says_so_in_one_line(
+    script: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = ["--csv", "rows.csv"]
+    monkeypatch.setattr(sys, "argv", [script, "nowhere", *out])
+    monkeypatch.delitem(sys.modules, f"benchmarks.{script}", raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_module(f"benchmarks.{script}", run_name="__main__")
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2 and not Path("rows.csv").exists()
+    assert printed.out == "" and printed.err.startswith("nowhere is not a") and printed.err.count("\n") == 1

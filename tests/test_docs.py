@@ -147,6 +147,11 @@ dream compare --env bus --methods dream 'dream[explorer.gate=-1000.0]' --seeds 5
 python -m benchmarks.sign_tables
 python -m benchmarks.informed_policy runs/cooking/import/s0 runs/cooking/import/s1 runs/cooking/import/s2 \
 runs/cooking/import/s3 runs/cooking/import/s4 --csv results/informed_policy.csv
+dream explain runs/bus/dream/s? runs/bus/posterior/s? runs/bus/count/s? runs/bus/rnd/s? runs/bus/icm/s? \
+runs/bus/hyperx/s? runs/bus/prediction/s? runs/bus/first-explore/s? runs/bus/rl2/s? runs/bus/e-rl2/s? \
+runs/bus/import/s? runs/bus/varibad/s? --trials 300 --updates 1 --out results/explain_seeds/bus
+python -m benchmarks.cut_explorations runs/cooking/count/s? runs/cooking/dream/s? runs/cooking/prediction/s? \
+runs/cooking/rnd/s? --csv results/cut_explorations.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
 dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost
@@ -333,7 +338,7 @@ def family_of(run: Path) -> str:
     if trained:
         return trained[0][trained[0].index("--env") + 1]
     runs, family, method, seed = run.parts
-    assert runs == "runs" and re.fullmatch(r"s\d+", seed), run
+    assert runs == "runs" and re.fullmatch(r"s(\d+|[?*])", seed), run
     find_method(MethodLabel.parse(method).method)
     check_config(TrainConfig(env=family))
     return family

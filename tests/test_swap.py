@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.cut_explorations import cut
 from dream.config import default_config
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes, Trials
@@ -13,7 +14,8 @@ from dream.envs import make
 from dream.envs.signpost import PRESS_A
 from dream.eval.bounds import bound_executors, bound_explorers
 from dream.eval.evaluate import build, run_trials, spread_over_problems
-from dream.eval.swap import swap_matrix
+from dream.eval.explorations import record_explorations
+from dream.eval.swap import execute_on, swap_matrix
 from dream.pair import DecoupledPair
 from dream.presets import PRESETS, override
 
@@ -31,7 +33,8 @@ class ReadsTheSign:
     ) -> Trials:
         instruction = env.sample_instruction(problem_id, env.np_random)
         self.told.append(instruction)
-        button = torch.where(explore.obs[..., 1].amax(1) == 2, PRESS_B, PRESS_A)
+        shown = (explore.obs[..., 1] == 2) & explore.observed
+        button = torch.where(shown.any(1), PRESS_B, PRESS_A)
         execute = rollout(env, lambda now, memory: (button, None), problem_id, phase="execute", instruction=instruction)
         return Trials(torch.from_numpy(problem_id), explore, execute, torch.zeros(len(problem_id), dtype=torch.bool))
 
@@ -117,3 +120,15 @@ def test_frames_start_in_the_same_place_in_every_cell() -> None:
     first, second = executor.seen[:2], executor.seen[2:]
     assert len(first) == len(second) == 2
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)) and not torch.equal(*first)
+
+
+def test_what_is_read_of_a_cut_exploration() -> None:
+    """On signpost: before the sign was reached the reader knows nothing, with all steps it knows all."""
+    env = make("signpost", 8)
+    scripted = bound_explorers(env)["scripted"]
+    recording = record_explorations(scripted, env, spread_over_problems(env, "test", 20, 0), 0)
+    steps = recording.episodes.mask.shape[1]
+    returns = [execute_on(cut(recording, t), ReadsTheSign(), env).mean() for t in (0, steps)]
+    assert returns == [0, 1]
+    assert cut(recording, 1).episodes.length.tolist() == [1] * 20
+    assert recording.episodes.length.min() > 1, "the recording itself stays whole"
