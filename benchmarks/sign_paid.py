@@ -1,0 +1,105 @@
+"""What is an explorer of sign paid for seeing the sign, and what for everything else?
+
+python -m benchmarks.sign_paid runs/sign/prediction/s0 runs/sign/dream/s0 --csv results/sign_paid.csv
+
+The exploration reward of a trained pair, on new explorations: of a script that knows the way to the sign, at random,
+and its own. On 300 trials: of the step after which the sign is first in view, of the steps while it stays in view, of
+all others, and of whole explorations that see it, or do not. In nats for `dream` and `prediction`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.script import run_script
+from dream.core.bottleneck import prefix_error
+from dream.core.trial import Trials
+from dream.errors import UserError
+from dream.eval.bounds import bound_explorers
+from dream.eval.evaluate import load_method, spread_over_problems
+from dream.eval.explorations import record_explorations
+from dream.exploration.base import Belief
+from dream.pair import DecoupledPair
+from dream.run import merge_tidy_csv
+
+TRIALS = 300
+
+
+def main() -> None:
+    """See the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", help="run directories of sign, of methods whose explorer learns")
+    parser.add_argument("--csv", type=Path, help="also add the rows to this tidy CSV")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for run in given.runs:
+        rows = measure(run)
+        for row in rows:
+            print(f"{run}  {row['metric']:32} {row['value']:8.2f}", flush=True)
+        if given.csv:
+            merge_tidy_csv(given.csv, rows)
+
+
+def measure(run: Path) -> list[dict[str, Any]]:
+    """Tidy rows EXPLORER_WHERE_mean, _sd and _count. Raises UserError for another family, or where nothing is paid."""
+    method, env, step = load_method(run, members=TRIALS)
+    if not isinstance(method, DecoupledPair) or method.reward is None or method.config.env != "sign":
+        name = f"{method.config.method} on {method.config.env}"
+        raise UserError(f"{run} is a run of {name}: give runs on sign, of methods whose explorer learns")
+    found = {}
+    with contextlib.closing(env):
+        problem_id = spread_over_problems(env, "test", TRIALS, 0)
+        for name, explorer in {**bound_explorers(env), "own": method}.items():
+            if name == "none":
+                continue
+            [batch] = record_explorations(explorer, env, problem_id, 0).batches
+            assert batch.informative is not None
+            unread = torch.zeros(TRIALS, dtype=torch.bool)
+            trials = Trials(torch.from_numpy(problem_id), batch.explore, batch.explore, unread)
+            reward = rewards(method, trials, torch.from_numpy(env.problems.factor_table))
+            for where, values in by_sight(reward, batch.explore.transition, batch.informative).items():
+                found[f"{name}_{where}"] = values
+    row = {"env": "sign", "method": method.config.method, "seed": method.config.seed, "step": step, "split": "test"}
+    rows = []
+    for name, values in found.items():
+        if len(values):
+            for what, value in (("mean", values.mean()), ("sd", values.std(correction=0)), ("count", len(values))):
+                rows.append({**row, "metric": f"{name}_{what}", "value": float(value)})
+    return rows
+
+
+@torch.no_grad()
+def rewards(pair: DecoupledPair, trials: Trials, factor_table: Tensor) -> Tensor:
+    """The exploration reward of each step, (N, T); factor_table (problems, factors)."""
+    assert pair.reward is not None
+    net = pair.averaged
+    code = net.f(factor_table[trials.problem_id])
+    prefixes = net.g(trials.explore)
+    error = prefix_error(code, prefixes, pair.config.bottleneck.noise)
+    paid = pair.reward(trials, Belief(code, prefixes, error, progress=1.0))
+    return paid[0] if isinstance(paid, tuple) else paid
+
+
+def by_sight(reward: Tensor, transition: Tensor, informative: np.ndarray) -> dict[str, Tensor]:
+    """Rewards (N, T) by what the step showed: the sign for the first time, still, not; and of whole explorations."""
+    shown = torch.from_numpy(informative[:, 1 : 1 + transition.shape[1]]) & transition
+    first = shown & (shown.cumsum(1) == 1)
+    total, saw = (reward * transition).sum(1), shown.any(1)
+    return {
+        "first_sight": reward[first],
+        "still_in_view": reward[shown & ~first],
+        "out_of_view": reward[transition & ~shown],
+        "exploration_that_saw": total[saw],
+        "exploration_that_did_not": total[~saw],
+    }
+
+
+if __name__ == "__main__":
+    run_script(main)
