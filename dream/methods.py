@@ -84,7 +84,6 @@ def explorer(
     explores: str = "learned",
     paper: str = "",
     pays_information: bool = False,
-    waits: bool = False,
     pays_outcome: bool = False,
 ) -> MethodSpec:
     """A method like dream but for what its explorer is paid: the same executor, encoders and training.
@@ -96,7 +95,7 @@ def explorer(
             with networks of its own.
         explores: how it explores, in a few words.
         paper: where it comes from.
-        pays_information, waits, pays_outcome: what the reward depends on, see `PairRules`.
+        pays_information, pays_outcome: what the reward depends on, see `PairRules`.
 
     Raises:
         UserError: both rewards were given, or neither.
@@ -106,7 +105,6 @@ def explorer(
     rules = PairRules(
         reward=reward_for if reward is None else lambda env, config: reward,
         pays_information=pays_information,
-        waits=waits,
         pays_outcome=pays_outcome,
     )
     return MethodSpec(summary, explores, paper, lambda config: rules)
@@ -224,7 +222,6 @@ METHODS: dict[str, MethodSpec] = {
         reward_for=_prediction,
         explores="learned, prediction gain",
         paper="MetaCURE, Zhang et al. 2021, arXiv 2006.08170",
-        waits=True,
     ),
     "first-explore": explorer(
         "explorer paid by how much better than expected the execution after it goes",

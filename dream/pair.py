@@ -38,11 +38,8 @@ class PairRules:
     reward: Callable[[Any, TrainConfig], ExplorationReward] | None = None
     """What a learned explorer is paid, made for an environment."""
     pays_information: bool = False
-    """The reward is the fall of g's error. It means nothing before g has begun, so the explorer waits for that (see
-    `waits`); and it is measured against the information there is to find."""
-    waits: bool = False
-    """The explorer acts at random until g explains a share of f (`explorer.gate`): what it is paid is noise until then.
-    Whoever `pays_information` always waits."""
+    """The reward is the fall of g's error. It means nothing before g has begun, so the explorer waits for that; and it
+    is measured against the information there is to find."""
     pays_outcome: bool = False
     """The reward depends on the execution, so it is learned from trials that were executed on g(exploration)."""
     context: Context = "decoded"
@@ -97,8 +94,7 @@ class DecoupledPair:
             generator: draws random actions.
         """
         members, cfg = len(problem_id), self.config
-        waits = self.rules.pays_information or self.rules.waits
-        explorer_open = not waits or bool(self.explained > cfg.explorer.gate)
+        explorer_open = not self.rules.pays_information or bool(self.explained > cfg.explorer.gate)
         order = torch.randperm(members, generator=generator)
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_low)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_open else 1.0))] = 1.0

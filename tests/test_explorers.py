@@ -423,7 +423,7 @@ def test_the_likelihood_of_frames_by_hand() -> None:
     after = torch.full((1, 1, *FRAMES.shape), 255, dtype=torch.uint8)
     seen = torch.zeros(1, 1, FrameEncoder.features_of(FRAMES.shape))
     (given,) = model(seen, torch.zeros(1, 1, dtype=torch.int64), [torch.zeros(1, 1, Z)], after)
-    assert given.item() == pytest.approx(-(3 * 30 * 40) * 0.5**2 / (2 * 0.1**2))
+    assert given.item() == pytest.approx(-(3 * 15 * 20) * 0.5**2 / (2 * 0.1**2))
 
 
 def test_a_problem_that_says_nothing_pays_nothing_to_prediction() -> None:

@@ -120,14 +120,6 @@ def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeyp
     assert share(opened, RIGHT, slice(75, 100)) > 0.9
 
 
-@pytest.mark.parametrize(("name", "waits"), [("dream", True), ("prediction", True), ("rnd", False), ("icm", False)])
-def test_who_waits_for_g(name: str, waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    method, env = build(name, learning__members=100, explorer__gate=0.5, explorer__random_fraction=0.25)
-    likes(monkeypatch, method, RIGHT)
-    explore = method.collect(env, np.arange(100) % 2, torch.Generator().manual_seed(0)).explore
-    assert (share(explore, RIGHT, slice(75, 100)) < 0.5) == waits
-
-
 def test_nobody_chooses_to_end_an_exploration_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that it is seen what ending early misses; random actions may, and whoever plays may."""
     method, env = build(learning__members=100, explorer__gate=0.5)
