@@ -135,7 +135,7 @@ dream compare --env bus --methods 'dream[bottleneck.weight=0.0]' 'dream[explorer
 --seeds 2 --processes 2 --trials 2000 --csv results/bus_ablations.csv
 dream compare --env bus --methods 'varibad[whole_trial.kl_weight=0.01]' 'varibad[bottleneck.z_dim=8]' \
 'e-rl2[whole_trial.explore_gamma=1.0]' varibad --seeds 1 --processes 2 --trials 2000 --csv results/bus_variants.csv
-dream compare --env sign --methods posterior rnd prediction rl2 random --seeds 1 --processes 2 --trials 2000 \
+dream compare --env sign --methods posterior rnd prediction rl2 random --seeds 3 --processes 2 --trials 2000 \
 --csv results/sign_rivals.csv
 dream compare --env sign --methods 'dream[explorer.gate=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
 --csv results/sign_ablations.csv
@@ -152,6 +152,8 @@ runs/bus/hyperx/s? runs/bus/prediction/s? runs/bus/first-explore/s? runs/bus/rl2
 runs/bus/import/s? runs/bus/varibad/s? --trials 300 --updates 1 --out results/explain_seeds/bus
 python -m benchmarks.cut_explorations runs/cooking/count/s? runs/cooking/dream/s? runs/cooking/prediction/s? \
 runs/cooking/rnd/s? --csv results/cut_explorations.csv
+python -m benchmarks.sign_paid runs/sign/dream/s0 runs/sign/prediction/s0 runs/sign/prediction/s1 \
+runs/sign/prediction/s2 --csv results/sign_paid.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
 dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost
