@@ -135,6 +135,8 @@ dream compare --env bus --methods 'dream[bottleneck.weight=0.0]' 'dream[explorer
 --seeds 2 --processes 2 --trials 2000 --csv results/bus_ablations.csv
 dream compare --env bus --methods 'varibad[whole_trial.kl_weight=0.01]' 'varibad[bottleneck.z_dim=8]' \
 'e-rl2[whole_trial.explore_gamma=1.0]' varibad --seeds 1 --processes 2 --trials 2000 --csv results/bus_variants.csv
+dream compare --env bus --methods 'rl2[network.core=transformer]' 'import[network.core=transformer]' --seeds 1 \
+--processes 2 --trials 2000 --csv results/bus_cores.csv
 dream compare --env sign --methods posterior rnd prediction rl2 random --seeds 3 --processes 2 --trials 2000 \
 --csv results/sign_rivals.csv
 dream compare --env sign --methods 'dream[explorer.gate=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
