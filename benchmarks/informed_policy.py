@@ -8,21 +8,18 @@ training trials are; on training and on test problems, 300 trials each.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.script import run_script
+from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from dream.core.trial import Trials
 from dream.envs import MetaEnv
 from dream.errors import UserError
 from dream.eval.evaluate import load_method, score
-from dream.run import merge_tidy_csv
 from dream.whole_trial import WholeTrialPolicy
 
 TRIALS = 300
@@ -30,20 +27,10 @@ TRIALS = 300
 
 def main() -> None:
     """See the module's text."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="run directories of the method import")
-    parser.add_argument("--csv", type=Path, help="also add the rows to this tidy CSV")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    for run in given.runs:
-        rows = measure(run)
-        for row in rows:
-            print(f"{run}  {row['split']:6} {row['metric']:24} {row['value']:7.3f}")
-        if given.csv:
-            merge_tidy_csv(given.csv, rows)
+    measure_runs(__doc__, "run directories of the method import", measure, show)
 
 
-def measure(run: Path) -> list[dict[str, Any]]:
+def measure(run: Path) -> Rows:
     """Tidy rows: return on what the memory says, and on the problem's code. Raises UserError for another method."""
     method, env, step = load_method(run)
     if not isinstance(method, WholeTrialPolicy) or method.config.method != "import":
@@ -52,14 +39,18 @@ def measure(run: Path) -> list[dict[str, Any]]:
     def informed(env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator) -> Trials:
         return method.play_informed(env, problem_id, generator)
 
-    rows = []
+    rows: Rows = []
+    plays = {"return_memory": method.play, "return_informed": informed}
     with contextlib.closing(env):
         for split in ("train", "test"):
-            for name, play in (("memory", method.play), ("informed", informed)):
-                row = {"env": method.config.env, "method": "import", "seed": method.config.seed, "step": step}
-                value = score(play, env, split, TRIALS, 0)["return"]
-                rows.append({**row, "split": split, "metric": f"return_{name}", "value": value})
+            values = {name: score(play, env, split, TRIALS, 0)["return"] for name, play in plays.items()}
+            rows += tidy_rows(method.config, step, split, values)
     return rows
+
+
+def show(rows: Rows) -> list[str]:
+    """A line for each split and metric."""
+    return [f"{row['split']:6} {row['metric']:24} {row['value']:7.3f}" for row in rows]
 
 
 if __name__ == "__main__":

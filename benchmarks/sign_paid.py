@@ -9,16 +9,14 @@ all others, and of whole explorations that see it, or do not. In nats for `dream
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.script import run_script
+from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from dream.core.bottleneck import prefix_error
 from dream.core.trial import Trials
 from dream.errors import UserError
@@ -27,27 +25,16 @@ from dream.eval.evaluate import load_method, spread_over_problems
 from dream.eval.explorations import record_explorations
 from dream.exploration.base import Belief
 from dream.pair import DecoupledPair
-from dream.run import merge_tidy_csv
 
 TRIALS = 300
 
 
 def main() -> None:
     """See the module's text."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="run directories of sign, of methods whose explorer learns")
-    parser.add_argument("--csv", type=Path, help="also add the rows to this tidy CSV")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    for run in given.runs:
-        rows = measure(run)
-        for row in rows:
-            print(f"{run}  {row['metric']:32} {row['value']:8.2f}", flush=True)
-        if given.csv:
-            merge_tidy_csv(given.csv, rows)
+    measure_runs(__doc__, "run directories of sign, of methods whose explorer learns", measure, show)
 
 
-def measure(run: Path) -> list[dict[str, Any]]:
+def measure(run: Path) -> Rows:
     """Tidy rows EXPLORER_WHERE_mean, _sd and _count. Raises UserError for another family, or where nothing is paid."""
     method, env, step = load_method(run, members=TRIALS)
     if not isinstance(method, DecoupledPair) or method.reward is None or method.config.env != "sign":
@@ -66,13 +53,18 @@ def measure(run: Path) -> list[dict[str, Any]]:
             reward = rewards(method, trials, torch.from_numpy(env.problems.factor_table))
             for where, values in by_sight(reward, batch.explore.transition, batch.informative).items():
                 found[f"{name}_{where}"] = values
-    row = {"env": "sign", "method": method.config.method, "seed": method.config.seed, "step": step, "split": "test"}
-    rows = []
+    summary = {}
     for name, values in found.items():
         if len(values):
-            for what, value in (("mean", values.mean()), ("sd", values.std(correction=0)), ("count", len(values))):
-                rows.append({**row, "metric": f"{name}_{what}", "value": float(value)})
-    return rows
+            summary[f"{name}_mean"] = float(values.mean())
+            summary[f"{name}_sd"] = float(values.std(correction=0))
+            summary[f"{name}_count"] = float(len(values))
+    return tidy_rows(method.config, step, "test", summary)
+
+
+def show(rows: Rows) -> list[str]:
+    """A line for each metric."""
+    return [f"{row['metric']:32} {row['value']:8.2f}" for row in rows]
 
 
 @torch.no_grad()
