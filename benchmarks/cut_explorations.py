@@ -18,9 +18,9 @@ import torch
 from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from dream.errors import UserError
 from dream.eval.evaluate import load_method, spread_over_problems
-from dream.eval.explorations import RecordedExplorations, record_explorations
-from dream.eval.swap import execute_on
-from dream.pair import DecoupledPair
+from dream.eval.explain.explorations import RecordedExplorations, record_explorations
+from dream.eval.explain.swap import execute_on
+from dream.methods.pair import DecoupledPair
 
 TRIALS = 300
 EVERY = 2

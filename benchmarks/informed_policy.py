@@ -20,7 +20,7 @@ from dream.core.trial import Trials
 from dream.envs import MetaEnv
 from dream.errors import UserError
 from dream.eval.evaluate import load_method, score
-from dream.whole_trial import WholeTrialPolicy
+from dream.methods.end_to_end import EndToEndPolicy
 
 TRIALS = 300
 
@@ -33,7 +33,7 @@ def main() -> None:
 def measure(run: Path) -> Rows:
     """Tidy rows: return on what the memory says, and on the problem's code. Raises UserError for another method."""
     method, env, step = load_method(run)
-    if not isinstance(method, WholeTrialPolicy) or method.config.method != "import":
+    if not isinstance(method, EndToEndPolicy) or method.config.method != "import":
         raise UserError(f"{run} is a run of {method.config.method}: give runs of import")
 
     def informed(env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator) -> Trials:

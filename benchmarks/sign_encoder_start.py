@@ -23,7 +23,7 @@ from dream.core.replay import TrialReplay
 from dream.core.rollout import Memory, Now, no_steps, rollout
 from dream.core.trial import Trials
 from dream.envs import make
-from dream.envs.sign_layout import LEGIBLE_PIXELS
+from dream.envs.sign.layout import LEGIBLE_PIXELS
 
 EXPLORATIONS, MEMBERS = 2_560, 256
 VARIANTS = {"streams alone": 0, "and single transitions": 192}
@@ -81,12 +81,12 @@ def learn(
     """After every 100 updates: R2 of all explorations and of those that saw the sign."""
     torch.manual_seed(seed)
     config, env = default_config("dream", "sign"), make("sign", 1)
-    noise, z_dim, learning = config.bottleneck.noise, config.bottleneck.z_dim, config.learning
+    noise, z_dim, learning = config.bottleneck.noise_std, config.bottleneck.z_dim, config.learning
     g = TrajectoryEncoder(
         env.single_observation_space,
         len(env.action_names),
         width=config.network.width,
-        hidden=config.network.memory,
+        hidden=config.network.memory_size,
         z_dim=z_dim,
         single=transitions > 0,
     )
@@ -99,7 +99,7 @@ def learn(
     )
     curve, all_errors, seen_errors = [], [], []
     for update in range(1, updates + 1):
-        trials = replay.sample(learning.explore_batch, "explore")
+        trials = replay.sample(learning.explore_batch_size, "explore")
         error = prefix_error(codes[trials.problem_id], g(trials.explore), noise)
         loss = encoder_loss(error, trials.explore) * noise**2
         if transitions:
@@ -107,7 +107,7 @@ def learn(
             loss = loss + 0.5 * (g.from_single(single)[:, 0] - codes[problem_id]).square().sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(g.parameters(), learning.clip)
+        torch.nn.utils.clip_grad_norm_(g.parameters(), learning.max_grad_norm)
         optimizer.step()
         final = last_prefix(error.detach()[..., None], trials.explore)[:, 0]
         all_errors.append(final)

@@ -23,8 +23,8 @@ from benchmarks.sign_play import random_policy, write_csv
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.rollout import Memory, Now, rollout
 from dream.core.trial import Episodes
-from dream.envs.sign_layout import LEGIBLE_PIXELS
-from dream.envs.sign_scripts import SignExplorer
+from dream.envs.sign.layout import LEGIBLE_PIXELS
+from dream.envs.sign.scripts import SignExplorer
 from dream.eval.evaluate import load_method, make_env
 from dream.eval.pretrained import pretrained
 from dream.exploration.information import information_reward
@@ -120,7 +120,7 @@ def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes)
     codes = net.f(torch.arange(3)[:, None])
     prefixes = net.g(explore)
     decoded = torch.cdist(last_prefix(prefixes, explore), codes).argmin(1) == torch.from_numpy(colour)
-    error = prefix_error(codes[colour], prefixes, pair.config.bottleneck.noise)
+    error = prefix_error(codes[colour], prefixes, pair.config.bottleneck.noise_std)
     return [
         (link, "steps", float(explore.length.float().mean())),
         (link, "colour decoded from z", float(decoded.float().mean())),
@@ -135,7 +135,7 @@ def reward_by_moment(
     """The information reward of scripted explorations before, when and after the sign comes into view."""
     net = pair.averaged
     codes = net.f(torch.arange(3)[:, None])
-    error = prefix_error(codes[colour], net.g(explore), pair.config.bottleneck.noise)
+    error = prefix_error(codes[colour], net.g(explore), pair.config.bottleneck.noise_std)
     reward = information_reward(error, explore, 0.0)
     legible = torch.from_numpy(pixels[:, 1:]) >= LEGIBLE_PIXELS  # in the frame that the step led to
     before = explore.mask & (legible.cumsum(1) == 0)

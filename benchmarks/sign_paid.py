@@ -20,11 +20,11 @@ from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from dream.core.bottleneck import prefix_error
 from dream.core.trial import Trials
 from dream.errors import UserError
-from dream.eval.bounds import bound_explorers
 from dream.eval.evaluate import load_method, spread_over_problems
-from dream.eval.explorations import record_explorations
+from dream.eval.explain.bounds import bound_explorers
+from dream.eval.explain.explorations import record_explorations
 from dream.exploration.base import Belief
-from dream.pair import DecoupledPair
+from dream.methods.pair import DecoupledPair
 
 TRIALS = 300
 
@@ -74,7 +74,7 @@ def rewards(pair: DecoupledPair, trials: Trials, factor_table: Tensor) -> Tensor
     net = pair.averaged
     code = net.f(factor_table[trials.problem_id])
     prefixes = net.g(trials.explore)
-    error = prefix_error(code, prefixes, pair.config.bottleneck.noise)
+    error = prefix_error(code, prefixes, pair.config.bottleneck.noise_std)
     paid = pair.reward(trials, Belief(code, prefixes, error, progress=1.0))
     return paid[0] if isinstance(paid, tuple) else paid
 

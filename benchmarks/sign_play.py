@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dream.core.acting import RANDOM_END_PROBABILITY
 from dream.core.rollout import Memory, Now, Policy
-from dream.pair_acting import RANDOM_END_PROBABILITY
 
 
 def random_policy() -> Policy:

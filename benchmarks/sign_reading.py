@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from benchmarks.sign_play import write_csv
 from dream.core.frames import FrameEncoder
 from dream.envs import make
-from dream.envs.sign_layout import LEGIBLE_PIXELS
+from dream.envs.sign.layout import LEGIBLE_PIXELS
 
 EXPLORATIONS, BATCH = 5_000, 128
 PIXELS = (1, 12, 30, 60, 120, 240, 5_000)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dream.run import read_tidy_csv
+from dream.storage.run_directory import read_tidy_csv
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 GOAL = 0.9
@@ -19,9 +19,9 @@ MARKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Million steps at which ablations are compared."""
 ABLATIONS = {
     "dream": "all ingredients",
-    "dream[explorer.gate=-1000.0]": "without the gate",
-    "dream[learning.transitions=0]": "without single transitions",
-    "dream[executor.priority=0.0]": "without priorities",
+    "dream[explorer.min_explained=-1000.0]": "without the gate",
+    "dream[learning.transition_batch_size=0]": "without single transitions",
+    "dream[executor.priority_exponent=0.0]": "without priorities",
 }
 
 Curve = Mapping[int, Mapping[str, float]]

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dream.eval.pretrained import pretrained
-from dream.eval.watching import record_run
+from dream.eval.show.watching import record_run
 
 IMAGE = Path(__file__).resolve().parent / "images" / "concepts.svg"
 SEED = 3

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs import MetaEnv, Phase, grid, signpost
-from dream.envs.bus import Bus, BusNetwork, Map
-from dream.envs.cooking import Cooking
+from dream.envs import MetaEnv, Phase, grid
+from dream.envs.bus.family import Bus, BusNetwork, Map
+from dream.envs.cooking.family import Cooking
 from dream.envs.render import contact_sheet
+from dream.envs.signpost.family import family as signpost
 
 IMAGES = Path(__file__).resolve().parent / "images"
 Frame = NDArray[np.uint8]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.render import contact_sheet
-from dream.envs.sign import Sign
-from dream.envs.sign_check import compare_frames
-from dream.envs.sign_picture import write_video
-from dream.envs.sign_planning import Search, search, sign_pixels
+from dream.envs.sign.check import compare_frames
+from dream.envs.sign.family import Sign
+from dream.envs.sign.picture import write_video
+from dream.envs.sign.planning import Search, search, sign_pixels
 from dream.envs.world3d.models import box
 from dream.envs.world3d.renderer import Renderer
 from dream.envs.world3d.scene import compile_scene

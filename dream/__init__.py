@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dream.errors import UserError
     from dream.eval.evaluate import evaluate_run, load_method
     from dream.eval.pretrained import pretrained
-    from dream.training import train
+    from dream.training.loop import train
 
 _WHERE = {
     "TrainConfig": "dream.config",
@@ -22,7 +22,7 @@ _WHERE = {
     "evaluate_run": "dream.eval.evaluate",
     "load_method": "dream.eval.evaluate",
     "pretrained": "dream.eval.pretrained",
-    "train": "dream.training",
+    "train": "dream.training.loop",
 }
 
 __all__ = ["TrainConfig", "UserError", "envs", "evaluate_run", "load_method", "pretrained", "train"]

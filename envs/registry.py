@@ -10,12 +10,12 @@ from typing import Any
 from dream.envs.base import MetaEnv
 
 _FAMILIES = {
-    "bus": "dream.envs.bus:Bus",
-    "map": "dream.envs.bus:Map",
-    "cooking": "dream.envs.cooking:Cooking",
-    "signpost": "dream.envs.signpost:Signpost",
-    "sign": "dream.envs.sign:Sign",
-    "sign-ball": "dream.envs.sign:SignBall",
+    "bus": "dream.envs.bus.family:Bus",
+    "map": "dream.envs.bus.family:Map",
+    "cooking": "dream.envs.cooking.family:Cooking",
+    "signpost": "dream.envs.signpost.family:Signpost",
+    "sign": "dream.envs.sign.family:Sign",
+    "sign-ball": "dream.envs.sign.family:SignBall",
 }
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, Watcher
-from dream.method import Method
-from dream.pair import DecoupledPair
+from dream.methods.pair import DecoupledPair
+from dream.methods.protocol import Method
 
 MOST_INSTRUCTIONS = 8
 """Returns are told apart by instruction where there are no more than this."""
@@ -60,7 +60,7 @@ class Diagnosis:
         self._codes = net.f(torch.from_numpy(env.problems.factor_table).to(device))
         explore, truth = trials.explore, trials.problem_id
         prefixes = net.g(explore)
-        error = prefix_error(self._codes[truth], prefixes, pair.config.bottleneck.noise)
+        error = prefix_error(self._codes[truth], prefixes, pair.config.bottleneck.noise_std)
         last = explore.length
         split = everyone[torch.isin(everyone, truth)]  # the problems that are played are the ones there are
         nearest = split[torch.cdist(last_prefix(prefixes, explore), self._codes[split]).argmin(1)]

@@ -21,9 +21,9 @@ from dream.core.trial import Trials
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.eval.statistics import normalised_interval
-from dream.method import Method
-from dream.methods import find_method
-from dream.run import RunDirectory
+from dream.methods.protocol import Method
+from dream.methods.registry import find_method
+from dream.storage.run_directory import RunDirectory
 
 MEMBERS = 512
 """Trials evaluated side by side."""

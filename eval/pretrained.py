@@ -8,9 +8,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from dream.checkpoints import CheckpointStore
 from dream.errors import UserError
-from dream.run import RunDirectory
+from dream.storage.checkpoints import CheckpointStore
+from dream.storage.run_directory import RunDirectory
 
 FOLDER = Path(__file__).parent.parent / "pretrained"  # of the package, also where eval/ is a link
 

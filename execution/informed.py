@@ -42,11 +42,11 @@ class Import(nn.Module):
     def __init__(self, space: gym.Space, layout: Layout, length: int, factors: tuple[int, ...], config: TrainConfig):
         super().__init__()
         size, z = config.network, config.bottleneck
-        self.f = ProblemEncoder(factors, width=size.width, z_dim=z.z_dim, initial_scale=z.initial_scale)
-        self.memory = TrialMemory(space, layout, length, width=size.width, hidden=size.memory, core=size.core)
+        self.f = ProblemEncoder(factors, width=size.width, z_dim=z.z_dim, initial_scale=z.init_scale)
+        self.memory = TrialMemory(space, layout, length, width=size.width, hidden=size.memory_size, core=size.memory)
         self.context = nn.Linear(self.memory.out_features, z.z_dim)
         with torch.no_grad():  # the codes start small too
-            self.context.weight.mul_(z.initial_scale)
+            self.context.weight.mul_(z.init_scale)
             self.context.bias.zero_()
         self.policy = ContextQ(space, layout, width=size.width, z_dim=z.z_dim)
 
@@ -121,4 +121,4 @@ class Import(nn.Module):
             "bottleneck/spread": code.detach().var(0).sum().sqrt(),
         }
         surprise = torch.cat([surprise, informed_surprise[len(surprise) :]])
-        return loss + informed_loss + 0.5 * config.whole_trial.import_weight * distance, surprise, metrics
+        return loss + informed_loss + 0.5 * config.end_to_end.import_weight * distance, surprise, metrics

@@ -116,7 +116,7 @@ class RL2(nn.Module):
     def __init__(self, space: gym.Space, layout: Layout, length: int, config: TrainConfig):
         super().__init__()
         size = config.network
-        self.memory = TrialMemory(space, layout, length, width=size.width, hidden=size.memory, core=size.core)
+        self.memory = TrialMemory(space, layout, length, width=size.width, hidden=size.memory_size, core=size.memory)
         self.policy = ContextQ(space, layout, width=size.width, z_dim=self.memory.out_features)
 
     def groups(self) -> list[list[nn.Parameter]]:
@@ -164,7 +164,7 @@ class RL2(nn.Module):
 def q_settings(config: TrainConfig) -> dict[str, float]:
     """How `stream_loss` discounts and traces."""
     return {
-        "explore_gamma": config.whole_trial.explore_gamma,
+        "explore_gamma": config.end_to_end.explore_gamma,
         "gamma": config.executor.gamma,
-        "trace": config.executor.trace,
+        "trace": config.executor.lambda_,
     }

@@ -11,7 +11,7 @@ Meta-Learning" (ICLR 2020, arXiv 1910.08348), section 3.
 The sum runs over all transitions of the trial, those before t and those to come, exploration and execution, and the
 mean over a few prefixes t drawn for each trial. In a problem with instructions the instruction is part of the state, so
 the decoders are told it too. Integers are predicted one distribution for each component, frames after pooling to 15 x
-20 pixels with a Gaussian, rewards with a Gaussian. `whole_trial.kl_weight` multiplies the KL; the authors' published
+20 pixels with a Gaussian, rewards with a Gaussian. `end_to_end.kl_weight` multiplies the KL; the authors' published
 settings have 0.1 to 1, depending on the family.
 """
 
@@ -50,7 +50,7 @@ class VariBAD(nn.Module):
     def __init__(self, space: gym.Space, layout: Layout, length: int, config: TrainConfig):
         super().__init__()
         size, z_dim = config.network, config.bottleneck.z_dim
-        self.memory = TrialMemory(space, layout, length, width=size.width, hidden=size.memory, core=size.core)
+        self.memory = TrialMemory(space, layout, length, width=size.width, hidden=size.memory_size, core=size.memory)
         self.belief = nn.Linear(self.memory.out_features, 2 * z_dim)
         with torch.no_grad():  # the belief starts near its prior
             self.belief.weight.mul_(0.1)
@@ -128,7 +128,7 @@ class VariBAD(nn.Module):
             config: of the run.
             generator: draws prefixes and beliefs.
         """
-        episodes, prefixes = stream.episodes, config.whole_trial.prefixes
+        episodes, prefixes = stream.episodes, config.end_to_end.elbo_prefixes
         count, z_dim = len(belief), belief.shape[-1] // 2
         share = torch.rand(count, prefixes, generator=generator).to(belief.device)
         at = (share * (episodes.length[:, None] + 1)).long()  # any prefix, the empty one included
@@ -149,7 +149,7 @@ class VariBAD(nn.Module):
 
         kl, observed = step_kl(belief), episodes.observed.to(belief.dtype)
         kl_nats = (kl * observed).sum() / observed.sum()
-        negative = (outcome_nats + reward_nats + config.whole_trial.kl_weight * kl_nats) / steps
+        negative = (outcome_nats + reward_nats + config.end_to_end.kl_weight * kl_nats) / steps
         metrics = {
             "belief/outcome_nats": outcome_nats.detach(),
             "belief/reward_nats": reward_nats.detach(),

@@ -1,9 +1,13 @@
 """Shared by all tests."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
+
+# What a test starts as a process of its own imports this checkout, not whatever is installed.
+os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
 
 # The tests' networks are tiny: more threads only wait for each other, and the numbers depend on how many there are.
 torch.set_num_threads(1)

@@ -7,23 +7,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
-from dream.methods import METHODS
-from dream.presets import override
+from dream.methods.registry import METHODS
 
 SMALL: dict[str, Any] = {
     "env": "signpost",
     "network.width": 16,
-    "network.memory": 6,
+    "network.memory_size": 6,
     "bottleneck.z_dim": 4,
-    "learning.members": 12,
-    "learning.explore_batch": 8,
-    "learning.execute_batch": 8,
-    "learning.replay": 64,
-    "learning.transitions": 8,
+    "learning.num_envs": 12,
+    "learning.explore_batch_size": 8,
+    "learning.execute_batch_size": 8,
+    "learning.buffer_size": 64,
+    "learning.transition_batch_size": 8,
 }
 
 
@@ -32,18 +31,18 @@ def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[Any, Me
     dotted = {name.replace("__", "."): value for name, value in changes.items()}
     config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
     torch.manual_seed(seed)
-    env = make(config.env, config.learning.members)
+    env = make(config.env, config.learning.num_envs)
     env.reset(seed=seed)
     return METHODS[method].build(env, config), env
 
 
 class Loop:
-    """A few rounds of training, as dream/training.py does them."""
+    """A few rounds of training, as dream/training/loop.py does them."""
 
     def __init__(self, method: Any, env: MetaEnv, seed: int = 0):
         self.method, self.env = method, env
         self.generator, self.rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-        self.replay = TrialReplay(method.config.learning.replay, seed)
+        self.replay = TrialReplay(method.config.learning.buffer_size, seed)
         self.metrics: dict[str, Tensor] = {}
 
     def rounds(self, count: int) -> Trials:

@@ -6,17 +6,16 @@ import numpy as np
 import torch
 from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
-from dream.config import TrainConfig
+from dream.config import PRESETS, TrainConfig, override
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
-from dream.envs.signpost import LEFT, PRESS_A, RIGHT
-from dream.eval.behaviour import behaviour
-from dream.eval.bounds import bound_explorers
+from dream.envs.signpost.family import LEFT, PRESS_A, RIGHT
 from dream.eval.evaluate import build
-from dream.eval.explorations import RecordedExplorations, record_explorations
-from dream.eval.visit_map import count_visits
-from dream.presets import PRESETS, override
+from dream.eval.explain.behaviour import behaviour
+from dream.eval.explain.bounds import bound_explorers
+from dream.eval.explain.explorations import RecordedExplorations, record_explorations
+from dream.eval.show.visit_map import count_visits
 
 END = PRESS_A + 2
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from dream.envs import consistent_problems, make
-from dream.eval import beliefs
-from dream.eval.beliefs import belief, part_beliefs
 from dream.eval.evaluate import load_method, spread_over_problems
 from dream.eval.pretrained import pretrained
-from dream.eval.recorded import RecordedStreams, RecordedTrials
-from dream.eval.recorder import record_trials
+from dream.eval.record import beliefs
+from dream.eval.record.beliefs import belief, part_beliefs
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials
+from dream.eval.record.recorder import record_trials
 
 
 def recording(prefixes: np.ndarray, codes: np.ndarray, length: list[int], noise: float = 0.01) -> RecordedTrials:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from dream import cli
-from dream.config import TrainConfig
+from dream.config import PRESETS, TrainConfig, override
 from dream.errors import UserError
 from dream.eval.evaluate import EvalResult
-from dream.presets import PRESETS, override
 
 
 def files_below(path: Path) -> dict[str, bytes]:
@@ -33,12 +32,12 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
 
 
 class Trainer:
-    """Stands in for dream.training: remembers what it was asked for."""
+    """Stands in for dream.training.loop: remembers what it was asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, raises: BaseException | None = None):
         self.calls: list[tuple[TrainConfig, Path, bool]] = []
         self.raises = raises
-        monkeypatch.setitem(sys.modules, "dream.training", types.SimpleNamespace(train=self.train))
+        monkeypatch.setitem(sys.modules, "dream.training.loop", types.SimpleNamespace(train=self.train))
 
     def train(self, config: TrainConfig, run_dir: Path, *, overwrite: bool, progress: object) -> None:
         self.calls.append((config, run_dir, overwrite))
@@ -68,7 +67,12 @@ def test_help_of_train_lists_every_setting(capsys):
     with pytest.raises(SystemExit):
         cli.run(["train", "--help"])
     text = capsys.readouterr().out
-    for option in ("--learning.updates INT", "--bottleneck.weight FLOAT", "--env-parameters NAME=VALUE", "--run-dir"):
+    for option in (
+        "--learning.updates-per-round INT",
+        "--bottleneck.rate_weight FLOAT",
+        "--env-parameters NAME=VALUE",
+        "--run-dir",
+    ):
         assert option in text
 
 
@@ -184,26 +188,33 @@ def test_bad_evaluations_are_refused(arguments, sentence, capsys):
 
 def test_train_passes_on_what_was_given(capsys, monkeypatch):
     trainer = Trainer(monkeypatch)
-    words = "train none --env cooking --seed 3 --learning.updates 8 --env-parameters grid_size=4 split=paper"
+    words = "train none --env cooking --seed 3 --learning.updates_per_round 8 --env-parameters grid_size=4 split=paper"
     assert cli.run(words.split()) == 0
-    assert cli.run([*words.split(), "--run-dir", "here", "--overwrite", "--explorer.cost=0.5"]) == 0
+    assert cli.run([*words.split(), "--run-dir", "here", "--overwrite", "--explorer.step_cost=0.5"]) == 0
     (config, run_dir, overwrite), (other, elsewhere, replace) = trainer.calls
-    assert (config.method, config.env, config.seed, config.learning.updates) == ("none", "cooking", 3, 8)
+    assert (config.method, config.env, config.seed, config.learning.updates_per_round) == ("none", "cooking", 3, 8)
     assert config.env_parameters == {"grid_size": 4, "split": "paper"}
     assert (run_dir, overwrite) == (Path("runs/cooking/none/s3"), False)
-    assert (elsewhere, replace, other.explorer.cost) == (Path("here"), True, 0.5)
+    assert (elsewhere, replace, other.explorer.step_cost) == (Path("here"), True, 0.5)
     assert "Next: dream eval runs/cooking/none/s3" in capsys.readouterr().out
 
 
 def test_a_preset_changes_the_defaults_and_arguments_change_the_preset(monkeypatch):
     trainer = Trainer(monkeypatch)
-    for words in ("train dream", "train dream --preset debug", "train dream --learning.updates 7 --preset=debug"):
+    for words in (
+        "train dream",
+        "train dream --preset debug",
+        "train dream --learning.updates_per_round 7 --preset=debug",
+    ):
         assert cli.run(words.split()) == 0
     default, debug, changed = (config for config, _, _ in trainer.calls)
     assert default == TrainConfig()
-    assert debug.steps == PRESETS["debug"]["steps"] and debug.learning.updates == PRESETS["debug"]["learning.updates"]
-    assert debug.learning.clip == default.learning.clip
-    assert changed == override(debug, {"learning.updates": 7})
+    assert (
+        debug.steps == PRESETS["debug"]["steps"]
+        and debug.learning.updates_per_round == PRESETS["debug"]["learning.updates_per_round"]
+    )
+    assert debug.learning.max_grad_norm == default.learning.max_grad_norm
+    assert changed == override(debug, {"learning.updates_per_round": 7})
 
 
 def test_interrupted_it_says_how_to_go_on(capsys, monkeypatch):
@@ -213,7 +224,7 @@ def test_interrupted_it_says_how_to_go_on(capsys, monkeypatch):
 
 
 def test_override_refuses_a_setting_that_is_not_there():
-    with pytest.raises(ValueError, match=r"unknown setting 'updats': choose from members, .*updates"):
+    with pytest.raises(ValueError, match=r"unknown setting 'updats': choose from num_envs, updates_per_round"):
         override(TrainConfig(), {"learning.updats": 3})
 
 
@@ -305,7 +316,7 @@ def test_bench(capsys, monkeypatch):
         both = [(env, method) for env in envs for method in methods]
         return [{"env": env, "method": method, **speeds, **shares, "threads": 1} for env, method in both]
 
-    monkeypatch.setitem(sys.modules, "dream.bench", types.SimpleNamespace(run=measure))
+    monkeypatch.setitem(sys.modules, "dream.tools.bench", types.SimpleNamespace(run=measure))
     assert cli.run(["bench", "--env", "bus", "map", "--json"]) == 0
     assert [family["env"] for family in last_object(capsys)["families"]] == ["bus", "map"]
     assert cli.run(["bench", "--env", "bus", "--json"]) == 0
@@ -329,7 +340,7 @@ def test_demo(capsys, monkeypatch):
         calls.append((*arguments, options))
         print("progress", file=sys.stderr)
 
-    monkeypatch.setitem(sys.modules, "dream.demo", types.SimpleNamespace(main=show))
+    monkeypatch.setitem(sys.modules, "dream.tools.demo", types.SimpleNamespace(main=show))
     assert cli.run(["demo"]) == cli.run(["demo", "--steps", "9", "--overwrite", "--run-dir", "x"]) == 0
     assert calls == [(Path("runs/demo"), {"overwrite": False}), (Path("x"), {"overwrite": True, "steps": 9})]
     assert capsys.readouterr().err == "progress\n" * 2
@@ -350,7 +361,7 @@ def test_doctor_finds_this_installation_well(capsys):
 
 
 def test_doctor_names_what_is_missing_and_what_to_install(capsys, monkeypatch):
-    from dream import doctor
+    from dream.tools import doctor
 
     monkeypatch.setattr(doctor, "MODULES", {"no-such-package": "no_such_package", "pyyaml": "yaml", "rich": "no_rich"})
     monkeypatch.setattr(doctor, "tested_versions", lambda: {"no-such-package": "1.2", "pyyaml": "0.1"})
@@ -367,7 +378,7 @@ def test_doctor_names_what_is_missing_and_what_to_install(capsys, monkeypatch):
 
 
 def test_doctor_compares_with_the_constraints():
-    from dream.doctor import MODULES, tested_versions
+    from dream.tools.doctor import MODULES, tested_versions
 
     assert MODULES.keys() <= tested_versions().keys()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dream import checkpoints, cli
+from dream import cli
+from dream.storage import checkpoints
 
 TRAIN = ["train", "dream", "--env", "map", "--preset", "debug"]
 
@@ -87,8 +88,8 @@ def test_eval_of_a_real_run(run: Path, capsys):
 
 
 def test_a_run_of_other_settings_is_refused(run: Path, capsys):
-    sentence = refused(capsys, run, *TRAIN, "--learning.updates", "8", "--run-dir", str(run))
-    assert "learning.updates is 2 there and 8 here" in sentence and "--overwrite" in sentence
+    sentence = refused(capsys, run, *TRAIN, "--learning.updates_per_round", "8", "--run-dir", str(run))
+    assert "learning.updates_per_round is 2 there and 8 here" in sentence and "--overwrite" in sentence
     assert "env is 'map' there and 'bus' here" in refused(
         capsys, run, "train", "dream", "--env", "bus", "--preset", "debug", "--run-dir", str(run)
     )
@@ -146,8 +147,8 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
 
 
 def test_who_stops_at_once_is_told_what_is_lost(tmp_path: Path, capsys, monkeypatch):
-    from dream import training
     from dream.errors import AT_ONCE
+    from dream.training import loop as training
 
     def train(*arguments, **named):
         raise KeyboardInterrupt(AT_ONCE)
@@ -158,7 +159,7 @@ def test_who_stops_at_once_is_told_what_is_lost(tmp_path: Path, capsys, monkeypa
 
 
 def test_interrupted_and_taken_up_again(tmp_path: Path, trained: Path, capsys, monkeypatch):
-    from dream.run import RunDirectory
+    from dream.storage.run_directory import RunDirectory
 
     real = RunDirectory.log
 

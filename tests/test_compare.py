@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from dream import cli
-from dream.compare import plan
+from dream.compare.jobs import plan
 from dream.errors import UserError
-from dream.labels import parse_labels
+from dream.methods.labels import parse_labels
 
 DEBUG = ["compare", "--env", "signpost", "--preset", "debug", "--steps", "600", "--trials", "16"]
 
@@ -53,7 +53,7 @@ def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(ca
     assert seen >= {"return", "normalised", "seconds", "updates"}
 
     # Now all is there: no process is started, neither to train nor to evaluate.
-    monkeypatch.setattr("dream.compare._Worker", None)
+    monkeypatch.setattr("dream.compare.jobs._Worker", None)
     assert cli.run([*command, "--only-trained"]) == 0
     assert cli.run([*command, "--methods", "random", "--only-trained", "--seeds", "3"]) == 0
     out, err = capsys.readouterr()

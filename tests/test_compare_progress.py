@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dream.compare import Job, plan
-from dream.compare_progress import JobProgress
-from dream.labels import parse_labels
+from dream.compare.jobs import Job, plan
+from dream.compare.progress import JobProgress
+from dream.methods.labels import parse_labels
 
 
 class Clock:

@@ -12,7 +12,7 @@ import pytest
 
 from dream import cli
 from dream.errors import UserError
-from dream.eval.coupling import (
+from dream.eval.coupling.exact import (
     LEARNERS,
     MAKE,
     Coupled,
@@ -23,8 +23,8 @@ from dream.eval.coupling import (
     samples_to_solve,
     strictly_best,
 )
-from dream.eval.coupling_figure import draw
-from dream.eval.coupling_study import PARTS, executor_trials, fit_slope, slope, study, summary, to_csv
+from dream.eval.coupling.figure import draw
+from dream.eval.coupling.study import PARTS, executor_trials, fit_slope, slope, study, summary, to_csv
 
 
 def one(number: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build
-from dream.pair import DecoupledPair
+from dream.methods.pair import DecoupledPair
 
 IDS = np.arange(24) % 2
 
@@ -47,7 +47,7 @@ def test_every_figure_by_other_means(pair: DecoupledPair) -> None:
     prefixes = net.g(trials.explore)
     distance = (last_prefix(prefixes, trials.explore)[:, None] - codes).square().sum(-1)
     right = (distance.argmin(1) == truth).float()
-    error = prefix_error(codes[truth], prefixes, pair.config.bottleneck.noise)
+    error = prefix_error(codes[truth], prefixes, pair.config.bottleneck.noise_std)
     reached = trials.explore.length.clamp(max=3)
     returns = trials.execute.reward.sum(1)
     expected = {

@@ -25,18 +25,17 @@ import tyro
 from benchmarks.sign_tables import TABLES
 from dream import cli
 from dream.cli.checks import check_config
-from dream.compare import plan
-from dream.config import TrainConfig
-from dream.envs.miniworld_backend import PACKAGES
+from dream.compare.jobs import plan
+from dream.config import PRESETS, TrainConfig
+from dream.envs.sign.miniworld_backend import PACKAGES
 from dream.errors import UserError
-from dream.eval import window
-from dream.eval.coupling_study import check_study
+from dream.eval.coupling.study import check_study
 from dream.eval.evaluate import load_method
 from dream.eval.pretrained import pretrained_names
-from dream.labels import MethodLabel, parse_labels
-from dream.methods import METHODS, find_method
-from dream.pair import PairRules
-from dream.presets import PRESETS
+from dream.eval.show import window
+from dream.methods.labels import MethodLabel, parse_labels
+from dream.methods.pair import PairRules
+from dream.methods.registry import METHODS, find_method
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -130,21 +129,21 @@ runs/map/hyperx/s0 runs/map/rnd/s0 runs/map/icm/s0 runs/map/posterior/s0 runs/ma
 dream explain runs/cooking/dream/s0 runs/cooking/count/s0 runs/cooking/prediction/s0 runs/cooking/rnd/s0 \
 runs/cooking/hyperx/s0 runs/cooking/icm/s0 runs/cooking/posterior/s0 runs/cooking/first-explore/s0 \
 runs/cooking/rl2/s0 runs/cooking/e-rl2/s0 --trials 300 --out results/explain_cooking
-dream compare --env bus --methods 'dream[bottleneck.weight=0.0]' 'dream[explorer.cost=0.0]' \
+dream compare --env bus --methods 'dream[bottleneck.rate_weight=0.0]' 'dream[explorer.step_cost=0.0]' \
 'dream[executor.id_fraction=1.0]' 'dream[executor.id_fraction=0.0]' 'dream[env_parameters.description=lines]' \
 --seeds 2 --processes 2 --trials 2000 --csv results/bus_ablations.csv
-dream compare --env bus --methods 'varibad[whole_trial.kl_weight=0.01]' 'varibad[bottleneck.z_dim=8]' \
-'e-rl2[whole_trial.explore_gamma=1.0]' varibad --seeds 1 --processes 2 --trials 2000 --csv results/bus_variants.csv
-dream compare --env bus --methods 'rl2[network.core=transformer]' 'import[network.core=transformer]' --seeds 1 \
+dream compare --env bus --methods 'varibad[end_to_end.kl_weight=0.01]' 'varibad[bottleneck.z_dim=8]' \
+'e-rl2[end_to_end.explore_gamma=1.0]' varibad --seeds 1 --processes 2 --trials 2000 --csv results/bus_variants.csv
+dream compare --env bus --methods 'rl2[network.memory=transformer]' 'import[network.memory=transformer]' --seeds 1 \
 --processes 2 --trials 2000 --csv results/bus_cores.csv
 dream compare --env sign --methods posterior rnd prediction rl2 random --seeds 3 --processes 2 --trials 2000 \
 --csv results/sign_rivals.csv
-dream compare --env sign --methods 'dream[explorer.gate=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
+dream compare --env sign --methods 'dream[explorer.min_explained=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
 --csv results/sign_ablations.csv
-dream compare --env sign --methods 'dream[executor.priority=0.0]' --seeds 2 --trials 2000 --processes 2
-dream explain 'runs/bus/dream[explorer.gate=-1000.0]/s0' 'runs/bus/dream[explorer.gate=-1000.0]/s4' \
-'runs/bus/dream[explorer.gate=-1000.0]/s1' --trials 300 --out results/explain_gate
-dream compare --env bus --methods dream 'dream[explorer.gate=-1000.0]' --seeds 5 --trials 2000 --processes 2 \
+dream compare --env sign --methods 'dream[executor.priority_exponent=0.0]' --seeds 2 --trials 2000 --processes 2
+dream explain 'runs/bus/dream[explorer.min_explained=-1000.0]/s0' 'runs/bus/dream[explorer.min_explained=-1000.0]/s4' \
+'runs/bus/dream[explorer.min_explained=-1000.0]/s1' --trials 300 --out results/explain_gate
+dream compare --env bus --methods dream 'dream[explorer.min_explained=-1000.0]' --seeds 5 --trials 2000 --processes 2 \
 --csv results/gate.csv
 python -m benchmarks.sign_tables
 python -m benchmarks.informed_policy runs/cooking/import/s0 runs/cooking/import/s1 runs/cooking/import/s2 \
@@ -157,8 +156,8 @@ runs/cooking/rnd/s? --csv results/cut_explorations.csv
 python -m benchmarks.sign_paid runs/sign/dream/s0 runs/sign/prediction/s0 runs/sign/prediction/s1 \
 runs/sign/prediction/s2 --csv results/sign_paid.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
-dream train dream --env map --seed 2 --explorer.cost 0.05 --learning.updates 4
-dream train dream --env map --explorer.cost 0.05 --learning.updates 4 --run-dir runs/map-cost
+dream train dream --env map --seed 2 --explorer.step_cost 0.05 --learning.updates_per_round 4
+dream train dream --env map --explorer.step_cost 0.05 --learning.updates_per_round 4 --run-dir runs/map-cost
 dream train dream --env bus --env-parameters grid_size=13
 dream train dream --env cooking --env-parameters grid_size=4 drawers=4 --run-dir runs/kitchen
 dream train dream --env cooking --env-parameters grid_size=5 drawers=6 ingredients=5 recipe=3
@@ -168,17 +167,17 @@ dream train dream --env sign --threads 2 --run-dir runs/sign-t2/s0
 python -m benchmarks.validations runs/sign-t2 --csv results/sign_threads.csv
 dream bench --env bus --methods dream posterior count rnd icm hyperx prediction first-explore rl2 e-rl2 import \
 varibad contextual random none oracle --seconds 4 --json
-dream train dream --env sign --learning.replay 3000 --run-dir runs/sign-small
+dream train dream --env sign --learning.buffer_size 3000 --run-dir runs/sign-small
 dream train dream --env sign --device cuda --run-dir runs/sign-gpu
 dream train dream --env my_package.doors:Doors --steps 500000
 dream compare --env map --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
 --csv results/map.csv
 dream compare --env map --methods dream random none oracle --seeds 3 --processes 2
-dream compare --env map --methods dream 'dream[explorer.cost=0.05]' --seeds 3
-dream compare --env map --methods dream random --set learning.updates=4 --seeds 3
+dream compare --env map --methods dream 'dream[explorer.step_cost=0.05]' --seeds 3
+dream compare --env map --methods dream random --set learning.updates_per_round=4 --seeds 3
 dream compare --env bus --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
 --csv results/bus.csv
-dream compare --env bus --methods dream random 'dream[explorer.cost=0]' --seeds 5 --processes 2
+dream compare --env bus --methods dream random 'dream[explorer.step_cost=0]' --seeds 5 --processes 2
 dream compare --env bus --methods dream oracle random --seeds 1
 dream compare --env bus --methods dream random --only-trained --out figures
 dream compare --env map --methods dream my_explorers:DISTINCT --seeds 5 --processes 2
@@ -394,7 +393,7 @@ def test_long_commands_are_accepted(words: list[str], monkeypatch: pytest.Monkey
         "dream train dream --env bus --env-parameters grid_sise=13",
         "dream train dream --env map --explorer.cots 1",
         "dream compare --env map --methods dream[explorer.cots=1]",
-        "dream compare --env map --methods dream --set explorer.cost=much",
+        "dream compare --env map --methods dream --set explorer.step_cost=much",
         "dream compare --env map --methods dream random --bound-steps many",
         "dream eval runs/mapp/dream/s0",
         "dream watch runs/map/dream/first",

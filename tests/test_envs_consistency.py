@@ -7,7 +7,7 @@ import torch
 from dream.core.rollout import Now, rollout
 from dream.envs import consistent_problems, make
 from dream.envs.consistency import steps_of_agreement
-from dream.envs.signpost import PRESS_A, Signpost
+from dream.envs.signpost.family import PRESS_A, Signpost
 
 PRESS_B = PRESS_A + 1
 

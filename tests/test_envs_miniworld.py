@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from dream.envs import make
-from dream.envs.miniworld_backend import PACKAGES, MiniworldBackend
-from dream.envs.sign_fast import FastBackend
-from dream.envs.sign_layout import LAYOUTS, VARIANTS, WORDS, SignLayout, layout_of
+from dream.envs.sign.fast import FastBackend
+from dream.envs.sign.layout import LAYOUTS, VARIANTS, WORDS, SignLayout, layout_of
+from dream.envs.sign.miniworld_backend import PACKAGES, MiniworldBackend
 from dream.errors import UserError
 
 COLOURS = 3
@@ -423,7 +423,7 @@ def test_a_forgotten_backend_leaves_no_process_and_no_descriptor(pair: Miniworld
 CALLER = """
 import signal, sys
 import numpy as np
-from dream.envs.miniworld_backend import MiniworldBackend
+from dream.envs.sign.miniworld_backend import MiniworldBackend
 how, asked = sys.argv[1], []
 signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background may ignore Ctrl-C
 if how == "finishes":
@@ -535,7 +535,7 @@ def test_ci_installs_the_packages_that_the_message_names() -> None:
 
 
 def test_a_job_survives_its_way_to_the_worker() -> None:
-    from dream.envs.miniworld_worker import Job
+    from dream.envs.sign.miniworld_worker import Job
 
     layout = LAYOUTS["sign"]
     job = Job(4, 1, 3, 7, layout.objects, WORDS, layout.sign, layout.sign_height, layout.wall_texture)

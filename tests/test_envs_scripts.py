@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dream.envs import Expert, MetaEnv, consistent_problems, make
-from dream.envs.bus_scripts import BusExpert
-from dream.envs.sign_scripts import SignExplorer
+from dream.envs.bus.scripts import BusExpert
+from dream.envs.sign.scripts import SignExplorer
 
 LEFT, UP, RIGHT, DOWN, NO_OP, RIDE, END, PICK_UP, DROP = range(9)
 GRIDS = ("bus", "map", "cooking", "signpost")

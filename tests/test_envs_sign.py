@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dream.envs import make
-from dream.envs.sign import END, FORWARD, LEFT, RIGHT, SignFamily
-from dream.envs.sign_fast import NEAR, FastBackend
-from dream.envs.sign_layout import COLOURS, LAYOUTS, VARIANTS, layout_of
+from dream.envs.sign.family import END, FORWARD, LEFT, RIGHT, SignFamily
+from dream.envs.sign.fast import NEAR, FastBackend
+from dream.envs.sign.layout import COLOURS, LAYOUTS, VARIANTS, layout_of
 from dream.envs.world3d.motion import AGENT_RADIUS
 
 

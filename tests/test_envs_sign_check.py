@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dream import bench
 from dream.cli import run
-from dream.envs.sign_check import compare_frames
-from dream.envs.sign_fast import FastBackend
-from dream.envs.sign_layout import LAYOUTS
+from dream.envs.sign.check import compare_frames
+from dream.envs.sign.fast import FastBackend
+from dream.envs.sign.layout import LAYOUTS
 from dream.errors import UserError
+from dream.tools import bench
 
 
 def record(path: Path, brighter: int = 0, **change: np.ndarray) -> Path:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dream.envs import make, render
-from dream.envs.sign import FORWARD, LEFT, SignFamily
-from dream.envs.sign_picture import write_video
+from dream.envs.sign.family import FORWARD, LEFT, SignFamily
+from dream.envs.sign.picture import write_video
 
 
 def played(phase: str = "explore", steps: int = 3, **parameters: object) -> SignFamily:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dream.envs import make
-from dream.envs.sign import SignFamily
-from dream.envs.sign_layout import LEGIBLE_PIXELS, VARIANTS, layout_of
-from dream.envs.sign_planning import search, sign_pixels
+from dream.envs.sign.family import SignFamily
+from dream.envs.sign.layout import LEGIBLE_PIXELS, VARIANTS, layout_of
+from dream.envs.sign.planning import search, sign_pixels
 
 
 def starts(family: str, variant: str, count: int) -> np.ndarray:

@@ -13,8 +13,7 @@ import pytest
 import torch
 import yaml
 
-from dream.checkpoints import CheckpointStore
-from dream.config import TrainConfig
+from dream.config import PRESETS, TrainConfig, override
 from dream.core.rollout import no_steps
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
@@ -22,12 +21,12 @@ from dream.errors import UserError
 from dream.eval import evaluate
 from dream.eval import pretrained as pretrained_module
 from dream.eval.evaluate import build, eval_rows, evaluate_run, load_method, run_trials, score, spread_over_problems
-from dream.presets import PRESETS, override
-from dream.training import train
+from dream.storage.checkpoints import CheckpointStore
+from dream.training.loop import train
 
 CONFIG = override(
     TrainConfig(method="dream", env="signpost"),
-    {**PRESETS["debug"], "steps": 900, "learning.members": 16, "evaluation.every": 300, "evaluation.trials": 16},
+    {**PRESETS["debug"], "steps": 900, "learning.num_envs": 16, "evaluation.every": 300, "evaluation.trials": 16},
 )
 
 

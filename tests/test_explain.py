@@ -11,9 +11,9 @@ import pytest
 from dream import cli
 from dream.envs import make
 from dream.eval.evaluate import evaluate_run
-from dream.eval.explain import Cell, Explanation, Explored, load_runs, write_explanation
-from dream.eval.explain_words import columns, sentences
-from dream.eval.probe import Known, chance
+from dream.eval.explain.explain import Cell, Explanation, Explored, load_runs, write_explanation
+from dream.eval.explain.probe import Known, chance
+from dream.eval.explain.words import columns, sentences
 
 DEBUG = ["--preset", "debug", "--steps", "600"]
 

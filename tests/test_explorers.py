@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
 from dream.core.frames import FrameEncoder
 from dream.core.trial import Episodes, Trials
 from dream.envs import integer_space
@@ -23,9 +23,8 @@ from dream.exploration.outcome import Improvement, paid_at_the_end
 from dream.exploration.posterior import GaussianPosterior
 from dream.exploration.prediction import Prediction
 from dream.exploration.rnd import RandomNetworkDistillation
-from dream.methods import METHODS
-from dream.pair import PairRules
-from dream.presets import override
+from dream.methods.pair import PairRules
+from dream.methods.registry import METHODS
 
 SPACE = integer_space([5, 3])
 FRAMES = gym.spaces.Box(0, 255, (20, 28, 3), np.uint8)
@@ -103,7 +102,7 @@ def reward_of(name: str, space: gym.Space = SPACE) -> ExplorationReward:
             factors = (2,)
             factor_table = np.array([[0], [1]])
 
-    small = {"network.width": WIDTH, "network.memory": 6, "bottleneck.z_dim": Z}
+    small = {"network.width": WIDTH, "network.memory_size": 6, "bottleneck.z_dim": Z}
     config = override(TrainConfig(method=name), small)
     rules = METHODS[name].rules(config)
     assert isinstance(rules, PairRules) and rules.reward is not None

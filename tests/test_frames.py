@@ -6,17 +6,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
 from dream.core import frames as module
 from dream.core.bottleneck import TrajectoryEncoder
 from dream.core.frames import FrameEncoder, Unchanged, frame_encoder, is_frame
 from dream.core.networks import DiscreteEncoder, RecurrentQ, observation_encoder
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes
-from dream.envs.signpost import Signpost
-from dream.methods import METHODS
-from dream.pair import DecoupledPair
-from dream.presets import override
+from dream.envs.signpost.family import Signpost
+from dream.methods.pair import DecoupledPair
+from dream.methods.registry import METHODS
 
 SHAPE = (28, 36, 3)
 SPACE = gym.spaces.Box(0, 255, SHAPE, np.uint8)
@@ -145,14 +144,14 @@ class PixelSignpost(Signpost):
 def test_dream_learns_from_pixels() -> None:
     settings = {
         "network.width": 32,
-        "network.memory": 16,
-        "learning.members": 32,
-        "learning.updates": 4,
-        "learning.explore_batch": 16,
-        "learning.execute_batch": 16,
-        "learning.transitions": 16,
-        "learning.warmup": 128,
-        "learning.replay": 2000,
+        "network.memory_size": 16,
+        "learning.num_envs": 32,
+        "learning.updates_per_round": 4,
+        "learning.explore_batch_size": 16,
+        "learning.execute_batch_size": 16,
+        "learning.transition_batch_size": 16,
+        "learning.learning_starts": 128,
+        "learning.buffer_size": 2000,
     }
     config = override(TrainConfig(method="dream", env="signpost", seed=0, steps=12_000), settings)
     torch.manual_seed(0)
@@ -165,8 +164,8 @@ def test_dream_learns_from_pixels() -> None:
         trials = pair.collect(env, env.problems.sample("train", 32, rng), generator)
         replay.add(trials)
         step += trials.environment_steps()
-        if replay.added >= config.learning.warmup:
-            for _ in range(config.learning.updates):
+        if replay.added >= config.learning.learning_starts:
+            for _ in range(config.learning.updates_per_round):
                 pair.update(replay, 2e-3, generator)
     test = PixelSignpost(200)
     test.reset(seed=1)

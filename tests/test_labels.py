@@ -2,17 +2,16 @@
 
 import pytest
 
-from dream.config import default_config
+from dream.config import PRESETS, default_config, override
 from dream.errors import UserError
-from dream.labels import MethodLabel, parse_labels
-from dream.presets import PRESETS, override
+from dream.methods.labels import MethodLabel, parse_labels
 
 
 def test_a_label_is_a_name_and_what_differs():
-    label = MethodLabel.parse(" dream[explorer.cost=0,some.switch=true] ")
-    assert label == MethodLabel("dream", ("explorer.cost=0", "some.switch=true"))
-    assert str(label) == "dream[explorer.cost=0,some.switch=true]"
-    assert label.changes() == {"explorer.cost": 0, "some.switch": True}
+    label = MethodLabel.parse(" dream[explorer.step_cost=0,some.switch=true] ")
+    assert label == MethodLabel("dream", ("explorer.step_cost=0", "some.switch=true"))
+    assert str(label) == "dream[explorer.step_cost=0,some.switch=true]"
+    assert label.changes() == {"explorer.step_cost": 0, "some.switch": True}
     assert str(MethodLabel.parse("e-rl2")) == "e-rl2" and MethodLabel.parse("rl2").changes() == {}
 
 
@@ -22,10 +21,12 @@ def test_values_are_json_or_text_and_may_hold_commas():
 
 
 def test_the_config_is_laid_over_the_defaults_in_order():
-    label = MethodLabel.parse("dream[explorer.cost=0,env_parameters.grid_size=5,env_parameters.x=lines,device=cuda]")
+    label = MethodLabel.parse(
+        "dream[explorer.step_cost=0,env_parameters.grid_size=5,env_parameters.x=lines,device=cuda]"
+    )
     config = label.config("map", 3, {**PRESETS["debug"], "steps": 77, "env_parameters.x": "other"})
     expected = override(default_config("dream", "map", seed=3), {**PRESETS["debug"], "steps": 77, "device": "cuda"})
-    expected = override(expected, {"explorer.cost": 0, "env_parameters": {"x": "lines", "grid_size": 5}})
+    expected = override(expected, {"explorer.step_cost": 0, "env_parameters": {"x": "lines", "grid_size": 5}})
     assert config == expected
 
 
@@ -55,9 +56,12 @@ def test_what_is_no_label_is_refused(texts: list[str], settings: list[str], sent
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("dream[explorer.price=0]", "dream[explorer.price=0]: unknown setting 'price': choose from cost, "),
-        ("dream[learning.updates=0.5]", "setting 'learning.updates' must be of type int, got 0.5"),
-        ("dream[learning.updates=many]", "setting 'learning.updates' must be of type int, got 'many'"),
+        ("dream[explorer.price=0]", "dream[explorer.price=0]: unknown setting 'price': choose from step_cost, "),
+        ("dream[learning.updates_per_round=0.5]", "setting 'learning.updates_per_round' must be of type int, got 0.5"),
+        (
+            "dream[learning.updates_per_round=many]",
+            "setting 'learning.updates_per_round' must be of type int, got 'many'",
+        ),
         ("dream[steps.more=1]", "steps"),
     ],
 )

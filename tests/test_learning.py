@@ -9,42 +9,41 @@ import numpy as np
 import pytest
 import torch
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
+from dream.core.acting import random_actions
 from dream.core.replay import TrialReplay
 from dream.envs import make
 from dream.eval.evaluate import build
-from dream.method import Method
-from dream.pair import DecoupledPair
-from dream.pair_acting import random_actions
-from dream.presets import override
+from dream.methods.pair import DecoupledPair
+from dream.methods.protocol import Method
 
 SMALL: dict[str, Any] = {
     "network.width": 32,
-    "network.memory": 16,
-    "learning.members": 32,
-    "learning.updates": 4,
-    "learning.explore_batch": 16,
-    "learning.execute_batch": 16,
-    "learning.warmup": 128,
+    "network.memory_size": 16,
+    "learning.num_envs": 32,
+    "learning.updates_per_round": 4,
+    "learning.explore_batch_size": 16,
+    "learning.execute_batch_size": 16,
+    "learning.learning_starts": 128,
 }
 TRIALS = 400
 
 
 def learn(method: str, seed: int, steps: int, **changes: Any) -> Method:
-    """Train on the signpost as dream/training.py does, without the run directory."""
+    """Train on the signpost as dream/training/loop.py does, without the run directory."""
     config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL | changes)
     torch.manual_seed(seed)
-    pair, env = build(config, config.learning.members)
+    pair, env = build(config, config.learning.num_envs)
     env.reset(seed=seed)
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-    replay = TrialReplay(config.learning.replay, seed)
+    replay = TrialReplay(config.learning.buffer_size, seed)
     step = 0
     while step < steps:
         trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator)
         replay.add(trials)
         step += trials.environment_steps()
-        if replay.added >= config.learning.warmup:
-            for _ in range(config.learning.updates):
+        if replay.added >= config.learning.learning_starts:
+            for _ in range(config.learning.updates_per_round):
                 pair.update(replay, step / steps, generator)
     return pair
 
@@ -70,7 +69,7 @@ def test_dream_goes_to_read_the_sign_and_reaches_the_optimum(seed: int) -> None:
 )
 def test_one_memory_is_enough_where_nothing_has_to_be_explored(method: str, core: str) -> None:
     """The sign stands at the start: it has to be remembered, over an exploration for which there is no other use."""
-    learned = learn(method, 0, 12_000, env_parameters={"distance": 0}, **{"network.core": core})
+    learned = learn(method, 0, 12_000, env_parameters={"distance": 0}, **{"network.memory": core})
     returns, seen = play_trials(learned, distance=0)
     assert method == "rl2" or seen.all()  # it explores in ordinary episodes, where there is no sign but a reward
     assert returns.mean() > 0.99

@@ -9,18 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
-from dream.eval.movie import COLUMNS, Movie
-from dream.eval.panel import Panel
-from dream.eval.picture_files import HOLD, write_film, write_png
-from dream.eval.recorded import RecordedTrials
-from dream.eval.recorder import record_trials
-from dream.eval.visit_map import count_visits, visit_picture, visits
-from dream.eval.z_picture import principal_axes, z_picture
-from dream.presets import override
+from dream.eval.record.recorded import RecordedTrials
+from dream.eval.record.recorder import record_trials
+from dream.eval.show.movie import COLUMNS, Movie
+from dream.eval.show.panel import Panel
+from dream.eval.show.picture_files import HOLD, write_film, write_png
+from dream.eval.show.visit_map import count_visits, visit_picture, visits
+from dream.eval.show.z_picture import principal_axes, z_picture
 
 
 @pytest.fixture(scope="module")

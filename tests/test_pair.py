@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from dream.config import TrainConfig
+from dream.core.acting import member_epsilons
 from dream.core.bottleneck import last_prefix
 from dream.core.trial import Episodes
 from dream.envs import make
 from dream.errors import UserError
 from dream.exploration.base import RewardModel
-from dream.methods import METHODS
-from dream.pair import DecoupledPair, PairRules
-from dream.pair_acting import member_epsilons
+from dream.methods.pair import DecoupledPair, PairRules
+from dream.methods.registry import METHODS
 from tests.small_training import Loop, Relabelled, build, gradients, play, same, trained
 
 RIGHT, END = 1, 4
@@ -51,7 +51,7 @@ def test_every_method_learns_on_one_or_more_episodes(method: str, k: int, n: int
 
 
 def test_the_averaged_networks_follow_the_online_ones() -> None:
-    method, env = build(learning__average=0.25)
+    method, env = build(learning__tau=0.25)
     before = {name: value.clone() for name, value in method.weights().items()}
     Loop(method, env).rounds(1)
     after = method.weights()
@@ -81,7 +81,7 @@ def test_each_loss_teaches_its_own_networks() -> None:
 
 
 def test_the_bottleneck_pulls_the_codes_towards_nothing() -> None:
-    loose, tight = trained(rounds=12, bottleneck__weight=0.0), trained(rounds=12, bottleneck__weight=10.0)
+    loose, tight = trained(rounds=12, bottleneck__rate_weight=0.0), trained(rounds=12, bottleneck__rate_weight=10.0)
     assert tight.metrics["bottleneck/rate"] < 0.5 * loose.metrics["bottleneck/rate"]
 
 
@@ -107,7 +107,7 @@ def share(explore: Episodes, action: int, members: slice) -> float:
 
 
 def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeypatch: pytest.MonkeyPatch) -> None:
-    method, env = build(learning__members=100, explorer__gate=0.5, explorer__random_fraction=0.25)
+    method, env = build(learning__num_envs=100, explorer__min_explained=0.5, explorer__random_fraction=0.25)
     likes(monkeypatch, method, RIGHT)
     ids, generator = np.arange(100) % 2, torch.Generator().manual_seed(0)
     method.explained = torch.tensor(0.49)
@@ -122,7 +122,7 @@ def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeyp
 
 def test_nobody_chooses_to_end_an_exploration_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that it is seen what ending early misses; random actions may, and whoever plays may."""
-    method, env = build(learning__members=100, explorer__gate=0.5)
+    method, env = build(learning__num_envs=100, explorer__min_explained=0.5)
     likes(monkeypatch, method, END)
     ids = np.arange(100) % 2
     method.explained = torch.tensor(0.51)
@@ -132,7 +132,7 @@ def test_nobody_chooses_to_end_an_exploration_while_training(monkeypatch: pytest
 
 
 def test_random_actions_seldom_end_an_episode() -> None:
-    method, env = build("random", learning__members=1000)
+    method, env = build("random", learning__num_envs=1000)
     explore = play(method, env, np.arange(1000) % 2).explore
     counts = torch.bincount(explore.action[explore.mask], minlength=5) / explore.mask.sum()
     torch.testing.assert_close(counts, torch.tensor([0.245, 0.245, 0.245, 0.245, 0.02]), rtol=0, atol=0.03)
@@ -140,7 +140,7 @@ def test_random_actions_seldom_end_an_episode() -> None:
 
 
 def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = trained(executor__id_fraction=0.5, learning__members=40)
+    loop = trained(executor__id_fraction=0.5, learning__num_envs=40)
     method, told = loop.method, []
     step = method.networks.executor.step
 
@@ -170,7 +170,7 @@ def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
 
 
 def test_single_transitions_teach_g_and_nobody_else() -> None:
-    loop = trained(learning__transitions=6)
+    loop = trained(learning__transition_batch_size=6)
     method = loop.method
     assert "loss/single" in loop.metrics
     method.optimizer.zero_grad()
@@ -244,7 +244,7 @@ def test_random_has_no_explorer_to_train() -> None:
 @pytest.mark.parametrize("env", ["map", "cooking"])
 @pytest.mark.parametrize("method", PAIRS)
 def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = trained(method, env=env, bottleneck__initial_scale=5.0)
+    loop = trained(method, env=env, bottleneck__init_scale=5.0)
     ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
     honest = play(loop.method, loop.env, ids)
     other = Relabelled(loop.env)

@@ -6,10 +6,10 @@ from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
 from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
 from dream.errors import UserError
-from dream.eval.bounds import bound_explorers
 from dream.eval.evaluate import spread_over_problems
-from dream.eval.explorations import RecordedExplorations, record_explorations
-from dream.eval.probe import (
+from dream.eval.explain.bounds import bound_explorers
+from dream.eval.explain.explorations import RecordedExplorations, record_explorations
+from dream.eval.explain.probe import (
     Known,
     Probe,
     ProbeSettings,

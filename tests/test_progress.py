@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from dream.progress import ConsoleProgress, SilentProgress
+from dream.training.progress import ConsoleProgress, SilentProgress
 
 
 class Clock:

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
-from dream.eval.movie import Movie
-from dream.eval.recorded import FORMAT, RecordedTrials, load_trials, save_trials
-from dream.eval.recorder import record_trials
-from dream.eval.words import narrate
+from dream.eval.record.recorded import FORMAT, RecordedTrials, load_trials, save_trials
+from dream.eval.record.recorder import record_trials
+from dream.eval.show.movie import Movie
+from dream.eval.show.words import narrate
 from dream.exploration.information import information_reward
-from dream.pair import DecoupledPair
-from dream.presets import override
+from dream.methods.pair import DecoupledPair
 
 
 def pair_of(method: str, env: str, members: int, **changes: Any) -> tuple[DecoupledPair, MetaEnv]:
@@ -84,7 +83,7 @@ def test_information_telescopes_and_is_what_the_explorer_is_paid() -> None:
     net, explore = pair.averaged, plain.explore
     with torch.no_grad():
         code = net.f(torch.from_numpy(env.problems.features(ids)))
-        error = prefix_error(code, net.g(explore), pair.config.bottleneck.noise)
+        error = prefix_error(code, net.g(explore), pair.config.bottleneck.noise_std)
     paid = information_reward(error, explore, cost=0.0).cumsum(1).numpy()
     steps = recorded.explore.mask.shape[1]
     assert recorded.information is not None and recorded.error is not None
@@ -151,7 +150,7 @@ def test_a_problem_that_f_never_learned_gets_the_mean_code_of_those_that_matter_
     assert recorded.candidates is not None and recorded.candidates.tolist() == train.tolist()
 
 
-class WholeTrialPolicy:
+class EndToEndPolicy:
     """Plays as a pair does, and has neither f nor g."""
 
     def __init__(self, pair: DecoupledPair) -> None:
@@ -161,7 +160,7 @@ class WholeTrialPolicy:
 def test_a_method_without_encoders_is_recorded_with_what_there_is() -> None:
     pair, env = pair_of("dream", "signpost", 3)
     ids = np.array([0, 1, 0])
-    recorded = record_trials(WholeTrialPolicy(pair), env, ids, 0)
+    recorded = record_trials(EndToEndPolicy(pair), env, ids, 0)
     assert recorded.information is None and recorded.z is None and recorded.context is None
     assert recorded.explore.values is None and recorded.execute.values is None
     full = record_trials(pair, env, ids, 0)

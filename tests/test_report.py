@@ -17,9 +17,10 @@ import torch
 
 from dream import cli
 from dream.errors import UserError
+from dream.eval.compare.summary import RunScores
 from dream.eval.evaluate import load_method, spread_over_problems
 from dream.eval.pretrained import pretrained
-from dream.eval.recorder import record_trials
+from dream.eval.record.recorder import record_trials
 from dream.eval.report import build
 from dream.eval.report.build import _chosen, _median, write_report
 from dream.eval.report.disk import find_runs
@@ -27,7 +28,6 @@ from dream.eval.report.moments import player_data
 from dream.eval.report.page import Page, render
 from dream.eval.report.svg import figure, heat_map
 from dream.eval.report.tiles import TILE, changed_tiles, png
-from dream.eval.summary import RunScores
 
 DEBUG = ["--preset", "debug", "--steps", "600"]
 

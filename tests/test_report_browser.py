@@ -11,7 +11,7 @@ import pytest
 from dream import cli
 from dream.eval.pretrained import pretrained
 from dream.eval.report.build import SWAPPED, write_report
-from dream.methods import METHODS
+from dream.methods.registry import METHODS
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(

@@ -15,12 +15,12 @@ import pytest
 import torch
 import yaml
 
-from dream import checkpoints
-from dream.checkpoints import CheckpointStore, check_plain, pack_rng, restore_rng
 from dream.errors import UserError
-from dream.run import RunDirectory, describe_environment, merge_tidy_csv
+from dream.storage import checkpoints
+from dream.storage.checkpoints import CheckpointStore, check_plain, pack_rng, restore_rng
+from dream.storage.run_directory import RunDirectory, describe_environment, merge_tidy_csv
 
-CONFIG = {"env": "map", "seed": 0, "device": "cpu", "explorer": {"cost": 0.1, "sizes": (8, 8)}}
+CONFIG = {"env": "map", "seed": 0, "device": "cpu", "explorer": {"step_cost": 0.1, "sizes": (8, 8)}}
 ENVIRONMENT = {"problems": "abc", "versions": {"torch": "2.13.0"}}
 STATE = {"round": 3, "replay": {"obs": torch.arange(12, dtype=torch.uint8).reshape(3, 4)}, "best": None, "ids": [1, 2]}
 
@@ -43,7 +43,7 @@ def files_below(path: Path) -> dict[str, bytes]:
 def test_a_new_run_directory_holds_config_and_environment(tmp_path: Path):
     with open_run(tmp_path / "a" / "b") as run:
         assert run.resume() is None
-    assert yaml.safe_load((tmp_path / "a/b/config.yaml").read_text())["explorer"] == {"cost": 0.1, "sizes": [8, 8]}
+    assert yaml.safe_load((tmp_path / "a/b/config.yaml").read_text())["explorer"] == {"step_cost": 0.1, "sizes": [8, 8]}
     assert json.loads((tmp_path / "a/b/environment.json").read_text()) == ENVIRONMENT
     assert RunDirectory.read(tmp_path / "a/b").config["env"] == "map"
 
@@ -53,8 +53,8 @@ def test_other_settings_are_refused_by_name_and_nothing_changes(tmp_path: Path):
         run.log(10, {"loss": 1.0})
         run.save_checkpoint(10, weights(1.0), STATE)
     before = files_below(tmp_path)
-    with pytest.raises(UserError, match=r"explorer.cost is 0.1 there and 0.2 here.*--overwrite"):
-        open_run(tmp_path, {**CONFIG, "explorer": {"cost": 0.2, "sizes": (8, 8)}})
+    with pytest.raises(UserError, match=r"explorer.step_cost is 0.1 there and 0.2 here.*--overwrite"):
+        open_run(tmp_path, {**CONFIG, "explorer": {"step_cost": 0.2, "sizes": (8, 8)}})
     with pytest.raises(UserError, match=r"seed is 0 there and 'not set' here"):
         open_run(tmp_path, {name: value for name, value in CONFIG.items() if name != "seed"})
     assert files_below(tmp_path).keys() == before.keys()
@@ -280,7 +280,7 @@ def test_a_full_disk_for_real(tmp_path: Path):
     code = f"""
 import resource, torch
 from pathlib import Path
-from dream.checkpoints import CheckpointStore
+from dream.storage.checkpoints import CheckpointStore
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
     CheckpointStore(Path({str(tmp_path)!r})).save(20, {{}}, {{"replay": torch.zeros(1_000_000)}})
@@ -302,7 +302,7 @@ def test_a_full_disk_while_logging(tmp_path: Path):
 KILLED = """
 import sys, torch
 from pathlib import Path
-from dream.checkpoints import CheckpointStore
+from dream.storage.checkpoints import CheckpointStore
 store = CheckpointStore(Path(sys.argv[1]))
 step = 0 if (loaded := store.load()) is None else loaded[0]
 while True:

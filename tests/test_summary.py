@@ -9,11 +9,11 @@ import pytest
 
 from dream import cli
 from dream.errors import UserError
-from dream.eval.comparison import choose_rows, write_comparison
-from dream.eval.figures import on_one_grid
+from dream.eval.compare.figures import on_one_grid
+from dream.eval.compare.files import choose_rows, write_comparison
+from dream.eval.compare.summary import first_reaching, improvements, read_runs, summarise
+from dream.eval.compare.tables import markdown, summary_rows
 from dream.eval.statistics import performance_profile
-from dream.eval.summary import first_reaching, improvements, read_runs, summarise
-from dream.eval.tables import markdown, summary_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, object]
@@ -151,7 +151,7 @@ def test_curves_of_several_seeds_on_one_grid_by_hand():
 
 
 def test_all_files_are_written_and_name_the_methods(tmp_path: Path):
-    rows = [*DREAM, *RANDOM, *rows_of("dream[explorer.cost=0]", 0, 0.4, [(100, 60.0, 0.4)])]
+    rows = [*DREAM, *RANDOM, *rows_of("dream[explorer.step_cost=0]", 0, 0.4, [(100, 60.0, 0.4)])]
     reference = [{**DREAM[0], "method": "the paper", "split": "validation", "metric": "normalised", "value": 0.5}]
     written = write_comparison(rows, tmp_path / "out", reference)
     names = ["results.csv", "summary.csv", "summary.md", "improvement.csv", "curves_steps.svg", "curves_wallclock.svg"]
@@ -159,7 +159,7 @@ def test_all_files_are_written_and_name_the_methods(tmp_path: Path):
     assert [path.name for path in written.files] == names and all(path.is_file() for path in written.files)
     text = {path.name: path.read_text() for path in written.files}
     for name in names:
-        assert "random" in text[name] and "explorer.cost=0" in text[name], name
+        assert "random" in text[name] and "explorer.step_cost=0" in text[name], name
     for name in ("curves_steps.svg", "scores.svg"):
         assert "optimum" in text[name] and "no exploration" in text[name]
     assert "the paper" in text["curves_steps.svg"] and "the paper" not in text["results.csv"]

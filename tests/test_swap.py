@@ -7,17 +7,16 @@ import pytest
 import torch
 
 from benchmarks.cut_explorations import cut
-from dream.config import default_config
+from dream.config import PRESETS, default_config, override
 from dream.core.rollout import rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
-from dream.envs.signpost import PRESS_A
-from dream.eval.bounds import bound_executors, bound_explorers
+from dream.envs.signpost.family import PRESS_A
 from dream.eval.evaluate import build, run_trials, spread_over_problems
-from dream.eval.explorations import record_explorations
-from dream.eval.swap import execute_on, swap_matrix
-from dream.pair import DecoupledPair
-from dream.presets import PRESETS, override
+from dream.eval.explain.bounds import bound_executors, bound_explorers
+from dream.eval.explain.explorations import record_explorations
+from dream.eval.explain.swap import execute_on, swap_matrix
+from dream.methods.pair import DecoupledPair
 
 PRESS_B = PRESS_A + 1
 

@@ -15,14 +15,13 @@ from typing import Any
 import pytest
 import torch
 
-from dream import training
-from dream.checkpoints import CheckpointStore
-from dream.config import TrainConfig, default_config
+from dream.config import PRESETS, TrainConfig, default_config, override
 from dream.errors import UserError
-from dream.pair import DecoupledPair
-from dream.presets import PRESETS, override
-from dream.progress import SilentProgress
-from dream.training import crossed, mean_metrics, train
+from dream.methods.pair import DecoupledPair
+from dream.storage.checkpoints import CheckpointStore
+from dream.training import loop as training
+from dream.training.loop import crossed, mean_metrics, train
+from dream.training.progress import SilentProgress
 
 CONFIG = override(
     TrainConfig(method="dream", env="map", env_parameters={"grid_size": 5}, seed=3),
@@ -30,10 +29,10 @@ CONFIG = override(
         **PRESETS["debug"],
         "steps": 7_000,
         "network.width": 8,
-        "network.memory": 8,
-        "learning.members": 16,
-        "learning.replay": 64,
-        "learning.warmup": 40,
+        "network.memory_size": 8,
+        "learning.num_envs": 16,
+        "learning.buffer_size": 64,
+        "learning.learning_starts": 40,
         "evaluation.every": 900,
         "evaluation.trials": 32,
         "evaluation.checkpoint_every": 600,
@@ -87,7 +86,9 @@ def test_the_log_of_a_run(uninterrupted: Path) -> None:
     for line in lines[1:]:
         assert line.keys() >= {"explore/explained", "execute/return", "loss/explorer", "eval/validation/normalised"}
         assert all(value is not None for value in line.values())
-    assert lines[-1]["updates"] == CONFIG.learning.updates * (lines[-1]["rounds"] - 2)  # 40 trials are 3 rounds
+    assert lines[-1]["updates"] == CONFIG.learning.updates_per_round * (
+        lines[-1]["rounds"] - 2
+    )  # 40 trials are 3 rounds
     scores = [line["eval/validation/normalised"] for line in lines]
     last_best = max(range(len(scores)), key=lambda i: (scores[i], i))
     assert results(path)["best"][0] == steps[last_best]
@@ -109,7 +110,9 @@ def test_killed_at_random_moments_and_resumed(uninterrupted: Path, tmp_path: Pat
     rounds = json.loads((uninterrupted / "metrics.jsonl").read_text().splitlines()[-1])["rounds"]
     seconds_a_round = timing["time/seconds"] / rounds
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["dream.training", "torch.utils.tensorboard", "torch._dynamo"])  # once, not thrice
+    processes.set_forkserver_preload(
+        ["dream.training.loop", "torch.utils.tensorboard", "torch._dynamo"]
+    )  # once, not thrice
     store, path = CheckpointStore(tmp_path / "run" / "checkpoints"), tmp_path / "run"
     rng, killed = random.Random(0), 0
     for _ in range(3):
@@ -253,12 +256,12 @@ def test_a_finished_run_keeps_its_weights_and_no_replay(uninterrupted: Path) -> 
 def test_a_run_on_frames_is_resumed_as_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = {
         "steps": 1_500,
-        "learning.members": 8,
-        "learning.warmup": 8,
-        "learning.replay": 16,
+        "learning.num_envs": 8,
+        "learning.learning_starts": 8,
+        "learning.buffer_size": 16,
         "evaluation.trials": 8,
     }
-    changes |= {"learning.explore_batch": 4, "learning.execute_batch": 4, "learning.transitions": 6}
+    changes |= {"learning.explore_batch_size": 4, "learning.execute_batch_size": 4, "learning.transition_batch_size": 6}
     changes |= {"evaluation.every": 300, "evaluation.checkpoint_every": 300, "network.width": 8}
     config = override(default_config("dream", "sign"), changes)
     whole = results(train(config, tmp_path / "whole"))
@@ -273,7 +276,7 @@ def test_freed_memory_is_kept_where_the_system_lets_us_ask() -> None:
     """In a process of its own, as it holds for the whole process: memory taken again costs no page faults."""
     code = (
         "import resource, sys, torch\n"
-        "from dream.memory import keep_freed_memory\n"
+        "from dream.training.allocator import keep_freed_memory\n"
         "def faults():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    held = [torch.ones(4_000_000) for _ in range(8)]\n"

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dream import cli, training
-from dream.config import TrainConfig
-from dream.eval import watching
+from dream import cli
+from dream.config import PRESETS, TrainConfig, override
 from dream.eval.pretrained import pretrained, pretrained_names
-from dream.eval.recorded import load_trials
-from dream.eval.watching import SUFFIXES, _picked, record_run
-from dream.presets import PRESETS, override
-from dream.training import train
+from dream.eval.record.recorded import load_trials
+from dream.eval.show import watching
+from dream.eval.show.watching import SUFFIXES, _picked, record_run
+from dream.training import loop as training
+from dream.training.loop import train
 
 CONFIG = override(
     TrainConfig(method="dream", env="signpost", seed=1),

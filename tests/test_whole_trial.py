@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, override
 from dream.core.rollout import Memory, Now, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import make
@@ -19,8 +19,7 @@ from dream.execution.informed import Import
 from dream.execution.rl2 import RL2
 from dream.execution.stream import TrialStream, trial_stream
 from dream.execution.varibad import VariBAD, pooled, step_kl
-from dream.methods import METHODS
-from dream.presets import override
+from dream.methods.registry import METHODS
 from tests.small_training import SMALL, Loop, Relabelled, build, gradients, play, same, trained
 
 WHOLE_TRIAL = ["rl2", "e-rl2", "import", "varibad"]
@@ -46,7 +45,7 @@ def values(networks: Any, stream: TrialStream) -> Tensor:
 @pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 3), (0, 2)])
 def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core: str, k: int, n: int) -> None:
     """Every action is the best one in the eyes of the averaged networks reading the whole trial at once."""
-    loop = trained(method, network__core=core, trial__explore_episodes=k, trial__execute_episodes=n)
+    loop = trained(method, network__memory=core, trial__explore_episodes=k, trial__execute_episodes=n)
     assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
     assert loop.metrics["replay/streams"] == 10 * ((k > 0) + n)
     with torch.no_grad():  # what is remembered decides what is done
@@ -64,7 +63,7 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
 
 @CORES
 def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
-    method, env = build("e-rl2", network__core=core, trial__explore_episodes=2)
+    method, env = build("e-rl2", network__memory=core, trial__explore_episodes=2)
     lived: list[Memory] = [None] * 12
     net, layout = method.networks, method.layout
 
@@ -96,7 +95,7 @@ def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
 @CORES
 @EVERY
 def test_neither_padding_nor_a_neighbour_changes_what_is_learned(method: str, core: str) -> None:
-    loop = trained(method, network__core=core)
+    loop = trained(method, network__memory=core)
     trials = loop.replay.sample(6)
     rows = torch.tensor([0, 2])
     few = Trials(
@@ -138,7 +137,7 @@ def test_nobody_chooses_to_end_an_unrewarded_exploration_while_training(monkeypa
     likes_end[END] = 1.0
     shares = {}
     for name in ("e-rl2", "rl2"):
-        method, env = build(name, learning__members=200)
+        method, env = build(name, learning__num_envs=200)
         for networks in (method.networks, method.averaged):
             monkeypatch.setattr(networks, "act", lambda seen, *rest: likes_end.expand(len(seen), 5))
         explore = method.collect(env, np.arange(200) % 2, torch.Generator().manual_seed(0)).explore
@@ -175,7 +174,7 @@ def test_executions_after_the_explorations_of_others() -> None:
 
 @EVERY
 def test_no_id_reaches_a_test_trial(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = trained(method, env="cooking", bottleneck__initial_scale=5.0)
+    loop = trained(method, env="cooking", bottleneck__init_scale=5.0)
     ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
     honest, other = play(loop.method, loop.env, ids), Relabelled(loop.env)
     assert same(play(loop.method, other, other.labels(ids)), honest)
@@ -192,7 +191,7 @@ def stream_of(loop: Loop, count: int = 8) -> tuple[TrialStream, Tensor]:
 
 
 def test_import_plays_half_of_its_trials_informed() -> None:
-    loop = trained("import", env="map", learning__members=40, bottleneck__initial_scale=20.0)
+    loop = trained("import", env="map", learning__num_envs=40, bottleneck__init_scale=20.0)
     method, ids = loop.method, np.arange(40) % 2
     seen_by: list[Tensor] = []
     act = method.networks.act
@@ -211,7 +210,7 @@ def test_import_plays_half_of_its_trials_informed() -> None:
 
 
 def test_import_can_be_told_the_problem_to_see_whether_it_executes() -> None:
-    loop = trained("import", env="map", learning__members=40, bottleneck__initial_scale=20.0)
+    loop = trained("import", env="map", learning__num_envs=40, bottleneck__init_scale=20.0)
     method, ids = loop.method, np.arange(40) % 2
     seen_by: list[Tensor] = []
     act = method.averaged.act
@@ -230,7 +229,7 @@ def test_import_can_be_told_the_problem_to_see_whether_it_executes() -> None:
 
 
 def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() -> None:
-    loop = trained("import", whole_trial__import_weight=1e6)
+    loop = trained("import", end_to_end__import_weight=1e6)
     net = loop.method.networks
     assert isinstance(net, Import)
     stream, factors = stream_of(loop)
@@ -240,7 +239,7 @@ def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() ->
     gradient = []
     for weight in (0.0, 1e6):
         loop.method.optimizer.zero_grad()
-        config = override(loop.method.config, {"whole_trial.import_weight": weight})
+        config = override(loop.method.config, {"end_to_end.import_weight": weight})
         loss, _, metrics = net.loss(loop.method.averaged, stream, factors, config, loop.generator)
         loss.backward()
         gradient.append({name: parameter.grad.clone() for name, parameter in net.named_parameters()})  # type: ignore[union-attr]
@@ -321,7 +320,7 @@ def test_the_kl_of_a_step_by_hand() -> None:
 
 def test_varibads_decoders_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undecided decoders pay log n for each component of each observation; rewards pay their squared distance."""
-    loop = trained("varibad", whole_trial__kl_weight=0.5)
+    loop = trained("varibad", end_to_end__kl_weight=0.5)
     net = loop.method.networks
     assert isinstance(net, VariBAD)
     with torch.no_grad():
@@ -367,7 +366,7 @@ def test_frames_are_pooled_to_means() -> None:
 
 @EVERY
 def test_the_averaged_networks_follow_the_online_ones(method: str) -> None:
-    policy, env = build(method, learning__average=0.25)
+    policy, env = build(method, learning__tau=0.25)
     before = {name: value.clone() for name, value in policy.weights().items()}
     Loop(policy, env).rounds(1)
     after = policy.weights()
@@ -386,8 +385,8 @@ def test_the_averaged_networks_follow_the_online_ones(method: str) -> None:
 @CORES
 @EVERY
 def test_training_goes_on_from_weights_and_state(method: str, core: str) -> None:
-    loop = trained(method, rounds=3, network__core=core)
-    other = Loop(*build(method, seed=9, network__core=core))
+    loop = trained(method, rounds=3, network__memory=core)
+    other = Loop(*build(method, seed=9, network__memory=core))
     other.method.load_weights({name: value.clone() for name, value in loop.method.weights().items()})
     other.method.load_state_dict(deepcopy(loop.method.state_dict()))
     other.replay.load_state_dict(loop.replay.state_dict())
@@ -412,11 +411,11 @@ def test_the_diagnosis_says_what_can_be_said_without_encoders() -> None:
 def test_trials_that_make_no_sense_are_refused() -> None:
     for method, changes, message in (
         ("dream", {"trial__explore_episodes": 0}, "dream explores before it executes.*e-rl2"),
-        ("dream", {"network__core": "transformer"}, "dream has LSTMs.*rl2"),
+        ("dream", {"network__memory": "transformer"}, "dream has LSTMs.*rl2"),
         ("rl2", {"trial__execute_episodes": 0}, "execute_episodes at least 1"),
         ("rl2", {"trial__explore_episodes": -1}, "explore_episodes at least 0"),
-        ("rl2", {"network__core": "transformer", "network__width": 12}, "network.width is 12"),
-        ("rl2", {"network__core": "gru"}, "network.core is 'gru'"),
+        ("rl2", {"network__memory": "transformer", "network__width": 12}, "network.width is 12"),
+        ("rl2", {"network__memory": "gru"}, "network.memory is 'gru'"),
     ):
         with pytest.raises(UserError, match=message):
             build(method, **changes)

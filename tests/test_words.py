@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from dream.envs import MetaEnv, make
-from dream.envs.sign import Sign
+from dream.envs.sign.family import Sign
 from dream.envs.telling import counted
-from dream.eval.recorded import RecordedStreams, RecordedTrials
-from dream.eval.words import narrate
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials
+from dream.eval.show.words import narrate
 
 LEFT, UP, RIGHT, DOWN, NO_OP, RIDE, END, PICK_UP, DROP = range(9)
 

@@ -42,8 +42,8 @@ def command(arguments: list[str]) -> int:
         )
     for name in given.env:
         check_config(TrainConfig(env=name))
-    from dream.bench import run as measure
-    from dream.methods import find_method
+    from dream.methods.registry import find_method
+    from dream.tools.bench import run as measure
 
     for name in given.methods:
         find_method(name)

@@ -51,7 +51,7 @@ def check_directory(run: Path | None) -> None:
 def trained_run(run: Path | None, name: str | None, env_parameters: Mapping[str, Any], command: str) -> Path:
     """The run directory that is meant. Raises UserError unless one was named, and parameters fit its family."""
     from dream.eval.pretrained import pretrained
-    from dream.run import RunDirectory
+    from dream.storage.run_directory import RunDirectory
 
     if (run is None) == (name is None):
         raise UserError(

@@ -17,9 +17,8 @@ from tyro.conf import arg
 from dream.cli.arguments import parse
 from dream.cli.checks import check_config, check_device, check_least
 from dream.cli.printing import print_json
-from dream.config import TrainConfig
+from dream.config import PRESETS, TrainConfig
 from dream.errors import UserError
-from dream.presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def command(arguments: list[str]) -> int:
     The same command goes on where it was stopped, and trains nothing twice. A run that fails stops no other: it is
     named at the end, and the exit code is 1. All methods that explore get the same number of environment steps.
 
-    Example: dream compare --env bus --methods dream random "dream[explorer.cost=0]" --seeds 5 --processes 2
+    Example: dream compare --env bus --methods dream random "dream[explorer.step_cost=0]" --seeds 5 --processes 2
     Or, from rows alone: dream compare --from results/bus.csv --env bus --out figures
     """
     given = parse(CompareArguments, arguments, "compare", command)
@@ -78,7 +77,7 @@ def command(arguments: list[str]) -> int:
     if given.from_:
         if given.only_trained or given.settings or given.steps is not None:
             raise UserError("--from reads rows and trains nothing: leave out --only-trained, --set and --steps")
-        from dream.eval.comparison import choose_rows
+        from dream.eval.compare.files import choose_rows
 
         rows: list[dict[str, Any]] = choose_rows(given.from_, given.env, given.methods)
         failed: dict[str, str] = {}
@@ -103,7 +102,7 @@ def _runs(given: CompareArguments) -> Path:
 
 def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Rows of all runs that were asked for, and of each run that failed why. Everything is checked before training."""
-    from dream.labels import parse_labels
+    from dream.methods.labels import parse_labels
 
     if not given.env or not given.methods:
         raise UserError("which ones? Write for example: dream compare --env map --methods dream random")
@@ -112,14 +111,14 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
     for env in given.env:
         check_config(TrainConfig(env=env))
 
-    from dream.methods import find_method
+    from dream.methods.registry import find_method
 
     for label in labels:
         find_method(label.method)
 
-    from dream.compare import is_finished, job_rows, plan, run_jobs
-    from dream.compare_progress import JobProgress
-    from dream.run import merge_tidy_csv
+    from dream.compare.jobs import is_finished, job_rows, plan, run_jobs
+    from dream.compare.progress import JobProgress
+    from dream.storage.run_directory import merge_tidy_csv
 
     jobs = plan(
         labels,
@@ -150,8 +149,8 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
 
 def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], failed: Mapping[str, str]) -> None:
     """Write tables and figures, and print what is in the first."""
-    from dream.eval.comparison import choose_rows, write_comparison
-    from dream.eval.tables import brief, improvement_rows, summary_rows
+    from dream.eval.compare.files import choose_rows, write_comparison
+    from dream.eval.compare.tables import brief, improvement_rows, summary_rows
 
     envs = list(dict.fromkeys(str(row["env"]) for row in rows))
     out = given.out or _runs(given) / (envs[0].replace(":", "-") if len(envs) == 1 else "") / "compare"

@@ -42,7 +42,7 @@ def command(arguments: list[str]) -> int:
     """
     given = parse(CouplingArguments, arguments, "coupling", command)
     settings = {name: getattr(given, name) for name in ("actions", "problems", "runs", "seed", "max_trials", "epsilon")}
-    from dream.eval.coupling_study import PARTS, check_study, expected_work, study, summary, to_csv
+    from dream.eval.coupling.study import PARTS, check_study, expected_work, study, summary, to_csv
 
     check_study(**settings)
     try:
@@ -51,9 +51,9 @@ def command(arguments: list[str]) -> int:
         raise UserError(
             f"{given.out} cannot be made ({error.strerror}): choose another directory with --out"
         ) from error
-    from dream.eval.coupling_figure import draw
-    from dream.progress import ConsoleProgress
-    from dream.run import write_atomic
+    from dream.eval.coupling.figure import draw
+    from dream.storage.run_directory import write_atomic
+    from dream.training.progress import ConsoleProgress
 
     progress = ConsoleProgress()
     progress.start(expected_work(given.actions, given.problems), "coupling")

@@ -28,7 +28,7 @@ def command(arguments: list[str]) -> int:
     """
     given = parse(DemoArguments, arguments, "demo", command)
     check_least(1, steps=given.steps)
-    from dream.demo import main as show
+    from dream.tools.demo import main as show
 
     steps = {} if given.steps is None else {"steps": given.steps}
     show(given.run_dir, overwrite=given.overwrite, **steps)

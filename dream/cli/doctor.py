@@ -31,7 +31,7 @@ def command(arguments: list[str]) -> int:
     given = parse(DoctorArguments, arguments, "doctor", command)
     if given.frames is not None:
         return _compare_frames(given.frames, given.json)
-    from dream.doctor import examine
+    from dream.tools.doctor import examine
 
     checks = examine()
     healthy = all(check.status != "failed" for check in checks)
@@ -48,7 +48,7 @@ def command(arguments: list[str]) -> int:
 
 
 def _compare_frames(path: Path, as_json: bool) -> int:
-    from dream.envs.sign_check import compare_frames
+    from dream.envs.sign.check import compare_frames
 
     error = compare_frames(path).error
     found = {

@@ -51,12 +51,12 @@ def command(arguments: list[str]) -> int:
     check_least(1, updates=given.updates)
     check_least(0, seed=given.seed)
 
-    from dream.checkpoints import disk_errors
-    from dream.eval.explain import explain as explain_runs
-    from dream.eval.explain import load_runs, write_explanation
-    from dream.eval.explain_words import as_text, columns, sentences
-    from dream.eval.probe import default_settings
-    from dream.progress import pieces_of_work
+    from dream.eval.explain.explain import explain as explain_runs
+    from dream.eval.explain.explain import load_runs, write_explanation
+    from dream.eval.explain.probe import default_settings
+    from dream.eval.explain.words import as_text, columns, sentences
+    from dream.storage.checkpoints import disk_errors
+    from dream.training.progress import pieces_of_work
 
     loaded = load_runs(given.runs, given.trials)
     for sentence in loaded.skipped:

@@ -15,7 +15,7 @@ def command(arguments: list[str]) -> int:
     Example: dream methods --json
     """
     given = parse(ListArguments, arguments, "methods", command)
-    from dream.methods import METHODS
+    from dream.methods.registry import METHODS
 
     found = [
         {"method": name, "summary": spec.summary, "explores": spec.explores, "paper": spec.paper}

@@ -54,7 +54,7 @@ def command(arguments: list[str]) -> int:
 
     from dream.eval.pretrained import pretrained
     from dream.eval.report.build import write_report
-    from dream.progress import pieces_of_work
+    from dream.training.progress import pieces_of_work
 
     paths = given.runs or (pretrained(given.pretrained or ""),)
     out = given.out

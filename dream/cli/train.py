@@ -12,9 +12,8 @@ from tyro.conf import arg
 
 from dream.cli.arguments import parse, value_of
 from dream.cli.checks import check_config, check_device
-from dream.config import TrainConfig, default_config
+from dream.config import PRESETS, TrainConfig, default_config, override
 from dream.errors import AT_ONCE, UserError
-from dream.presets import PRESETS, override
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,13 @@ def command(arguments: list[str]) -> int:
     config = given.config
     check_config(config)
 
-    from dream.methods import find_method
+    from dream.methods.registry import find_method
 
     find_method(config.method)
     check_device(config.device)
 
-    from dream.progress import ConsoleProgress
-    from dream.training import train as train_run
+    from dream.training.loop import train as train_run
+    from dream.training.progress import ConsoleProgress
 
     family, method = (name.replace(":", "-") for name in (config.env, config.method))
     runs = Path("runs") if given.preset == "default" else Path("runs", given.preset)

@@ -59,7 +59,7 @@ def command(arguments: list[str]) -> int:
     if given.out is not None and given.out.suffix not in suffixes:
         raise UserError(f"--out {given.out} has no ending that is known: give a name in {', '.join(suffixes)}")
     check_directory(given.run)
-    from dream.eval.watching import record_run, trial_facts, write_recorded
+    from dream.eval.show.watching import record_run, trial_facts, write_recorded
 
     run = trained_run(given.run, given.pretrained, given.env_parameters, "watch")
     recorded, env = record_run(
@@ -95,8 +95,8 @@ def command(arguments: list[str]) -> int:
 
 
 def _play_live(recorded: Any, env: Any) -> None:
-    from dream.eval.movie import Movie
-    from dream.eval.window import NoWindow, show_film
+    from dream.eval.show.movie import Movie
+    from dream.eval.show.window import NoWindow, show_film
 
     movie = Movie(recorded, env)
     try:

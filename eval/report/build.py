@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 import yaml
 
-from dream.checkpoints import disk_errors
 from dream.envs import MetaEnv
 from dream.errors import UserError
+from dream.eval.compare.summary import MethodSummary, RunScores, read_runs, summarise
+from dream.eval.compare.tables import interval_text
 from dream.eval.evaluate import eval_rows, evaluate_run, load_method, spread_over_problems
-from dream.eval.recorded import RecordedTrials
-from dream.eval.recorder import record_trials
+from dream.eval.explain.swap import swap_matrix
+from dream.eval.record.recorded import RecordedTrials
+from dream.eval.record.recorder import record_trials
 from dream.eval.report.disk import FoundRun, find_runs
 from dream.eval.report.maps import swap_section, visits_section
 from dream.eval.report.moments import player_data
 from dream.eval.report.page import Page, render
 from dream.eval.report.scores import scores_section
-from dream.eval.summary import MethodSummary, RunScores, read_runs, summarise
-from dream.eval.swap import swap_matrix
-from dream.eval.tables import interval_text
-from dream.eval.visit_map import visits
-from dream.eval.watching import failures, floor_of, shortfall
-from dream.run import write_atomic
+from dream.eval.show.visit_map import visits
+from dream.eval.show.watching import failures, floor_of, shortfall
+from dream.storage.checkpoints import disk_errors
+from dream.storage.run_directory import write_atomic
 
 POOL = 64
 """Trials that each method plays: the shown ones, `POOL` at most, are among them, and the heat maps are of all."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dream.errors import UserError
-from dream.labels import label_of_run
-from dream.run import RunDirectory, read_tidy_csv
+from dream.methods.labels import label_of_run
+from dream.storage.run_directory import RunDirectory, read_tidy_csv
 
 VALIDATION = "eval/validation/"
 _NO_RUNS = {"checkpoints", "tensorboard", "episodes", "videos"}

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.eval.explain.swap import SwapMatrix
 from dream.eval.report.svg import heat_map
-from dream.eval.swap import SwapMatrix
 
 _VISITS = """Observations made in each cell in {trials} explorations of test problems, each map on a scale of its own; a
 cell is one of the family's grid, or half a unit where its map is no grid. Point at a cell for its count."""

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import MetaEnv
-from dream.eval.beliefs import belief, part_beliefs
-from dream.eval.movie import Movie
-from dream.eval.recorded import RecordedStreams, RecordedTrials
+from dream.eval.record.beliefs import belief, part_beliefs
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 from dream.eval.report.tiles import TILE, changed_tiles, png
-from dream.eval.words import narrate
-from dream.eval.z_picture import principal_axes
+from dream.eval.show.movie import Movie
+from dream.eval.show.words import narrate
+from dream.eval.show.z_picture import principal_axes
 
 LIKELIEST = 6
 """Problems named in a belief over whole problems, where a family does not say what its problems are made of."""

@@ -7,9 +7,9 @@ import html
 import math
 from collections.abc import Sequence
 
+from dream.eval.compare.summary import Improvement, MethodSummary, RunScores, improvements
+from dream.eval.compare.tables import explanations, interval_text, whole
 from dream.eval.report.svg import figure
-from dream.eval.summary import Improvement, MethodSummary, RunScores, improvements
-from dream.eval.tables import explanations, interval_text, whole
 
 
 def scores_section(runs: Sequence[RunScores], summaries: Sequence[MethodSummary]) -> str:
@@ -40,7 +40,7 @@ def _table(summaries: Sequence[MethodSummary]) -> str:
 
 
 def _figures(runs: Sequence[RunScores], summaries: Sequence[MethodSummary], pairs: Sequence[Improvement]) -> list[str]:
-    from dream.eval import figures  # matplotlib takes a while to import
+    from dream.eval.compare import figures  # matplotlib takes a while to import
 
     several = len(summaries) > 1
     drawn = [

@@ -1,0 +1,1 @@
+"""Methods: the protocol, the registry, pairs and end-to-end policies."""

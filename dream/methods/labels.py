@@ -1,0 +1,105 @@
+"""Labels of methods in a comparison: NAME, or NAME[setting=value,...] for a method whose settings differ.
+
+`dream[explorer.step_cost=0,executor.id_fraction=1]` is dream with two settings changed. The label is what rows, tables,
+figures and run directories call it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dream.config import TrainConfig, config_from_dict, default_config, override
+from dream.errors import UserError
+
+_LABEL = re.compile(r"(?P<name>(?:[\w.]+:)?[\w-]+)(?:\[(?P<settings>.+)\])?")
+_SETTING = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\.\w+)*)=(?P<value>.+)")
+
+
+@dataclass(frozen=True)
+class MethodLabel:
+    """A method and what differs from its defaults."""
+
+    method: str
+    settings: tuple[str, ...] = ()
+    """`SETTING=VALUE`, dotted names, in the order given."""
+
+    @classmethod
+    def parse(cls, text: str) -> MethodLabel:
+        """`NAME` or `NAME[setting=value,...]`, NAME may be package.module:NAME.
+
+        Raises UserError for anything else, and for a setting given twice.
+        """
+        match = _LABEL.fullmatch(text.strip())
+        if match is None:
+            raise UserError(f"{text!r} is no method: write NAME or NAME[setting=value,...], as in dream[steps=9000]")
+        settings = match["settings"]
+        # A comma inside a value is not followed by `name=`.
+        return cls(match["name"]).with_settings(re.split(r",(?=[\w.]+=)", settings) if settings else ())
+
+    def with_settings(self, settings: Sequence[str]) -> MethodLabel:
+        """The same with more `SETTING=VALUE`. Raises UserError for another form, or for a setting given twice."""
+        both = (*self.settings, *(setting.strip() for setting in settings))
+        names = [setting.partition("=")[0] for setting in both]
+        for setting, name in zip(both, names, strict=True):
+            if _SETTING.fullmatch(setting) is None:
+                raise UserError(f"{setting!r} is no setting: write SETTING=VALUE, such as explorer.step_cost=0.05")
+            if names.count(name) > 1:
+                raise UserError(f"setting {name!r} is given twice for {self.method}: give it once")
+            if name in ("method", "env", "seed"):
+                raise UserError(f"{name!r} is no setting of a method: use --methods, --env, --seeds or --first-seed")
+            if "/" in setting:
+                raise UserError(f"{setting!r} cannot be part of a label: it names a directory, so leave out the slash")
+        return MethodLabel(self.method, both)
+
+    def __str__(self) -> str:
+        return f"{self.method}[{','.join(self.settings)}]" if self.settings else self.method
+
+    @property
+    def directory(self) -> str:
+        """The label as part of a path."""
+        return str(MethodLabel(self.method.replace(":", "-"), self.settings))
+
+    def changes(self) -> dict[str, Any]:
+        """Dotted name -> value: JSON where it is JSON (0.5, true, [1, 2], "text"), else the text itself."""
+        return {name: _value(text) for name, _, text in (setting.partition("=") for setting in self.settings)}
+
+    def config(self, env: str, seed: int, changes: Mapping[str, Any]) -> TrainConfig:
+        """Settings of a run: defaults of method and family, then `changes` for all methods, then the label's own.
+
+        Raises UserError for a setting that does not exist, or a value of another type than its default's.
+        """
+        try:
+            config = override(override(default_config(self.method, env, seed=seed), changes), self.changes())
+            return config_from_dict(config.as_dict())
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{self}: {error}") from error
+
+
+def parse_labels(texts: Sequence[str], settings: Sequence[str] = ()) -> list[MethodLabel]:
+    """Labels, each with `settings` added. Raises UserError as `MethodLabel.parse` does, and for the same one twice."""
+    labels = [MethodLabel.parse(text).with_settings(settings) for text in texts]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"{label} is given twice in --methods: give each method once")
+    return labels
+
+
+def label_of_run(path: Path, method: str) -> str:
+    """What `dream compare` calls a run: NAME[setting=value] where its directory is called so, else the method."""
+    name = path.resolve().parent.name
+    try:
+        return name if MethodLabel.parse(name).method == method.replace(":", "-") else method
+    except UserError:
+        return method
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""bench, doctor and demo."""

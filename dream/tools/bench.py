@@ -1,0 +1,193 @@
+"""How fast a machine trains: `dream bench`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from dream.config import default_config, override
+from dream.core.replay import TrialReplay
+from dream.envs import MetaEnv, make
+from dream.errors import UserError
+from dream.eval.evaluate import build
+from dream.methods.pair import DecoupledPair
+from dream.training.allocator import keep_freed_memory
+
+ENV_MEMBERS = 4096
+"""Members when the environment is measured alone."""
+PIXELS = ("sign", "sign-ball")
+"""Families whose environment alone is measured against MiniWorld."""
+MOST_TRIALS = 2_048
+"""Trials that the replay holds here at most: a measurement never fills more, and frames take gigabytes."""
+PIXEL_MEMBERS = {"fast": 128, "miniworld": 8}
+
+
+class _TimedEnv:
+    """An environment that adds up the seconds spent in its `reset` and `step`."""
+
+    def __init__(self, env: MetaEnv):
+        self._env = env
+        self.seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, **arguments: Any) -> Any:
+        begin = time.perf_counter()
+        result = self._env.reset(**arguments)
+        self.seconds += time.perf_counter() - begin
+        return result
+
+    def step(self, actions: Any) -> Any:
+        begin = time.perf_counter()
+        result = self._env.step(actions)
+        self.seconds += time.perf_counter() - begin
+        return result
+
+
+def run(
+    envs: list[str],
+    device: str = "cpu",
+    seconds: float = 10.0,
+    threads: int = 1,
+    methods: Sequence[str] = ("dream",),
+) -> list[dict[str, Any]]:
+    """Measure methods with default settings on each family, and the family's environment alone.
+
+    Returns one dict a family and method: env, method, train_steps_per_s, env_steps_per_s (alone), sequences_per_s
+    (replayed streams per second of learning), updates_per_s, replay_ratio (replayed transitions
+    per environment step), env_share, act_share, learn_share (of the training time), device, threads. For a family seen
+    as pixels the environment alone is what `measure_pixels` says.
+    """
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    return [
+        measure_training(method, name, device, seconds, threads)
+        | (measure_pixels(name, seconds) if name in PIXELS else {"env_steps_per_s": measure_env(name)})
+        | {"device": device, "threads": threads}
+        for name in envs
+        for method in methods
+    ]
+
+
+def measure_training(method_name: str, name: str, device: str, seconds: float, threads: int) -> dict[str, Any]:
+    """One method on one family: see `run`. The first fifth of the time warms up and is not counted.
+
+    Measured as it is once the explorer's gate has opened, which takes up most of a run.
+    """
+    config = default_config(method_name, name, device=device, threads=threads)
+    config = override(config, {"learning.buffer_size": min(config.learning.buffer_size, MOST_TRIALS)})
+    learning = config.learning
+    torch.manual_seed(0)
+    method, env = build(config, learning.num_envs)
+    timed = _TimedEnv(env)
+    replay = TrialReplay(learning.buffer_size, 0, device)
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    env.reset(seed=0)
+    steps = updates = 0
+    replayed: list[dict[str, torch.Tensor]] = []
+    act = learn = 0.0
+    begin, counting = time.perf_counter(), False
+    while time.perf_counter() - begin < seconds * 1.2 or not counting:
+        if not counting and time.perf_counter() - begin > seconds * 0.2 and replay.added >= learning.learning_starts:
+            counting, timed.seconds, steps, updates, act, learn = True, 0.0, 0, 0, 0.0, 0.0
+            replayed = []
+            begin = time.perf_counter() - seconds * 0.2
+        start = time.perf_counter()
+        if isinstance(method, DecoupledPair):
+            method.explained.fill_(1.0)
+        trials = method.collect(timed, env.problems.sample("train", learning.num_envs, rng), generator)
+        replay.add(trials)
+        steps += trials.environment_steps()
+        act += time.perf_counter() - start
+        start = time.perf_counter()
+        if replay.added >= learning.learning_starts:
+            for _ in range(learning.updates_per_round):
+                replayed.append(method.update(replay, 0.0, generator))
+                updates += 1
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize()
+        learn += time.perf_counter() - start
+    total = act + learn
+    streams, transitions = (
+        float(torch.stack([metrics[f"replay/{what}"] for metrics in replayed]).sum())
+        for what in ("streams", "transitions")
+    )
+    return {
+        "env": name,
+        "method": method_name,
+        "train_steps_per_s": steps / total,
+        "sequences_per_s": streams / learn,
+        "updates_per_s": updates / learn,
+        "replay_ratio": transitions / steps,
+        "env_share": timed.seconds / total,
+        "act_share": (act - timed.seconds) / total,
+        "learn_share": learn / total,
+    }
+
+
+def measure_env(name: str, seconds: float = 1.0) -> float:
+    """Steps per second of the environment alone: random actions, whole episodes, resets included."""
+    env = make(name, ENV_MEMBERS)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(env.single_action_space.n, size=(env.horizon, ENV_MEMBERS))
+    if env.end_action is not None:
+        actions[actions == env.end_action] = 0  # a frozen member would be counted as a step for nothing
+    env.reset()
+    for action in actions:
+        env.step(action)  # warm up
+    steps, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        env.reset()
+        for action in actions:
+            steps += int(env.step(action)[4]["active"].sum())
+    return steps / (time.perf_counter() - begin)
+
+
+def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
+    """Steps per second of a family's own renderer and of MiniWorld, each on one core, in turns of a second.
+
+    Random actions but the end, whole episodes, resets included; the median over the turns, because what else the
+    machine does disturbs both. Returns env, env_steps_per_s, and miniworld_steps_per_s and env_speedup_over_miniworld,
+    which are None where MiniWorld cannot be run.
+    """
+    envs = {"fast": make(name, PIXEL_MEMBERS["fast"])}
+    try:
+        envs["miniworld"] = make(name, PIXEL_MEMBERS["miniworld"], backend="miniworld")
+        envs["miniworld"].reset(seed=0)
+    except UserError:
+        envs.pop("miniworld", None)
+    turns: dict[str, list[float]] = {backend: [] for backend in envs}
+    rng = np.random.default_rng(0)
+    for env in envs.values():
+        _whole_episodes(env, rng, 0.0)  # warm up
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < seconds or not turns["fast"]:
+        for backend, env in envs.items():
+            turns[backend].append(_whole_episodes(env, rng, 1.0))
+    for env in envs.values():
+        env.close()
+    speed = {backend: float(np.median(each)) for backend, each in turns.items()}
+    real = speed.get("miniworld")
+    return {
+        "env": name,
+        "env_steps_per_s": speed["fast"],
+        "miniworld_steps_per_s": real,
+        "env_speedup_over_miniworld": speed["fast"] / real if real else None,
+    }
+
+
+def _whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) -> float:
+    """Steps per second of at least one episode and this many seconds, with any action but the last (the end)."""
+    steps, begin = 0, time.perf_counter()
+    while not steps or time.perf_counter() - begin < seconds:
+        env.reset()
+        for _ in range(env.horizon):
+            actions = rng.integers(len(env.action_names) - 1, size=env.num_envs)
+            steps += int(env.step(actions)[4]["active"].sum())
+    return steps / (time.perf_counter() - begin)

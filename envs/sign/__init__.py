@@ -1,0 +1,1 @@
+"""The family sign: 3D navigation from pixels."""

@@ -1,0 +1,329 @@
+"""Sign: a room with coloured objects, and behind a barrier a sign that names the colour to go for. Seen as pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.base import MetaEnv, Phase
+from dream.envs.insight import Expert, Part
+from dream.envs.problems import ProblemSet
+from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, layout_of
+
+ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
+LEFT, RIGHT, FORWARD, END = range(4)
+BACKENDS = ("fast", "miniworld")
+PLANNED_HORIZON = 20
+"""Steps with which every object was reached from every start that was tried."""
+
+
+class SignFamily(MetaEnv):
+    """What `sign` and `sign-ball` share; see `Sign`."""
+
+    wrong_object: ClassVar[float]
+    """What touching another object than the right one pays."""
+
+    def __init__(
+        self,
+        num_envs: int,
+        family: str,
+        horizon: int,
+        variant: str,
+        backend: str,
+        threads: int,
+        render_mode: str | None,
+    ) -> None:
+        if backend not in BACKENDS:
+            raise ValueError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")
+        if threads < 1:
+            raise ValueError(f"threads is {threads}: give at least 1")
+        self.layout = layout_of(family, variant)
+        self.variant = variant
+        ids = np.arange(len(COLOURS))
+        super().__init__(
+            num_envs,
+            problems=ProblemSet(
+                family,
+                {"horizon": horizon, "variant": variant},
+                len(ids),
+                {"train": ids, "validation": ids, "test": ids},
+                (len(ids),),
+                ids[:, None],
+            ),
+            horizon=horizon,
+            observation_space=gym.spaces.Box(0, 255, (60, 80, 3), np.uint8),
+            instruction_space=gym.spaces.MultiDiscrete([len(self.layout.kinds)]),
+            action_names=ACTION_NAMES,
+            end_action=END,
+            render_mode=render_mode,
+        )
+        self._backend = self._make_backend(backend, threads)
+        self._tells = hasattr(self._backend, "thing_pixels")
+
+    def _make_backend(self, backend: str, threads: int) -> Any:
+        # Here, so that nobody compiles kernels or opens OpenGL who does not need them.
+        if backend == "fast":
+            from dream.envs.sign.fast import FastBackend
+
+            return FastBackend(self.num_envs, self.layout, threads=threads)
+        from dream.envs.sign.miniworld_backend import MiniworldBackend
+
+        return MiniworldBackend(self.num_envs, self.layout, workers=threads)
+
+    def close(self, **arguments: Any) -> None:
+        """End the processes of the backend, if it has any."""
+        self._backend.close()
+        super().close(**arguments)
+
+    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A kind of object for each problem, uniformly, (N,) -> (N, 1)."""
+        return rng.integers(len(self.layout.kinds), size=(len(problem_id), 1))
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """1 for every problem and instruction (N,), (N, 1) -> (N,): any object is reached in time from any start.
+
+        Planned, not proved: `sign_planning.search` finds a way in 20 steps from every start that was tried
+        (tests/test_envs_sign_planning.py). Errors as for `MetaEnv`; NotImplementedError for a horizon below 20.
+        """
+        ids = self._checked_problems(problem_id)
+        self._checked_instructions(ids, instruction)
+        if self.horizon < PLANNED_HORIZON:
+            raise NotImplementedError(f"the optimal return is known for {PLANNED_HORIZON} steps or more")
+        return np.ones(len(ids))
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Mean return of the best who goes by the instruction alone: touch nothing, or where that pays, any colour.
+
+        As in the paper, this is one who does not look at the sign. It is no upper bound for an executor with eyes:
+        there is time to read the sign and then go (docs/sign.md). Raises ValueError for a split that does not exist.
+        """
+        share = 1 / len(self.problems.ids(split))
+        return max(0.0, share + (1 - share) * self.wrong_object)
+
+    def sign_pixels(self) -> NDArray[np.float32]:
+        """How many pixels of the sign each member's last frame shows, (B,), in quarters.
+
+        The truth about what could be read, for diagnostics; an agent sees only the frame. Raises NotImplementedError
+        with backend "miniworld", which does not tell.
+        """
+        if not self._tells:
+            raise NotImplementedError("the miniworld backend does not tell what is visible: take the backend fast")
+        return self._backend.thing_pixels()[:, -1]
+
+    def informative(self) -> NDArray[np.bool_] | None:
+        """Whether the last frame shows enough of the sign to read it, (B,); None with backend "miniworld"."""
+        return self._seen[-1] >= LEGIBLE_PIXELS if self._tells else None
+
+    def parts(self) -> tuple[Part, ...]:
+        """The colour that the sign names."""
+        return (Part("colour", np.arange(len(COLOURS)), len(COLOURS), True, COLOURS),)
+
+    def instruction_name(self, instruction: NDArray[np.integer]) -> str:
+        """The kind of object, (1,) -> such as "key"."""
+        return self.layout.kinds[int(instruction[0])]
+
+    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+        """Turns and ways; arguments as for `MetaEnv`."""
+        phrases = []
+        for number, run in groupby(action.tolist()):
+            steps = len(list(run))
+            if number == FORWARD:
+                phrases.append(f"went {steps} step{'s' * (steps > 1)} forward")
+            elif number == END:
+                phrases.append("ended the episode")
+            else:
+                phrases.append(f"turned {'left' if number == LEFT else 'right'} {45 * steps} degrees")
+        return phrases
+
+    def scene(self) -> dict[str, NDArray[Any]]:
+        """pose (B, 3), sign_pixels (B,) and yaw (B, objects) of the objects: what a map shows."""
+        return {"pose": self._pose.copy(), "sign_pixels": self._seen[-1].copy(), "yaw": self._yaw.copy()}
+
+    def position(self) -> NDArray[np.float64]:
+        """x and z of the agents, metres, (B, 2). Frames do not tell it: `positions` of recorded ones is not known."""
+        return self._pose[:, :2].copy()
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """The room, metres; z grows downwards as in `episode_picture`."""
+        width, depth = ROOM_SIZE
+        return (0.0, width, depth, 0.0)
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """The same for every kind of object, (N,), (N, 1) -> (N,)."""
+        return np.full(len(problem_id), 1 / len(self.layout.kinds))
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Goes the shortest way to the object, for all members of this very environment: see `sign_scripts`.
+
+        Arguments and errors as for `MetaEnv`; also ValueError for another number of problems than members.
+        """
+        from dream.envs.sign.scripts import SignExpert  # here, so that nobody compiles kernels who does not need them
+
+        ids = self._checked_problems(problem_id, self.num_envs)
+        return SignExpert(self, ids, self._checked_instructions(ids, instruction))
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Goes the shortest way to where the sign is seen well, for all members of this very environment.
+
+        Raises ValueError for another `num` than there are.
+        """
+        from dream.envs.sign.scripts import SignExplorer  # as in `expert`
+
+        if num != self.num_envs:
+            raise ValueError(f"num is {num}: the script is for the {self.num_envs} members of this environment")
+        return SignExplorer(self)
+
+    def episode_picture(self, member: int = 0, caption: str = "") -> NDArray[np.uint8]:
+        """Map of a member's episode so far, and what it sees, (400, 352, 3) uint8.
+
+        Raises RuntimeError before the first reset, ValueError for a member that does not exist.
+        """
+        from dream.envs.sign.picture import Path3D, episode_picture  # here, so that who draws nothing loads no opencv
+
+        if self.elapsed < 0:
+            raise RuntimeError("a picture was asked for before reset: call reset first")
+        if not 0 <= member < self.num_envs:
+            raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
+        last = int(self._lengths[member]) + 1
+        path = Path3D(
+            np.stack([pose[member] for pose in self._poses[:last]]),
+            np.stack([pixels[member] for pixels in self._seen[:last]]),
+        )
+        return episode_picture(
+            self.layout,
+            self.family,
+            int(self.problem_id[member]),
+            self.phase,
+            int(self.instruction[member, 0]),
+            self.last_obs[member],
+            path,
+            caption,
+            self._yaw[member],
+        )
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.sign.picture import frames_picture  # here, so that who draws nothing does not load opencv
+
+        kind = self.layout.kinds[int(instruction[0])]
+        return frames_picture(self.family, problem_id, phase, kind, obs, trail, caption)
+
+    def _draw_scene(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        scene: Mapping[str, NDArray[Any]],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.sign.picture import Path3D, episode_picture  # as in `_draw`
+
+        path, kind = Path3D(scene["pose"], scene["sign_pixels"]), int(instruction[0])
+        return episode_picture(self.layout, self.family, problem_id, phase, kind, obs, path, caption, scene["yaw"][-1])
+
+    @property
+    def pose(self) -> NDArray[np.float64]:
+        """(B, 3) x, z and direction of the agents: metres, and radians from +x, growing to the left."""
+        return self._pose.copy()
+
+    def _look(self) -> None:
+        """Remember, for pictures, how much of the sign is seen; the miniworld backend does not tell."""
+        self._seen.append(self.sign_pixels() if self._tells else np.zeros(self.num_envs, np.float32))
+
+    def _begin(self) -> NDArray[Any]:
+        count = self.num_envs
+        layout = self.layout
+        draw = self.np_random.uniform
+        self._pose = np.stack(
+            [draw(*layout.start_x, count), draw(*layout.start_z, count), draw(-np.pi, np.pi, count)], axis=1
+        )
+        self._yaw = draw(-np.pi, np.pi, (count, len(layout.objects)))
+        self._poses = [self._pose]
+        self._seen: list[NDArray[np.float32]] = []
+        frames = self._backend.reset(self.problem_id, self._pose, self._yaw)
+        self._look()
+        return frames
+
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        result = self._backend.step(actions, self._active)
+        self._pose = result.pose
+        self._poses.append(self._pose)
+        self._look()
+        touched = result.touched
+        right = self.instruction[:, 0] * len(COLOURS) + self.problem_id
+        reward = np.where(touched < 0, 0.0, np.where(touched == right, 1.0, self.wrong_object)).astype(np.float32)
+        return result.frames, reward, touched >= 0
+
+
+class Sign(SignFamily):
+    """The paper's 3D task, MiniWorld's Sign: box and key, blue, red and green; obs (60, 80, 3) uint8, red, green, blue.
+
+    The problem is the colour (0 blue, 1 red, 2 green), which the sign names; the instruction is the kind of object
+    (0 box, 1 key). Coming near any object ends the episode: in execution 1 for the one that has both, -1 for another.
+    Each episode begins somewhere else in the middle of the room, in any direction. The end action steps back once,
+    then ends. All splits hold all three colours; `variant` is what generalisation is tested with.
+
+    Args:
+        num_envs: members.
+        horizon: steps.
+        variant: "default"; or a world that differs in one thing: "sign-left" or "sign-high" (where the sign hangs),
+            "walls" (bricks), "start" (another part of the room).
+        backend: "fast", our own renderer, or "miniworld", the real one (Linux with OpenGL).
+        threads: cores to render with.
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: a parameter that makes no sense.
+        UserError: the miniworld package (its textures and meshes) is missing; for backend "miniworld" also OpenGL.
+    """
+
+    summary = "walk around a barrier to read a colour off a sign, then go to the object; pixels (3 problems)"
+    wrong_object = -1.0
+
+    def __init__(
+        self,
+        num_envs: int,
+        horizon: int = 20,
+        variant: str = "default",
+        backend: str = "fast",
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__(num_envs, "sign", horizon, variant, backend, threads, render_mode)
+
+
+class SignBall(SignFamily):
+    """As `Sign` with balls: nine objects, instruction 0 box, 1 key, 2 ball, and only the right one pays, 1.
+
+    Touching another object ends the episode and pays 0. Arguments and errors as for `Sign`.
+    """
+
+    summary = "sign with balls: nine objects, and reward for the right one only; pixels (3 problems)"
+    wrong_object = 0.0
+
+    def __init__(
+        self,
+        num_envs: int,
+        horizon: int = 20,
+        variant: str = "default",
+        backend: str = "fast",
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__(num_envs, "sign-ball", horizon, variant, backend, threads, render_mode)

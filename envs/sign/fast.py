@@ -1,0 +1,140 @@
+"""The fast backend of `sign`: our own dynamics and our own renderer, for all members at once."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.sign.layout import COLOURS, WORDS, SignLayout
+from dream.envs.world3d.models import Model, box, mesh, text_sign
+from dream.envs.world3d.motion import AGENT_RADIUS, move
+from dream.envs.world3d.renderer import Renderer
+from dream.envs.world3d.scene import Scene, compile_scene
+from dream.envs.world3d.worlds import sign_room
+
+LEFT, RIGHT, FORWARD, END = range(4)
+FORWARD_STEP = 0.7
+TURN_STEP = 45 * math.pi / 180
+NEAR = 1.1 * FORWARD_STEP
+"""An object is touched from this much further than where the circles of agent and object meet."""
+
+
+class SignStep(NamedTuple):
+    """What came of one step of B members; members that were not active stay as they were."""
+
+    frames: NDArray[np.uint8]
+    """(B, 60, 80, 3)"""
+    pose: NDArray[np.float64]
+    """(B, 3) x, z, direction of the agent. The direction is not wrapped."""
+    touched: NDArray[np.int64]
+    """(B,) index of the object that is near, the last of them if there are more, -1 if none."""
+
+
+def object_model(kind: str, colour: str) -> Model:
+    """The model of an object, sized as in MiniWorld's Sign."""
+    return box(colour) if kind == "box" else mesh(f"{kind}_{colour}", 0.6)
+
+
+@cache
+def world_of(layout: SignLayout) -> tuple[Scene, NDArray[np.float64], NDArray[np.float64]]:
+    """The compiled world of a layout (objects, then one sign a word), its barriers and the radii of its objects."""
+    plan = sign_room(wall=layout.wall_texture)
+    things = [object_model(kind, colour) for kind, colour, _, _ in layout.objects]
+    signs = [text_sign(word, layout.sign_height) for word in WORDS]
+    return compile_scene(plan, [*things, *signs]), plan.barriers(), np.array([thing.radius for thing in things])
+
+
+class FastBackend:
+    """B members of Sign. The actions are MiniWorld's: turn left, turn right, forward, and back one step and the end.
+
+    Args:
+        num_envs: B.
+        layout: where everything stands.
+        threads: cores to render with; what is returned does not depend on it.
+
+    Raises:
+        ValueError: num_envs or threads below 1.
+        UserError: the miniworld package, whose textures and meshes are used, is not installed.
+    """
+
+    def __init__(self, num_envs: int, layout: SignLayout, *, threads: int = 1) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs}: give at least 1")
+        scene, self.barriers, self.radii = world_of(layout)
+        self.num_envs, self.layout = num_envs, layout
+        self.renderer = Renderer(scene, threads=threads)
+        self.places = np.array([(x, z) for _, _, x, z in layout.objects])
+        """(K, 2) x and z of the objects."""
+        count = len(layout.objects)
+        self._models = np.tile(np.arange(count + 1), (num_envs, 1))
+        self._places = np.zeros((num_envs, count + 1, 4))
+        self._places[:, :count, [0, 2]] = self.places
+        self._places[:, count] = layout.sign
+        self._pose = np.zeros((num_envs, 3))
+        self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
+        self._pixels = np.zeros((num_envs, count + 1), np.float32)
+
+    def reset(
+        self, colour: NDArray[np.integer], pose: NDArray[np.floating], yaw: NDArray[np.floating]
+    ) -> NDArray[np.uint8]:
+        """Start an episode in every member.
+
+        Args:
+            colour: (B,) index of the colour that the sign names.
+            pose: (B, 3) x, z and direction of the agent.
+            yaw: (B, K) directions of the objects, in the order of the layout.
+
+        Returns:
+            (B, 60, 80, 3) uint8 first frames.
+
+        Raises:
+            ValueError: arrays of another shape, or a colour that does not exist.
+        """
+        count = len(self.radii)
+        for name, given, shape in (("colour", colour, ()), ("pose", pose, (3,)), ("yaw", yaw, (count,))):
+            if np.shape(given) != (self.num_envs, *shape):
+                raise ValueError(f"{name} has shape {np.shape(given)}: give {(self.num_envs, *shape)}")
+        if np.any((np.asarray(colour) < 0) | (np.asarray(colour) >= len(COLOURS))):
+            raise ValueError(f"colour holds {np.min(colour)} to {np.max(colour)}: give 0 to {len(COLOURS) - 1}")
+        self._models[:, count] = count + np.asarray(colour)
+        self._pose[:] = pose
+        self._places[:, :count, 3] = yaw
+        self._render(np.arange(self.num_envs))
+        return self._frames.copy()
+
+    def step(self, actions: NDArray[np.integer], active: NDArray[np.bool_] | None = None) -> SignStep:
+        """One step, actions (B,) from 0 to 3, of the members that are `active` (B,) bool, by default all."""
+        actions = np.asarray(actions)
+        moving = np.ones(self.num_envs, np.bool_) if active is None else np.asarray(active)
+        turn = TURN_STEP * ((actions == LEFT) * 1.0 - (actions == RIGHT)) * moving
+        advance = FORWARD_STEP * ((actions == FORWARD) * 1.0 - (actions == END)) * moving
+        move(self._pose, turn, advance, self.barriers, self.places, self.radii)
+        who = np.flatnonzero(moving)
+        if len(who):
+            self._render(who)
+        return SignStep(self._frames.copy(), self._pose.copy(), np.where(moving, self._touched(), -1))
+
+    def thing_pixels(self) -> NDArray[np.float32]:
+        """How many pixels of each object, and last of the sign, the frames show, (B, K + 1), in quarters."""
+        return self._pixels.copy()
+
+    def close(self) -> None:
+        """Nothing to do: there are no processes and no windows."""
+
+    def _touched(self) -> NDArray[np.int64]:
+        distance = np.sqrt(((self._pose[:, None, :2] - self.places) ** 2).sum(axis=2))
+        near = distance < self.radii + AGENT_RADIUS + NEAR
+        last = near.shape[1] - 1 - near[:, ::-1].argmax(axis=1)
+        return np.where(near.any(axis=1), last, -1)
+
+    def _render(self, who: NDArray[np.integer]) -> None:
+        if len(who) == self.num_envs:
+            self._frames, self._pixels = self.renderer.render(self._pose, self._models, self._places)
+        else:
+            self._frames[who], self._pixels[who] = self.renderer.render(
+                self._pose[who], self._models[who], self._places[who]
+            )

@@ -1,0 +1,174 @@
+"""Signpost: one bit (or a little more) to find out. A toy on which a method that works learns within seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.base import MetaEnv, Phase, integer_space
+from dream.envs.insight import Expert, Part
+from dream.envs.problems import ProblemSet
+
+LEFT, RIGHT, PRESS_A = range(3)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Signpost(MetaEnv):
+    """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 4 - distance.
+
+    sign is problem_id + 1 when standing at x = 4 in the exploration phase, else 0. In execution the right button (A for
+    problem 0, B for problem 1) pays 1, any other one -1, and all end the episode; steps are free. Optimal return 1,
+    without exploring 0. All problems are in every split; the instruction is always 0. The actions are left, right, one
+    for each button, end-episode.
+
+    Args:
+        num_envs: members.
+        buttons: 2 to 26, as many as there are problems. With more of them pressing one at random pays less, so it takes
+            longer until reading the sign pays, and until then a policy that is trained end to end unlearns both.
+        distance: 0 to 4, steps from the start to the sign. At 0 it is read at once, and there is no need to explore.
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: another number of buttons or steps.
+    """
+
+    summary = "read one bit off a sign, then press the right one of two buttons (2 problems, for tests)"
+    length = 5
+
+    def __init__(self, num_envs: int, buttons: int = 2, distance: int = 2, render_mode: str | None = None) -> None:
+        if not 2 <= buttons <= len(LETTERS):
+            raise ValueError(f"buttons is {buttons}: give 2 to {len(LETTERS)}")
+        if not 0 <= distance < self.length:
+            raise ValueError(f"distance is {distance}: give 0 to {self.length - 1}")
+        self.buttons, self.distance = buttons, distance
+        ids = np.arange(buttons)
+        given = {"buttons": (buttons, 2), "distance": (distance, 2)}
+        parameters = {name: value for name, (value, default) in given.items() if value != default}
+        splits = {"train": ids, "validation": ids, "test": ids}
+        super().__init__(
+            num_envs,
+            problems=ProblemSet("signpost", parameters, buttons, splits, (buttons,), ids[:, None]),
+            horizon=6,
+            observation_space=integer_space([self.length, buttons + 1]),
+            instruction_space=gym.spaces.MultiDiscrete([1]),
+            action_names=("left", "right", *(f"press {letter}" for letter in LETTERS[:buttons]), "end-episode"),
+            end_action=PRESS_A + buttons,
+            render_mode=render_mode,
+        )
+
+    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Always 0, (N,) -> (N, 1)."""
+        return np.zeros((len(problem_id), 1), np.int64)
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """1: press the right button at once, (N,), (N, 1) -> (N,)."""
+        ids = self._checked_problems(problem_id)
+        self._checked_instructions(ids, instruction)
+        return np.ones(len(ids))
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """0: press nothing, or either button. Raises ValueError for a split that does not exist."""
+        self.problems.ids(split)
+        return 0.0
+
+    def informative(self) -> NDArray[np.bool_]:
+        """Whether the sign is read, (B,)."""
+        return self._readable()
+
+    def parts(self) -> tuple[Part, ...]:
+        """All there is to know: which button is right."""
+        return (Part("right button", np.arange(self.buttons), self.buttons, True, tuple(LETTERS[: self.buttons])),)
+
+    def exploration_summary(
+        self,
+        problem_id: NDArray[np.integer],
+        obs: NDArray[Any],
+        action: NDArray[np.integer],
+        mask: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float64]]:
+        """read_sign: 1 if it was read, else 0; arguments as for `MetaEnv`."""
+        read = (obs[:, 0, 1] > 0) | np.any((obs[:, 1:, 1] > 0) & mask, axis=1)
+        return {"read_sign": read.astype(np.float64)}
+
+    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
+        """x in the corridor, and 0, (..., 2) -> (..., 2)."""
+        return np.stack([obs[..., 0], np.zeros_like(obs[..., 0])], axis=-1).astype(np.float64)
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """The corridor, whose cells are centred on whole numbers."""
+        return (-0.5, self.length - 0.5, -0.5, 0.5)
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """1 for 0, (N,), (N, 1) -> (N,)."""
+        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Presses the right button at once. Arguments and errors as for `MetaEnv`."""
+        return _Presser(self._checked_problems(problem_id), end=PRESS_A + self.buttons)
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """Walks to the sign."""
+        return _Walker(end=PRESS_A + self.buttons)
+
+    def _begin(self) -> NDArray[Any]:
+        self._x = np.full(self.num_envs, self.length - 1 - self.distance)
+        return self._observe()
+
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
+        moved = self._x + (actions == RIGHT) - (actions == LEFT)
+        self._x = np.minimum(np.maximum(moved, 0), self.length - 1)
+        pressed = (actions >= PRESS_A) & (actions < PRESS_A + self.buttons)
+        right = actions - PRESS_A == self.problem_id
+        reward = pressed * (2 * right - 1).astype(np.float32)
+        return self._observe(), reward, pressed & (self.phase == "execute")
+
+    def _draw(
+        self,
+        problem_id: int,
+        phase: Phase,
+        obs: NDArray[Any],
+        instruction: NDArray[Any],
+        caption: str,
+        trail: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        from dream.envs.signpost.picture import draw  # here, so that who draws nothing does not load opencv
+
+        return draw(self.length, LETTERS[: self.buttons], problem_id, phase, obs, caption, trail)
+
+    def _observe(self) -> NDArray[np.int16]:
+        obs = np.empty((self.num_envs, 2), np.int16)
+        obs[:, 0] = self._x
+        obs[:, 1] = self._readable() * (self.problem_id + 1)
+        return obs
+
+    def _readable(self) -> NDArray[np.bool_]:
+        return (self._x == self.length - 1) & (self.phase == "explore")
+
+
+class _Presser:
+    """Presses the button of the problems (N,) that it believes in, then ends."""
+
+    def __init__(self, problem_id: NDArray[np.int64], end: int) -> None:
+        self._next, self._end = PRESS_A + problem_id, end
+
+    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Actions (N,) on observations (N, 2)."""
+        action, self._next = self._next, np.full_like(self._next, self._end)
+        return action
+
+
+class _Walker:
+    """Walks right until the sign is read, then ends."""
+
+    def __init__(self, end: int) -> None:
+        self._end = end
+
+    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Actions (N,) on observations (N, 2)."""
+        return np.where(obs[:, 1] > 0, self._end, RIGHT)

@@ -1,0 +1,1 @@
+"""The coupling of exploration and execution, exactly."""

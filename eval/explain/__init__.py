@@ -1,0 +1,1 @@
+"""Why explorers score as they do."""

@@ -1,0 +1,158 @@
+"""Explorers and an executor that nobody trained: the bounds to set trained ones beside.
+
+They speak the same two methods as a trained one: `explore` of an `Explorer`, `execute` of an `Executor`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dream.core.acting import random_actions
+from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
+from dream.core.trial import Episodes, Trials, concatenate
+from dream.envs import Expert, MetaEnv
+
+
+class Explorer(Protocol):
+    """Who explores: a trained method, or one of the bounds."""
+
+    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+        """Explorations of B problems, B streams. The ids choose the problems, nothing else."""
+        ...
+
+
+class Executor(Protocol):
+    """Who executes: a trained method, or the expert."""
+
+    def execute(
+        self, env: Any, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
+    ) -> Trials:
+        """Trials of B problems after explorations that anyone may have made.
+
+        Instructions are drawn with `env.sample_instruction(problem_id, env.np_random)`, one for each episode.
+        """
+        ...
+
+
+class NoExplorer:
+    """Ends exploration before its first step."""
+
+    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+        """B streams without a step."""
+        return no_steps(env, problem_id, phase="explore")
+
+
+class RandomExplorer:
+    """Acts at random as the method `random` does: uniformly, but seldom the action that ends the episode.
+
+    Args:
+        episodes: k, exploration episodes of a trial.
+    """
+
+    def __init__(self, episodes: int = 1) -> None:
+        self.episodes = episodes
+
+    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+        """B streams; the generator draws the actions."""
+        weight = random_actions(env)
+
+        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+            return torch.multinomial(weight, len(now.obs), replacement=True, generator=generator), None
+
+        return rollout(env, policy, problem_id, phase="explore", episodes=self.episodes)
+
+
+class ScriptedExplorer:
+    """Finds out all that is relevant by the family's own script (`MetaEnv.scripted_explorer`).
+
+    Args:
+        episodes: k, exploration episodes of a trial; each begins the script anew.
+    """
+
+    def __init__(self, episodes: int = 1) -> None:
+        self.episodes = episodes
+
+    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+        """B streams. Raises NotImplementedError where the family has no script."""
+        script: Expert = env.scripted_explorer(env.num_envs)
+
+        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+            nonlocal script
+            if bool(now.start.all()):  # members start an episode together
+                script = env.scripted_explorer(env.num_envs)
+            return _ask(script, now), None
+
+        return rollout(env, policy, problem_id, phase="explore", episodes=self.episodes)
+
+
+class ExpertExecutor:
+    """Knows the problem and executes optimally (`MetaEnv.expert`), whatever was explored.
+
+    Args:
+        episodes: n, execution episodes of a trial.
+    """
+
+    def __init__(self, episodes: int = 1) -> None:
+        self.episodes = episodes
+
+    def execute(
+        self, env: Any, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
+    ) -> Trials:
+        """Trials of B problems. Raises NotImplementedError where the family has no expert."""
+        every: Episodes | None = None
+        for _ in range(self.episodes):
+            instruction = env.sample_instruction(problem_id, env.np_random)
+            policy = _following(env.expert(problem_id, instruction))
+            episode = rollout(env, policy, problem_id, phase="execute", instruction=instruction)
+            every = episode if every is None else concatenate(every, episode)
+        assert every is not None
+        members = len(problem_id)
+        by_trial = torch.arange(self.episodes * members).view(self.episodes, members).T.flatten()
+        used_id = torch.ones(members, dtype=torch.bool)
+        return Trials(torch.from_numpy(problem_id), explore, every.select(by_trial), used_id)
+
+
+def bound_explorers(env: MetaEnv, episodes: int = 1) -> dict[str, Explorer]:
+    """The untrained explorers there are for a family: random, none, and scripted where it has a script.
+
+    Args:
+        env: any number of members.
+        episodes: k, exploration episodes of a trial.
+    """
+    found: dict[str, Explorer] = {"random": RandomExplorer(episodes), "none": NoExplorer()}
+    try:
+        env.scripted_explorer(env.num_envs)
+    except NotImplementedError:
+        return found
+    return found | {"scripted": ScriptedExplorer(episodes)}
+
+
+def bound_executors(env: MetaEnv, episodes: int = 1) -> dict[str, Executor]:
+    """The expert under its name, where the family has one.
+
+    Args:
+        env: any number of members.
+        episodes: n, execution episodes of a trial.
+    """
+    somewhere = np.resize(env.problems.ids("train"), env.num_envs)
+    try:
+        env.expert(somewhere, env.sample_instruction(somewhere, np.random.default_rng(0)))
+    except NotImplementedError:
+        return {}
+    return {"expert": ExpertExecutor(episodes)}
+
+
+def _following(expert: Expert) -> Policy:
+    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        return _ask(expert, now), None
+
+    return policy
+
+
+def _ask(expert: Expert, now: Now) -> Tensor:
+    return torch.from_numpy(expert.act(now.obs.numpy()))

@@ -1,0 +1,1 @@
+"""Record trials to files and read them."""

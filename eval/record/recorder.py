@@ -1,0 +1,123 @@
+"""Plays trials and keeps everything: see `dream.eval.record.recorded`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dream.core.bottleneck import last_prefix
+from dream.core.trial import Episodes, Trials
+from dream.envs import MetaEnv, Watcher
+from dream.envs.watch import one_behind_the_other, side_by_side
+from dream.eval.evaluate import seeded_batches
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials, joined, trimmed
+from dream.methods.pair import DecoupledPair
+
+MOST_CANDIDATES = 1024
+"""Beliefs are about no more problems than this, but for the true ones."""
+
+
+def record_trials(
+    method: Any, env: MetaEnv, problem_id: NDArray[np.int64], seed: int, *, step: int = 0
+) -> RecordedTrials:
+    """Play one greedy trial in each of the given problems and keep everything. Recording changes nothing of the play.
+
+    Args:
+        method: explores and executes as `DecoupledPair` does; of one without f and g less is recorded.
+        env: any number of members; what it was playing is lost.
+        problem_id: (N,) ints, at least one; they choose the problems, and judge the trials after they were played.
+        seed: of starts, instructions, and a random explorer's actions.
+        step: environment steps that the method was trained for.
+    """
+    problem_id = np.asarray(problem_id, np.int64)
+    encoders = _Encoders(method, env, problem_id) if isinstance(method, DecoupledPair) else None
+    batches = []
+    for whole, count, generator in seeded_batches(env, problem_id, seed):
+        watcher = Watcher(env)
+        explore = method.explore(watcher, whole, generator)
+        seen_exploring = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        trials = method.execute(watcher, whole, explore, generator)
+        seen_executing = side_by_side(watcher.take())
+        n = trials.execute_episodes
+        execute = _streams(trials.execute, seen_executing)
+        best = None
+        with contextlib.suppress(NotImplementedError):
+            best = env.optimal_return(np.repeat(whole, n), execute.instruction).reshape(-1, n)
+        recorded = RecordedTrials(
+            env=method.config.env,
+            env_parameters=dict(method.config.env_parameters),
+            method=method.config.method,
+            step=step,
+            seed=seed,
+            problem_id=whole,
+            explore=_streams(trials.explore, seen_exploring),
+            execute=execute,
+            returns=execute.reward.sum(axis=1, dtype=np.float64).reshape(-1, n),
+            optimal=best,
+        )
+        if encoders is not None:
+            recorded = encoders.look(recorded, trials)
+        batches.append(recorded.select(range(count)))
+    return trimmed(joined(batches))
+
+
+class _Encoders:
+    """What f, g and the policies of a pair say of trials that were played."""
+
+    def __init__(self, pair: DecoupledPair, env: MetaEnv, problem_id: NDArray[np.int64]) -> None:
+        self._pair = pair
+        table, train = env.problems.factor_table, env.problems.ids("train")
+        # f knows a problem if it was trained on all that the problem is made of.
+        learned = np.all([np.isin(table[:, k], table[train, k]) for k in range(table.shape[1])], axis=0)
+        known = np.flatnonzero(learned)
+        some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_CANDIDATES)).astype(np.int64)]
+        self._candidates = np.union1d(some, problem_id[learned[problem_id]])
+        with torch.no_grad():
+            self._codes = pair.averaged.f(torch.from_numpy(table).to(pair.device)).cpu().numpy()
+        self._code, self._known = self._codes.copy(), learned
+        matters = [part.labels for part in env.parts() if part.relevant]
+        for unknown in np.unique(problem_id[~learned[problem_id]]).tolist():
+            alike = [labels[train] == labels[unknown] for labels in matters]
+            like = train[np.all(alike, axis=0)] if alike else train[:0]
+            self._code[unknown] = self._codes[like].mean(axis=0) if len(like) else np.nan
+
+    @torch.no_grad()
+    def look(self, recorded: RecordedTrials, trials: Trials) -> RecordedTrials:
+        """The recording with codes, prefixes and action values."""
+        net, ids, explore, execute = self._pair.averaged, recorded.problem_id, trials.explore, trials.execute
+        seen = net.g.see(explore)
+        prefixes = net.g(explore, seen)
+        z = last_prefix(prefixes, explore)
+        told = trials.used_id[:, None]
+        code = torch.zeros_like(z)
+        if self._pair.rules.context != "instruction":
+            code = torch.from_numpy(self._codes[ids]).to(z.device)
+        z = torch.where(told, code, z)
+        given = z.repeat_interleave(trials.execute_episodes, 0)
+        values = net.executor(execute, net.executor.see(execute), given).cpu().numpy()
+        explorer_values = None if net.explorer is None else net.explorer(explore, seen).cpu().numpy()
+        return dataclasses.replace(
+            recorded,
+            explore=dataclasses.replace(recorded.explore, values=explorer_values),
+            execute=dataclasses.replace(recorded.execute, values=values),
+            context=self._pair.rules.context,
+            noise=self._pair.config.bottleneck.noise_std,
+            prefixes=prefixes.cpu().numpy(),
+            z=z.cpu().numpy(),
+            code=self._code[ids],
+            known=self._known[ids],
+            candidates=self._candidates,
+            codes=self._codes[self._candidates],
+        )
+
+
+def _streams(episodes: Episodes, seen: Mapping[str, NDArray[Any]]) -> RecordedStreams:
+    arrays = {item.name: getattr(episodes, item.name).cpu().numpy() for item in dataclasses.fields(Episodes)}
+    scene = {name.removeprefix("scene."): array for name, array in seen.items() if name.startswith("scene.")}
+    return RecordedStreams(**arrays, position=seen.get("position"), informative=seen.get("informative"), scene=scene)

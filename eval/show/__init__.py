@@ -1,0 +1,1 @@
+"""Films, pictures and words of recorded trials."""

@@ -1,0 +1,131 @@
+"""What happened in a recorded trial, in words that follow from the recording alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dream.envs import MetaEnv
+from dream.eval.record.beliefs import SURE, PartBelief, part_beliefs
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials
+
+MOST_PHRASES = 12
+"""Of an episode in which more was done, the middle is left out."""
+
+
+def narrate(recorded: RecordedTrials, env: MetaEnv) -> list[str]:
+    """A paragraph for each trial: what was explored and found out, what was believed, how execution went.
+
+    Args:
+        recorded: the trials.
+        env: their family with the parameters they were played with, of any number of members; it is not stepped.
+    """
+    beliefs = part_beliefs(recorded, env)
+    return [_trial(recorded, env, beliefs, trial) for trial in range(len(recorded.problem_id))]
+
+
+def _trial(recorded: RecordedTrials, env: MetaEnv, beliefs: list[PartBelief], trial: int) -> str:
+    problem_id, n = int(recorded.problem_id[trial]), recorded.returns.shape[1]
+    sentences = [f"Problem {problem_id}."]
+    sentences += _explored(recorded, env, trial)
+    if int(recorded.explore.length[trial]):
+        sentences += _found(recorded, trial)
+        sentences += _believed(beliefs, trial, int(recorded.explore.length[trial]))
+    if recorded.context == "id":
+        sentences.append("The executor was told the problem.")
+    for episode in range(n):
+        sentences.append(_executed(recorded, env, trial, episode))
+    return " ".join(sentences)
+
+
+def _explored(recorded: RecordedTrials, env: MetaEnv, trial: int) -> list[str]:
+    streams = recorded.explore
+    if not int(streams.length[trial]):
+        return ["Did not explore."]
+    episodes = streams.episodes(trial)
+    told = []
+    for number, slots in enumerate(episodes):
+        which = "Explored" if number == 0 else "Then explored"
+        told.append(f"{which} {_steps(slots.stop - 1 - slots.start)}: {_deeds(env, recorded, streams, trial, slots)}.")
+    if streams.informative is not None:
+        seen = np.flatnonzero(streams.informative[trial])
+        if len(seen) == 0:
+            told.append("What tells the problem was never in view.")
+        else:
+            first = _step_of(episodes, int(seen[0]))
+            told.append(
+                f"What tells the problem was in view {f'after step {first}' if first else 'from the start'}, and in "
+                f"{len(seen)} of {sum(slots.stop - slots.start for slots in episodes)} observations."
+            )
+    return told
+
+
+def _deeds(env: MetaEnv, recorded: RecordedTrials, streams: RecordedStreams, stream: int, slots: slice) -> str:
+    """What was done in an episode, a phrase for each thing."""
+    trial = stream * len(recorded.problem_id) // len(streams.mask)
+    actions = streams.action[stream, slots.start : slots.stop - 1]
+    phrases = env.tell(int(recorded.problem_id[trial]), streams.obs[stream, slots], actions)
+    if len(phrases) > MOST_PHRASES:
+        half = MOST_PHRASES // 2
+        phrases = [*phrases[:half], "...", *phrases[-half:]]
+    return ", ".join(phrases)
+
+
+def _found(recorded: RecordedTrials, trial: int) -> list[str]:
+    information, error = recorded.information, recorded.error
+    if information is None or error is None or not np.isfinite(error[trial, 0]):
+        return []
+    return [f"Found {information[trial, -1]:.1f} of {error[trial, 0]:.1f} nats."]
+
+
+def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
+    """When it became sure of what, and stayed so; and what it was not sure of in the end."""
+    became: dict[tuple[int, bool], list[str]] = {}
+    unsure = []
+    for belief in beliefs:
+        probability = belief.probability[trial, : last + 1]
+        likeliest = int(probability[-1].argmax())
+        share, value = float(probability[-1, likeliest]), belief.part.value_name(likeliest)
+        named = f"{belief.part.name} = {value}"
+        right = likeliest == int(belief.truth[trial])
+        if share < SURE:
+            unsure.append(f"{belief.part.name} ({value} {share:.0%}{'' if right else ', wrongly'})")
+            continue
+        if not right:
+            named += f" (wrong: {belief.part.value_name(int(belief.truth[trial]))})"
+        not_yet = np.flatnonzero(probability[:, likeliest] < SURE)
+        since = int(not_yet[-1]) + 1 if len(not_yet) else 0
+        became.setdefault((since, right), []).append(f"{named} ({share:.0%})")
+    told = []
+    for (since, _), parts in sorted(became.items(), key=lambda item: item[0][0]):
+        told.append(f"{'After step ' + str(since) if since else 'From the start'} it was sure: {_listed(parts)}.")
+    if unsure:
+        told.append(f"In the end it was not sure of {_listed(unsure)}.")
+    return told
+
+
+def _executed(recorded: RecordedTrials, env: MetaEnv, trial: int, episode: int) -> str:
+    streams, n = recorded.execute, recorded.returns.shape[1]
+    stream = trial * n + episode
+    name = env.instruction_name(streams.instruction[stream])
+    goal = f" '{name}'" if name else ""
+    got = f"return {recorded.returns[trial, episode]:.2f}"
+    if recorded.optimal is not None:
+        got += f" of {recorded.optimal[trial, episode]:.2f}"
+    slots = streams.episodes(stream)[0]
+    deeds = _deeds(env, recorded, streams, stream, slots)
+    return f"{'Executed' if episode == 0 else 'Then'}{goal} in {_steps(slots.stop - 1)}: {deeds}; {got}."
+
+
+def _step_of(episodes: Sequence[slice], slot: int) -> int:
+    """Environment steps made before an observation: the steps between two episodes are none."""
+    return slot - sum(slots.start <= slot for slots in episodes[1:])
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
