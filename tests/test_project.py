@@ -15,7 +15,7 @@ FOLDERS = ("envs", "exploration", "execution", "eval")
 """Top-level folders that are subpackages of `dream`."""
 
 FLOORS = (
-    {"errors"},
+    {"errors", "importing"},
     {"core", "envs"},
     {"config", "storage"},
     {"exploration", "execution"},
@@ -29,7 +29,7 @@ FLOORS = (
 """Parts of the package from the ground up. An import goes down, or stays on its floor but for the next two rules."""
 ALONE = {"core", "envs", "exploration", "execution"}
 """Parts that import nothing else of their own floor."""
-WITHOUT_TORCH = {"errors", "envs", "config"}
+WITHOUT_TORCH = {"errors", "importing", "envs", "config"}
 """Parts that never import torch: the environments by design, the others so that a bad argument fails at once."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -26,6 +25,7 @@ from dream.exploration.information import information
 from dream.exploration.outcome import Improvement
 from dream.exploration.prediction import PredictionGain
 from dream.exploration.rnd import RandomNetworkDistillation
+from dream.importing import load_object
 from dream.methods.end_to_end import EndToEndPolicy, EndToEndRules
 from dream.methods.pair import DecoupledPair, PairRules
 from dream.methods.protocol import Method
@@ -117,11 +117,7 @@ def find_method(name: str) -> MethodSpec:
         UserError: there is none.
     """
     if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            found = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"cannot load method {name!r}: {error}; give an importable package.module:NAME") from error
+        found = load_object(name)
         if not isinstance(found, MethodSpec):
             raise UserError(
                 f"{name!r} is not a method: give a MethodSpec, such as dream.methods.registry.explorer returns"

@@ -1,0 +1,49 @@
+"""Objects named by package.module:NAME."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dream.errors import UserError
+from dream.importing import load_object
+from dream.methods.registry import find_method
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder that is not on `sys.path`, as for the console script."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return tmp_path
+
+
+def test_a_module_in_the_current_folder_is_found_and_the_path_left_as_it_was(folder: Path):
+    (folder / "found_in_the_folder.py").write_text("import found_beside_it\nANSWER = found_beside_it.VALUE + 1\n")
+    (folder / "found_beside_it.py").write_text("VALUE = 41\n")
+    before = list(sys.path)
+    assert load_object("found_in_the_folder:ANSWER") == 42
+    assert sys.path == before
+
+
+def test_a_method_in_the_current_folder_is_found(folder: Path):
+    source = (
+        "from dream.methods.registry import explorer\nMINE = explorer('mine', reward=lambda trials, belief: None)\n"
+    )
+    (folder / "method_in_the_folder.py").write_text(source)
+    assert find_method("method_in_the_folder:MINE").summary == "mine"
+
+
+@pytest.mark.parametrize("path", ["", "math", ":pi", "math:", "no_such_module:x", "math:no_such_name", ".math:pi"])
+def test_what_cannot_be_loaded_is_refused_by_its_path(folder: Path, path: str):
+    with pytest.raises(UserError, match=f"cannot load {path!r}"):
+        load_object(path)
+
+
+def test_an_error_inside_the_module_is_part_of_the_sentence(folder: Path):
+    (folder / "broken_in_the_folder.py").write_text("1 / 0\n")
+    before = list(sys.path)
+    with pytest.raises(UserError, match=r"cannot load 'broken_in_the_folder:x': ZeroDivisionError"):
+        load_object("broken_in_the_folder:x")
+    assert sys.path == before
