@@ -1,8 +1,8 @@
 """Statistics for few seeds and bimodal outcomes: interquartile means, bootstrap intervals, paired comparisons.
 
-Scores of several runs are (seeds, tasks) arrays, a task being a family; (seeds,) means one task. The statistics also
-take a stack of such arrays, (..., seeds, tasks), which is how the bootstrap calls them. The recommendations followed
-are those of Agarwal et al., "Deep RL at the edge of the statistical precipice" (NeurIPS 2021).
+Scores of several runs are (seeds, tasks) arrays, where a task is a family; (seeds,) means one task. The statistics also
+accept a stack of such arrays, (..., seeds, tasks), for the bootstrap. They follow Agarwal et al., "Deep RL at the edge
+of the statistical precipice" (NeurIPS 2021).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Interval(NamedTuple):
 
 
 def normalised(score: ArrayLike, no_exploration: ArrayLike, optimal: ArrayLike) -> NDArray[np.float64]:
-    """(R - R_no) / (R* - R_no), elementwise: 0 is "never learned to explore", 1 optimal, below 0 worse than either.
+    """(R - R_no) / (R* - R_no), elementwise: 0 is the best return without exploring, 1 the optimum.
 
-    Raises ValueError where the optimum is not above the return without exploring: there is nothing to normalise by.
+    Raises ValueError if the optimum is not above the return without exploring.
     """
     score, low, high = (np.asarray(x, dtype=np.float64) for x in (score, no_exploration, optimal))
     if not np.all(high > low):
@@ -56,17 +56,17 @@ def share_escaped(scores: ArrayLike, threshold: float = 0.1) -> NDArray[np.float
 
     Args:
         scores: normalised scores.
-        threshold: what a score must exceed to count; above 0, as an evaluation that samples trials is noisy.
+        threshold: that a score must exceed; above 0, as evaluations on sampled trials are noisy.
     """
     return np.asarray((_table(scores) > threshold).mean((-2, -1)))
 
 
-def probability_of_improvement(scores: ArrayLike, rival: ArrayLike) -> NDArray[np.float64]:
-    """P(a run of ours beats a run of the rival), (..., seeds, tasks) and (..., seeds', tasks) -> (...).
+def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
+    """P(a run scores higher than one of the baseline): (..., seeds, tasks), (..., seeds', tasks) -> (...).
 
-    Over all pairs of runs on the same task, a tie counting one half; then the mean over tasks. 0.5 is no difference.
+    Over all pairs of runs on the same task, ties counting one half; then the mean over tasks. 0.5 is no difference.
     """
-    ours, theirs = _table(scores)[..., :, None, :], _table(rival)[..., None, :, :]
+    ours, theirs = _table(scores)[..., :, None, :], _table(baseline)[..., None, :, :]
     return np.asarray(((ours > theirs) + 0.5 * (ours == theirs)).mean((-3, -2, -1)))
 
 
@@ -84,14 +84,14 @@ def stratified_bootstrap(
 ) -> Interval:
     """A statistic of one or more methods with its percentile bootstrap interval.
 
-    Runs are drawn with replacement within each task and each method, so that every resample has as many of each.
+    Runs are resampled with replacement within each task and method.
 
     Args:
         statistic: such as `iqm` (one array of scores) or `probability_of_improvement` (two).
         scores: (seeds, tasks) or (seeds,) of each method.
         samples: resamples.
         confidence: of the interval.
-        seed: of the resampling: the same call gives the same numbers.
+        seed: of the resampling.
     """
     rng = np.random.default_rng(seed)
     tables = [_table(table) for table in scores]
@@ -114,13 +114,13 @@ def normalised_interval(
 ) -> Interval:
     """Normalised score of ONE run over its trials, with a percentile bootstrap interval over trials.
 
-    A ratio of means, (mean R - R_no) / (mean R* - R_no): the optimum differs from trial to trial, and the mean of
-    ratios would give the trials where exploring hardly matters the same weight as the others.
+    A ratio of means, (mean R - R_no) / (mean R* - R_no). The optimum differs between trials; a mean of ratios would
+    give trials in which exploring hardly matters the same weight as others.
 
     Args:
         returns: (trials,) return of each trial's execution.
-        optimal: (trials,) optimal return of the same trials; R and R* of a trial are drawn together.
-        no_exploration: mean return of the best executor that never explored.
+        optimal: (trials,) optimal return of the same trials; R and R* of a trial are resampled together.
+        no_exploration: mean return of the best executor without exploration.
         samples: resamples.
         confidence: of the interval.
         seed: of the resampling.
@@ -140,12 +140,12 @@ def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float,
 
 
 def _table(scores: ArrayLike) -> NDArray[np.float64]:
-    """(seeds,) -> (seeds, 1); (..., seeds, tasks) as it is. Raises ValueError if there is no run, or a NaN."""
+    """(seeds,) -> (seeds, 1); (..., seeds, tasks) unchanged. Raises ValueError without runs, and for NaN."""
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim == 1:
         table = table[:, None]
     if table.ndim < 2 or not table.size:
         raise ValueError(f"scores must be (seeds,) or (seeds, tasks) with at least one run, not of shape {table.shape}")
     if np.isnan(table).any():
-        raise ValueError("a score is NaN: leave out no run, but find out why it has no score")
+        raise ValueError("a score is NaN: find out why the run has no score rather than dropping it")
     return table

@@ -11,8 +11,10 @@ import pytest
 from dream import cli
 from dream.envs import make
 from dream.eval.evaluate import evaluate_run
-from dream.eval.explain.explain import Cell, Explanation, Explored, load_runs, write_explanation
-from dream.eval.explain.probe import Known, chance
+from dream.eval.explain.explanation import Cell, Explanation, Explored
+from dream.eval.explain.files import write_explanation
+from dream.eval.explain.loading import load_runs
+from dream.eval.explain.probe import Knowledge, chance
 from dream.eval.explain.words import columns, sentences
 
 DEBUG = ["--preset", "debug", "--steps", "600"]
@@ -48,7 +50,7 @@ def test_the_command_writes_and_tells_everything(
     printed = capsys.readouterr()
     told = json.loads(printed.out.splitlines()[-1])
     assert [one["explorer"] for one in told["explorers"]] == ["dream", "random", "none", "scripted"]
-    assert len(told["skipped"]) == 2 and all(f"left out {path}" in printed.err for path in given[3:])
+    assert len(told["skipped"]) == 2 and all(f"skipped {path}" in printed.err for path in given[3:])
     assert "untrained has no checkpoint yet" in printed.err and "ETA" in printed.err
     assert all(Path(file).stat().st_size > 0 for file in told["files"]) and 2 <= len(told["sentences"]) <= 6
     names = "swap.csv behaviour.csv found.csv explanation.md visits.npz swap.svg behaviour.svg found_accuracy.svg"
@@ -78,7 +80,7 @@ def test_the_command_writes_and_tells_everything(
     assert cli.run(command) == 0
     assert (Path("why/swap.csv").read_bytes(), Path("why/swap.svg").read_bytes()) == before
     out = capsys.readouterr().out
-    assert "scripted" in out and "- After exploring" in out and "docs/explain.md" in out
+    assert "scripted" in out and "- From explorations of" in out and "docs/explain.md" in out
 
 
 def test_what_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -93,7 +95,7 @@ def test_what_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         ([dream, str(tmp_path / "nowhere")], "nowhere is not a directory: give run directories"),
         ([dream, str(runs / "map")], "env is 'map' in"),
         ([dream, random, copy], "are both dream with seed 0: give one of them"),
-        ([str(empty)], "there is no run to explain (left out"),
+        ([str(empty)], "no run to explain (skipped"),
         ([dream, "--trials", "1"], "--trials is 1: it must be at least 2"),
         ([dream, "--updates", "0"], "--updates is 0: it must be at least 1"),
         ([dream, "--out", str(tmp_path / "file" / "why")], "Cannot write"),
@@ -120,9 +122,9 @@ def test_other_parameters_are_another_task_but_other_descriptions_are_not(
 
 def explored(label: str, seed: int | None, useful: float, useless: float, length: float, rides: float) -> Explored:
     accuracy = np.tile([useful] * 4 + [useless] * 4, (2, 1))
-    told = Known(accuracy, np.log(accuracy))
+    decoded = Knowledge(accuracy, np.log(accuracy))
     return Explored(
-        label, seed, {"length": length, "ended": 1.0, "distracting_rides": rides}, np.ones((9, 9)), told, told
+        label, seed, {"length": length, "ended": 1.0, "distracting_rides": rides}, np.ones((9, 9)), decoded, decoded
     )
 
 
@@ -149,32 +151,38 @@ def by_hand() -> Explanation:
 
 def test_means_over_seeds_by_hand() -> None:
     found = by_hand()
-    mean, error = found.swap()
+    mean, error = found.swap().mean, found.swap().standard_error
     assert (found.explorers, found.executors) == (["rnd", "count", "scripted"], ["rnd", "count", "expert"])
     assert mean[:, 0] == pytest.approx([0.35, 0.6, 0.75]) and mean[:, 2] == pytest.approx([0.8] * 3)
     assert np.isnan(mean[0, 1]) and error[0, 0] == pytest.approx(0.05) and error[1, 0] == 0.01
     curve = found.curve("rnd", "accuracy", False)
     assert curve is not None and curve == pytest.approx([0.8, 0.8])
-    assert found.done("rnd") == {"length": 19.0, "ended": 1.0, "distracting_rides": 1.8}
+    assert found.behaviour("rnd") == {"length": 19.0, "ended": 1.0, "distracting_rides": 1.8}
 
 
 def test_sentences_by_hand() -> None:
     assert sentences(by_hand()) == [
-        "After exploring, a reader tells 1.00 of the relevant parts of a problem from count's streams and 0.40 from "
-        "rnd's (guessing: 0.25); what count saw would allow 1.00.",
-        "rnd found out most of what does not matter: 0.80 of the irrelevant parts and 0.40 of the relevant ones, "
-        "against 0.25 and 1.00 of count.",
-        "They differ most in distracting rides: 1.80 an exploration of rnd, 0.00 of count.",
-        "Explorations of rnd take 19.0 steps (the script needs 7.5), those of count 9.0.",
-        "rnd earns 0.35 of 0.80; on the script's explorations its executor earns 0.75: its explorer is the weak half.",
-        "count earns 0.20 of 0.80; on the script's explorations its executor earns 0.20: its executor (or what it "
-        "reads of an exploration) is the weak half.",
+        "From explorations of count a probe decodes 1.00 of the relevant parts of a problem, from those of rnd 0.40 "
+        "(chance: 0.25); the exact posterior of count decodes 1.00.",
+        "rnd learns most about irrelevant parts: 0.80 of them are decoded, and 0.40 of the relevant ones; for count it "
+        "is 0.25 and 1.00.",
+        "They differ most in distracting rides: 1.80 per exploration of rnd, 0.00 of count.",
+        "Explorations of rnd take 19.0 steps, those of count 9.0; the script takes 7.5.",
+        "rnd earns 0.35, the expert 0.80; on the script's explorations the executor of rnd earns 0.75: its explorer is "
+        "the weak half.",
+        "count earns 0.20, the expert 0.80; on the script's explorations the executor of count earns 0.20: its "
+        "executor (or its encoding of the exploration) is the weak half.",
     ]
 
 
-def test_the_table_has_a_cell_for_all_that_is_told(tmp_path: Path) -> None:
+def test_the_table_has_a_cell_for_every_column(tmp_path: Path) -> None:
     names, lines = columns(by_hand())
-    assert all(len(line) == len(names) for line in lines) and names[:3] == ["explorer", "own return", "relevant told"]
+    assert all(len(line) == len(names) for line in lines)
+    assert names[:3] == [
+        "explorer",
+        "own return",
+        "relevant decoded",
+    ]
     assert lines[0][:3] == ["rnd", pytest.approx(0.35), pytest.approx(0.4)] and np.isnan(lines[2][1])  # type: ignore[arg-type]
     page = next(file for file in write_explanation(by_hand(), tmp_path) if file.suffix == ".md").read_text()
     assert "| rnd | 0.350 ± 0.050 |  | 0.800 ± 0.000 |" in page

@@ -1,4 +1,4 @@
-"""What a reader tells of explorations, on explorations of which it is known what they tell."""
+"""Probes on explorations whose information is known exactly."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from dream.eval.evaluate import spread_over_problems
 from dream.eval.explain.bounds import bound_explorers
 from dream.eval.explain.explorations import RecordedExplorations, record_explorations
 from dream.eval.explain.probe import (
-    Known,
+    Knowledge,
     Probe,
     ProbeSettings,
     at_every_step,
@@ -18,23 +18,23 @@ from dream.eval.explain.probe import (
     default_settings,
     exact_posterior,
     folds,
-    known,
+    knowledge,
     prior,
     probe,
 )
 
-QUICK = ProbeSettings(explorations=512, updates=60, batch=32, look=20, width=32, memory=16)
+QUICK = ProbeSettings(explorations=512, updates=60, batch=32, evaluate_every=20, width=32, memory=16)
 
 
 def recorded(env: MetaEnv, name: str, trials: int) -> RecordedExplorations:
     return record_explorations(bound_explorers(env)[name], env, spread_over_problems(env, "test", trials, 0), 0)
 
 
-def read(env: MetaEnv, name: str, trials: int, settings: ProbeSettings = QUICK) -> Known:
+def read(env: MetaEnv, name: str, trials: int, settings: ProbeSettings = QUICK) -> Knowledge:
     return probe(bound_explorers(env)[name], env, recorded(env, name, trials), settings)
 
 
-def test_signpost_is_known_once_the_sign_is_read_and_never_without() -> None:
+def test_the_probe_decodes_signpost_from_the_step_the_sign_is_read_on() -> None:
     env = make("signpost", 32)
     told, nothing = read(env, "scripted", 32), read(env, "none", 32)
     assert told.accuracy.shape == told.nats.shape == (7, 1)
@@ -43,22 +43,24 @@ def test_signpost_is_known_once_the_sign_is_read_and_never_without() -> None:
     assert nothing.accuracy[:, 0].tolist() == [0.5] * 7 and nothing.nats == pytest.approx(np.log(0.5), abs=0.02)
 
 
-def test_who_rides_useful_lines_only_knows_nothing_of_the_useless_ones() -> None:
+def test_riding_relevant_lines_reveals_nothing_about_irrelevant_ones() -> None:
     env = make("bus", 256)
-    told = read(env, "scripted", 256, ProbeSettings(explorations=512, updates=120, batch=32, look=40, width=32))
+    told = read(
+        env, "scripted", 256, ProbeSettings(explorations=512, updates=120, batch=32, evaluate_every=40, width=32)
+    )
     relevant, irrelevant = told.accuracy[-1, :4], told.accuracy[-1, 4:]
     assert relevant.min() > 0.8 and told.nats[-1, :4].mean() > -0.5
     assert abs(irrelevant - 0.25).max() < 0.12 and abs(told.nats[-1, 4:] - np.log(0.25)).max() < 0.1
 
 
-def test_a_reader_is_the_same_for_the_same_seed() -> None:
+def test_same_seed_same_probe() -> None:
     env = make("cooking", 16)
-    settings = ProbeSettings(explorations=64, updates=4, batch=8, look=2, width=16, memory=8)
+    settings = ProbeSettings(explorations=64, updates=4, batch=8, evaluate_every=2, width=16, memory=8)
     one, other = (read(env, "random", 16, settings) for _ in range(2))
     assert (one.nats == other.nats).all() and one.nats.std() > 0
 
 
-def test_readers_are_tested_on_problems_they_did_not_learn_on() -> None:
+def test_probes_are_tested_on_problems_they_were_not_trained_on() -> None:
     for family, readers in (("bus", 2), ("cooking", 2), ("map", 1), ("signpost", 1)):
         env = make(family, 1)
         test = env.problems.ids("test")
@@ -77,7 +79,7 @@ def test_the_exact_posterior_by_hand() -> None:
     recording = recorded(env, "scripted", 12)
     posterior = exact_posterior(env, recording.episodes)
     assert posterior is not None and [p.shape for p in posterior] == [(12, 21, 4)] * 8
-    found = known(posterior, env.parts(), recording.problem_id)
+    found = knowledge(posterior, env.parts(), recording.problem_id)
     # up, ride: one line known, the other three are any order of three ends; nothing of the useless ones.
     assert found.nats[0] == pytest.approx(np.log(0.25)) and found.accuracy[0] == pytest.approx(0.25)
     assert found.nats[1] == pytest.approx(np.log(0.25))
@@ -102,10 +104,10 @@ def test_a_stream_that_ended_keeps_what_it_found() -> None:
         assert (stream[length:] == stream[length]).all() and (stream[: length + 1].std(axis=0) > 0).all()
 
 
-def test_known_by_hand() -> None:
+def test_knowledge_by_hand() -> None:
     (part,) = make("signpost", 1).parts()
     told = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [0.0, 1.0]]])  # two streams, two steps
-    found = known([told], [part], np.array([0, 1]))
+    found = knowledge([told], [part], np.array([0, 1]))
     assert found.accuracy[:, 0].tolist() == [0.5, 0.75]  # right, wrong; one of two equal ones, right
     assert found.nats[:, 0] == pytest.approx([(np.log(0.9) + np.log(0.2)) / 2, np.log(0.5) / 2])
 
@@ -117,7 +119,7 @@ def test_chance_is_the_prior_of_the_family() -> None:
     assert prior(make("sign", 1).parts()[0]) == pytest.approx([1 / 3] * 3)
 
 
-def test_a_family_that_does_not_say_what_its_problems_are_made_of() -> None:
+def test_a_family_without_parts_is_refused() -> None:
     env: MetaEnv = GymnasiumAdapter(FrozenLakeEnv, 2, problems=split_problems("lakes", 20), horizon=5)
-    with pytest.raises(UserError, match="lakes does not say what its problems are made of"):
+    with pytest.raises(UserError, match="lakes declares no parts"):
         probe(bound_explorers(env)["none"], env, recorded(env, "none", 4), QUICK)

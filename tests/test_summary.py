@@ -78,7 +78,7 @@ def test_a_summary_by_hand():
 
 def test_probability_of_improvement_over_the_first():
     (pair,) = improvements(summarise(read_runs([*DREAM, *RANDOM])))
-    assert (pair.method, pair.rival) == ("dream", "random")
+    assert (pair.method, pair.baseline) == ("dream", "random")
     assert pair.probability.value == 0.75  # three of four seeds beat both, the fourth neither
     assert pair.probability.low < 0.75 < pair.probability.high
 
@@ -95,7 +95,7 @@ def test_without_bounds_the_return_is_the_score():
     dream, random = summarise(read_runs(rows))
     assert (dream.measure, random.measure) == ("return", "return")
     assert dream.scores == (0.8,) and dream.escaped is None and dream.reached == ()
-    assert "knows no bounds" in markdown([dream])
+    assert "without known bounds" in markdown([dream])
 
 
 def test_families_and_methods_keep_their_order_and_runs_in_training_are_left_out():
@@ -114,7 +114,7 @@ def test_families_and_methods_keep_their_order_and_runs_in_training_are_left_out
         ([*DREAM, *DREAM[:1]], "bus dream seed 0 step 900 has test return twice"),
         ([*DREAM, {**DREAM[0], "step": 901}], "bus dream seed 0 has test rows of several steps (900, 901)"),
         ([row for row in RANDOM if row["metric"] == "normalised"], "bus random seed 0 has no test return"),
-        ([{**RANDOM[0], "value": "high"}], "'high' is no number (bus random return)"),
+        ([{**RANDOM[0], "value": "high"}], "'high' is not a number (bus random return)"),
     ],
 )
 def test_rows_that_contradict_each_other_are_refused(rows: list[Row], sentence: str):
@@ -221,7 +221,7 @@ def test_choosing_rows_that_are_not_there_is_refused(tmp_path: Path):
     grids = ROOT / "results" / "before_transitions.csv"
     with pytest.raises(UserError, match="no row has env 'buss': choose from bus, map, cooking"):
         choose_rows([grids], ["buss"])
-    with pytest.raises(UserError, match=r"nowhere\.csv is no file"):
+    with pytest.raises(UserError, match=r"nowhere\.csv does not exist"):
         choose_rows([tmp_path / "nowhere.csv"])
     with pytest.raises(UserError, match="is no tidy CSV"):
         choose_rows([ROOT / "results" / "sign_links.csv"])

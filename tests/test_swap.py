@@ -15,7 +15,7 @@ from dream.envs.signpost.family import PRESS_A
 from dream.eval.evaluate import build, run_trials, spread_over_problems
 from dream.eval.explain.bounds import bound_executors, bound_explorers
 from dream.eval.explain.explorations import record_explorations
-from dream.eval.explain.swap import execute_on, swap_matrix
+from dream.eval.explain.swap import SwapMatrix, execute_on, swap_returns
 from dream.methods.pair import DecoupledPair
 
 PRESS_B = PRESS_A + 1
@@ -47,21 +47,22 @@ def test_signpost_by_hand() -> None:
     """Who reads the sign earns 1; without, A is right in half of the problems; the expert needs no exploration."""
     env = make("signpost", 8)
     executors = {"reads": ReadsTheSign(), **bound_executors(env)}
-    found = swap_matrix(bound_explorers(env), executors, env, trials=20)
-    assert found.explorers == ("random", "none", "scripted") and found.executors == ("reads", "expert")
-    assert found.returns.shape == (3, 2, 20)
-    assert found.mean[1:].tolist() == [[0, 1], [1, 1]]
-    assert -0.5 < found.mean[0, 0] <= 1  # random reads it now and then
+    found = swap_returns(bound_explorers(env), executors, env, trials=20)
+    assert list(bound_explorers(env)) == ["random", "none", "scripted"] and list(executors) == ["reads", "expert"]
+    assert found.shape == (3, 2, 20)
+    matrix = SwapMatrix.from_returns(["random", "none", "scripted"], list(executors), found)
+    assert matrix.mean[1:].tolist() == [[0, 1], [1, 1]]
+    assert -0.5 < matrix.mean[0, 0] <= 1  # random reads it now and then
     # 10 times 1 and 10 times -1: a standard deviation of sqrt(20 / 19), over the root of 20
-    assert found.standard_error[1, 0] == pytest.approx(np.sqrt(1 / 19))
-    assert found.standard_error[2].tolist() == [0, 0]
+    assert matrix.standard_error[1, 0] == pytest.approx(np.sqrt(1 / 19))
+    assert matrix.standard_error[2].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("family", "episodes"), [("bus", 1), ("map", 1), ("cooking", 1), ("cooking", 2)])
 def test_the_expert_earns_the_optimum_whoever_explored(family: str, episodes: int) -> None:
     env = make(family, 16)
     executors = bound_executors(env, episodes)
-    found = swap_matrix(bound_explorers(env), executors, env, trials=40, seed=3, execute_episodes=episodes)
+    found = swap_returns(bound_explorers(env), executors, env, trials=40, seed=3, execute_episodes=episodes)
     problem_id = spread_over_problems(env, "test", 40, 3)
     env.reset(seed=3)
     optimal = []
@@ -69,7 +70,7 @@ def test_the_expert_earns_the_optimum_whoever_explored(family: str, episodes: in
         batch = np.resize(problem_id[first : first + 16], 16)
         each = [env.optimal_return(batch, env.sample_instruction(batch, env.np_random)) for _ in range(episodes)]
         optimal.append(np.mean(each, axis=0)[: len(problem_id[first : first + 16])])
-    for returns in found.returns[:, 0]:
+    for returns in found[:, 0]:
         assert returns == pytest.approx(np.concatenate(optimal), abs=1e-6)
 
 
@@ -81,19 +82,19 @@ def test_own_pairs_are_what_an_evaluation_finds(family: str, episodes: int) -> N
     one, env = untrained("dream", family, 16, **trial)
     other, _ = untrained("count", family, 16, seed=1, **trial)
     both = {"one": one, "other": other}
-    found = swap_matrix(both, both, env, trials=40, seed=5, execute_episodes=episodes)
+    found = swap_returns(both, both, env, trials=40, seed=5, execute_episodes=episodes)
     for number, method in enumerate((one, other)):
         expected = run_trials(method.play, env, spread_over_problems(env, "test", 40, 5), 5)
-        assert found.returns[number, number].tolist() == expected.returns.tolist()
-    assert found.returns.std() > 0
+        assert found[number, number].tolist() == expected.returns.tolist()
+    assert found.std() > 0
 
 
 def test_a_random_explorer_does_what_it_does_in_an_evaluation_of_one_batch() -> None:
     pair, env = untrained("random", "bus", 24)
     executors = {"random": pair, **bound_executors(env)}
-    found = swap_matrix({"random": pair, "bound": bound_explorers(env)["random"]}, executors, env, trials=24, seed=2)
+    found = swap_returns({"random": pair, "bound": bound_explorers(env)["random"]}, executors, env, trials=24, seed=2)
     expected = run_trials(pair.play, env, spread_over_problems(env, "test", 24, 2), 2)
-    assert found.returns[0, 0].tolist() == expected.returns.tolist() == found.returns[1, 0].tolist()
+    assert found[0, 0].tolist() == expected.returns.tolist() == found[1, 0].tolist()
 
 
 def test_frames_start_in_the_same_place_in_every_cell() -> None:
@@ -115,7 +116,7 @@ def test_frames_start_in_the_same_place_in_every_cell() -> None:
 
     explorers = {name: explorer for name, explorer in bound_explorers(env).items() if name != "scripted"}
     executor = SeesTheFirstFrame()
-    swap_matrix(explorers, {"looks": executor}, env, trials=12)
+    swap_returns(explorers, {"looks": executor}, env, trials=12)
     first, second = executor.seen[:2], executor.seen[2:]
     assert len(first) == len(second) == 2
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)) and not torch.equal(*first)

@@ -51,8 +51,9 @@ def command(arguments: list[str]) -> int:
     check_least(1, updates=given.updates)
     check_least(0, seed=given.seed)
 
-    from dream.eval.explain.explain import explain as explain_runs
-    from dream.eval.explain.explain import load_runs, write_explanation
+    from dream.eval.explain.analysis import explain as explain_runs
+    from dream.eval.explain.files import write_explanation
+    from dream.eval.explain.loading import load_runs
     from dream.eval.explain.probe import default_settings
     from dream.eval.explain.words import as_text, columns, sentences
     from dream.storage.checkpoints import disk_errors

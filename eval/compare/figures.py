@@ -1,7 +1,7 @@
 """Figures of a comparison on one family as SVG: learning curves, scores, performance profiles, improvement.
 
-Runs or summaries in, one file out. Colours are those of Okabe and Ito (2008), which colour-blind readers can tell
-apart, the line style changes when they are used up, and every line is also named.
+Each function takes runs or summaries and writes one file. The first seven colours are Okabe and Ito's (2008), the next
+nine Paul Tol's muted ones, both safe for colour-blind readers; after sixteen, the line style changes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from numpy.typing import NDArray
 from dream.eval.compare.summary import Curve, Improvement, MethodSummary, RunScores
 from dream.eval.statistics import iqm, performance_profile
 
-INKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+INKS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
+    *("#882255", "#117733", "#332288", "#999933", "#aa4499", "#661100", "#44aa99", "#ddcc77", "#888888"),
+)
 STYLES = ("-", "--", ":")
 TOGETHER = 4
-"""Methods that share one panel; with more of them each gets a panel of its own, the others' lines grey behind it."""
+"""Methods that share one panel; if there are more, each gets its own panel with the others in grey."""
 GREY = "#999999"
 _REFERENCE: Any = {"color": "#555555", "linestyle": (0, (4, 3)), "marker": "D", "markersize": 3.5, "linewidth": 1.2}
 PROFILE_SAMPLES = 2_000
 _RC: Any = {
-    "svg.fonttype": "none",  # text stays text: searchable, and the file small
-    "svg.hashsalt": "dream",  # the same figure twice, the same bytes
-    "text.parse_math": False,  # a label may hold any character
+    "svg.fonttype": "none",  # keep text as text: searchable, small files
+    "svg.hashsalt": "dream",  # reproducible bytes
+    "text.parse_math": False,  # labels may hold any character
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -43,25 +46,25 @@ Points = Sequence[tuple[float, float]]
 
 
 def curves_by_steps(path: Path, runs: Sequence[RunScores], references: Mapping[str, Points] | None = None) -> bool:
-    """Score on validation against environment steps. Returns False, writing nothing, if no run has a curve.
+    """Validation score against environment steps. Returns False, writing nothing, if no run has a curve.
 
-    A thin line is a seed, the thick one their interquartile mean, the band reaches from the lowest to the highest.
+    Thin lines are seeds, the thick line is their interquartile mean, the band spans the lowest to the highest.
 
     Args:
         path: of the SVG.
         runs: of one family.
-        references: name -> (environment steps, score), curves of others to draw beside ours.
+        references: name -> (environment steps, score), curves drawn for reference.
     """
     return _draw_curves(path, runs, lambda curve: curve.steps / 1e6, "million environment steps", references or {})
 
 
 def curves_by_minutes(path: Path, runs: Sequence[RunScores]) -> bool:
-    """The same against minutes of wall-clock. Returns False, writing nothing, if no run has a clock."""
+    """Validation score against minutes of wall-clock time. Returns False, writing nothing, if no run has times."""
     return _draw_curves(path, runs, _minutes, "minutes of training", {})
 
 
 def scores(path: Path, summaries: Sequence[MethodSummary]) -> bool:
-    """Score on test problems of every seed (dots), interquartile mean (bar) with its 95% interval. Returns True."""
+    """Test scores of every seed (dots), interquartile mean (bar) with its 95% interval (band). Returns True."""
     with matplotlib.rc_context(_RC):
         figure, ax = _rows([summary.method for summary in summaries])
         for row, summary in enumerate(summaries):
@@ -79,7 +82,7 @@ def scores(path: Path, summaries: Sequence[MethodSummary]) -> bool:
 
 
 def profiles(path: Path, summaries: Sequence[MethodSummary], seed: int = 0) -> bool:
-    """Performance profiles: the share of runs above each score, with pointwise 95% bootstrap bands. Returns True."""
+    """Performance profiles: share of runs above each score, with pointwise 95% bootstrap bands. Returns True."""
     every = np.concatenate([summary.scores for summary in summaries])
     low, high = min(0.0, every.min()), max(1.0, every.max())
     thresholds = np.linspace(low - 0.02, high + 0.02, 201)
@@ -107,11 +110,11 @@ def profiles(path: Path, summaries: Sequence[MethodSummary], seed: int = 0) -> b
 
 
 def improvement(path: Path, found: Sequence[Improvement]) -> bool:
-    """Probability that the first method beats each other one. Returns False, writing nothing, if there is no other."""
+    """Probability that the first method beats each other one. Returns False, writing nothing, for one method."""
     if not found:
         return False
     with matplotlib.rc_context(_RC):
-        figure, ax = _rows([pair.rival for pair in found])
+        figure, ax = _rows([pair.baseline for pair in found])
         for row, pair in enumerate(found):
             value, low, high = pair.probability
             if not math.isnan(low):
@@ -133,7 +136,7 @@ def _draw_curves(
 ) -> bool:
     by_method: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
     for run in runs:
-        curves = by_method.setdefault(run.method, [])  # one without a curve too, so that each keeps its colour
+        curves = by_method.setdefault(run.method, [])  # also without a curve, so that methods keep their colours
         if run.curve is not None and (x := x_of(run.curve)) is not None:
             curves.append((x, run.curve.score))
     lines = list(by_method.values())
@@ -164,7 +167,7 @@ def _draw_curves(
                 ax.plot(x / 1e6, y, **_REFERENCE)
             _bounds(ax, runs[0].measure)
             if runs[0].measure == "normalised":
-                ax.set_ylim(max(-2.0, min(-0.1, lowest - 0.05)), 1.08)  # lower than that is a failure however low
+                ax.set_ylim(max(-2.0, min(-0.1, lowest - 0.05)), 1.08)  # below that, every score is a failure
             ax.set_xlim(left=0)
         figure.supxlabel(x_name, fontsize=9)
         figure.supylabel(f"{_measure_text(runs[0].measure)} on validation problems", fontsize=9)
@@ -175,10 +178,9 @@ def _draw_curves(
 def on_one_grid(
     curves: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Curves measured at different places, interpolated linearly to one grid: x (G,) and scores (seeds, G).
+    """Interpolate curves measured at different x linearly to one grid: x (G,) and scores (seeds, G).
 
-    The grid holds every place of every curve, from where the last of them begins to where the first of them ends:
-    nothing is extrapolated.
+    The grid holds every x of every curve within the range that all curves cover; nothing is extrapolated.
 
     Args:
         curves: (x, score) of each seed, (V,) both, x increasing.
@@ -186,7 +188,7 @@ def on_one_grid(
     first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
     every = np.unique(np.concatenate([x for x, _ in curves]))
     grid = every[(every >= first) & (every <= last)]
-    if not len(grid):  # seeds so different in speed that their curves do not overlap
+    if not len(grid):  # the curves do not overlap
         return grid, np.empty((len(curves), 0))
     return grid, np.stack([np.interp(grid, x, score) for x, score in curves])
 
@@ -194,7 +196,7 @@ def on_one_grid(
 def _panels(
     names: Sequence[str], draw: Callable[..., None], references: Sequence[str] = ()
 ) -> tuple[Figure, list[Axes]]:
-    """One panel with a legend for a few methods, else a panel each, its name the title and the others in grey."""
+    """One panel with a legend for up to `TOGETHER` methods, else one titled panel each with the others in grey."""
     if len(names) <= TOGETHER:
         figure = Figure(figsize=(7.2, 3.4), layout="constrained")
         ax = figure.add_subplot()
@@ -217,12 +219,12 @@ def _panels(
     for ax in axes[len(names) :]:
         ax.remove()
     for number, ax in enumerate(axes[: len(names)]):
-        ax.tick_params(labelbottom=number + columns >= len(names))  # the lowest of each column
+        ax.tick_params(labelbottom=number + columns >= len(names))  # the bottom panel of each column
     return figure, axes[: len(names)]
 
 
 def _rows(names: Sequence[str]) -> tuple[Figure, Axes]:
-    """A row for each name, from top to bottom."""
+    """One row per name, from top to bottom."""
     figure = Figure(figsize=(7.2, 0.9 + 0.38 * len(names)), layout="constrained")
     ax = figure.add_subplot()
     ax.set_yticks(range(len(names)), [wrapped(name, 34) for name in names])
@@ -233,7 +235,7 @@ def _rows(names: Sequence[str]) -> tuple[Figure, Axes]:
 
 
 def _bounds(ax: Axes, measure: str, *, upright: bool = False) -> None:
-    """Lines at the optimum and at the best without exploring, named; none where the score is a plain return."""
+    """Labelled lines at the optimum and at the best without exploring; none where the score is a return."""
     if measure != "normalised":
         return
     for value, name in ((1.0, "optimum"), (0.0, "no exploration")):
@@ -242,13 +244,13 @@ def _bounds(ax: Axes, measure: str, *, upright: bool = False) -> None:
             ax.annotate(name, (value, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color="#666666")
         else:
             ax.axhline(value, color=GREY, linestyle="--", linewidth=1, zorder=0)
-            if len(ax.figure.axes) == 1:  # beside a small panel there is no room
+            if len(ax.figure.axes) == 1:  # small panels have no room for labels
                 place: Any = ("axes fraction", "data")
                 ax.annotate(name, (1.01, value), xycoords=place, ha="left", va="center", color="#666666")
 
 
 def wrapped(label: str, width: int) -> str:
-    """A long label on several lines, broken after commas and the opening bracket."""
+    """A long label, wrapped after commas and opening brackets."""
     lines = [""]
     for part in label.replace(",", ",\0").replace("[", "[\0").split("\0"):
         if lines[-1] and len(lines[-1]) + len(part) > width:

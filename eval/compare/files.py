@@ -1,4 +1,4 @@
-"""A comparison on disk: tidy rows in; results.csv, tables and figures out."""
+"""Write a comparison to a directory: results.csv, tables and figures, from tidy rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dream.eval.compare.tables import improvement_rows, markdown, summary_rows
 from dream.storage.checkpoints import disk_errors
 from dream.storage.run_directory import CSV_COLUMNS, read_tidy_csv, write_atomic
 
-IMPROVEMENT_COLUMNS = ("env", "method", "rival", "probability", "probability_low", "probability_high")
+IMPROVEMENT_COLUMNS = ("env", "method", "baseline", "probability", "probability_low", "probability_high")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was written, and what it says."""
+    """The files written, and the summaries in them."""
 
     summaries: list[MethodSummary]
     improvements: list[Improvement]
@@ -29,14 +29,14 @@ class Comparison:
 
 
 def choose_rows(paths: Sequence[Path], envs: Sequence[str] = (), methods: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Rows of tidy CSVs, only those of the families and methods named, in the order named (none named: all).
+    """Rows of tidy CSVs, of the given families and methods in the given order (all if none is given).
 
-    Raises UserError for a file that does not exist or is no tidy CSV, and for a name that no row has.
+    Raises UserError for a file that does not exist or is not a tidy CSV, and for a name that no row has.
     """
     rows = []
     for path in paths:
         if not path.is_file():
-            raise UserError(f"{path} is no file: give a tidy CSV, such as results/bus.csv")
+            raise UserError(f"{path} does not exist: give a tidy CSV, such as results/bus.csv")
         rows += read_tidy_csv(path)
     for column, chosen in (("method", methods), ("env", envs)):
         known = list(dict.fromkeys(row[column] for row in rows))
@@ -53,13 +53,13 @@ def write_comparison(
 ) -> Comparison:
     """Write results.csv (the rows), summary.csv, summary.md, improvement.csv and the figures into a directory.
 
-    The figures are curves_steps.svg, curves_wallclock.svg, scores.svg, profiles.svg and improvement.svg, for several
-    families in a directory each. What the rows do not tell (no validations, no clock, one method) is not drawn.
+    The figures are curves_steps.svg, curves_wallclock.svg, scores.svg, profiles.svg and improvement.svg, in one
+    directory per family if there are several. Figures without data (no validations, no times, one method) are omitted.
 
     Args:
-        rows: tidy rows; the first method of a family is compared with its others.
-        out: the directory, made if there is none; files of these names are replaced.
-        references: tidy rows whose validations are drawn beside the learning curves and counted nowhere.
+        rows: tidy rows; the first method of a family is compared with the others.
+        out: the directory, created if missing; files of these names are replaced.
+        references: tidy rows whose validation curves are drawn for reference only.
 
     Raises:
         UserError: the rows hold no test score or contradict each other, or the directory cannot be written.
@@ -68,7 +68,7 @@ def write_comparison(
 
     runs = read_runs(rows)
     if not runs:
-        raise UserError("there is no test score to compare: train first, or give rows of dream eval or dream compare")
+        raise UserError("no test score to compare: train first, or give rows of dream eval or dream compare")
     summaries = summarise(runs)
     compared = improvements(summaries)
     references = list(references)
@@ -96,14 +96,14 @@ def write_comparison(
         for name, draw in draws.items():
             path = folder / name
             with disk_errors(path):
-                path.unlink(missing_ok=True)  # so that no figure of other rows stays beside these
+                path.unlink(missing_ok=True)  # no stale figure of other rows
                 if draw(path):
                     files.append(path)
     return Comparison(summaries, compared, files)
 
 
 def _points(references: Sequence[Mapping[str, Any]], env: str, measure: str) -> dict[str, list[tuple[float, float]]]:
-    """Curves of others on a family: name -> (step, score)."""
+    """Reference curves on a family: name -> (step, score)."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in references:
         if (row["env"], row["split"], row["metric"]) == (env, "validation", measure):

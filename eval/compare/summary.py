@@ -1,7 +1,7 @@
-"""A comparison in numbers: from tidy rows to what each method reached, how surely and how soon. Pure: no files.
+"""Summarise a comparison: scores of each method from tidy rows, their uncertainty, and the time to reach them.
 
-Scores of a family are normalised (0 the best without exploring, 1 the optimum) where every run has a normalised
-score; where the family knows no bounds they are returns, and what needs bounds is None.
+Pure functions, no files. Scores of a family are normalised (0: best without exploring, 1: optimum) if every run has a
+normalised score. Otherwise they are returns, and values that need bounds are None.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from dream.eval.statistics import (
 )
 
 SHARES = (0.5, 0.9)
-"""Normalised scores whose first reaching on validation is timed."""
+"""Normalised validation scores whose time to reach is reported."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What one run scored at each validation, all (V,)."""
+    """Validation scores of one run, all (V,)."""
 
     steps: NDArray[np.float64]
     """Environment steps, increasing."""
     score: NDArray[np.float64]
     seconds: NDArray[np.float64] | None
-    """Of wall-clock, acting, learning and evaluating; None where the rows do not tell."""
+    """Wall-clock time of acting, learning and evaluating; None where the rows hold none."""
 
 
 @dataclass(frozen=True)
 class RunScores:
-    """One run: its score on test problems, and its validations."""
+    """One run: its test score and its validation scores."""
 
     env: str
     method: str
@@ -53,21 +53,21 @@ class RunScores:
     train: float | None
     """On training problems; None where not evaluated."""
     test: Mapping[str, float]
-    """All that was measured on test problems: metric -> value."""
+    """Every metric on test problems: name -> value."""
     curve: Curve | None
 
 
 @dataclass(frozen=True)
 class Reached:
-    """When a method's seeds first reached a share of the normalised score on validation."""
+    """Time until the seeds of a method first reached a normalised score on validation."""
 
     share: float
     seeds: int
-    """Seeds that did."""
+    """Seeds that reached it."""
     steps: float
-    """Environment steps, median over all seeds; one that never did counts as infinity, and so may the median be."""
+    """Environment steps, median over all seeds; seeds that never reached it count as infinity."""
     minutes: float | None
-    """Minutes of wall-clock, likewise; None where the rows hold no seconds."""
+    """Minutes of wall-clock time, likewise; None where the rows hold no seconds."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ class MethodSummary:
     seeds: tuple[int, ...]
     scores: tuple[float, ...]
     iqm: Interval
-    """Interquartile mean of the scores; its bounds are NaN for a single seed, which says nothing about others."""
+    """Interquartile mean of the scores; NaN bounds for a single seed."""
     mean: float
     escaped: float | None
-    """Share of seeds that escaped the no-exploration optimum (`share_escaped`)."""
+    """Share of seeds above the no-exploration optimum (`share_escaped`)."""
     reached: tuple[Reached, ...]
-    """For each of `SHARES`; empty where there is no normalised score or no curve."""
+    """For each of `SHARES`; empty without normalised scores or validation curves."""
     return_mean: float
     explore_length: float | None
     """Environment steps of exploration in a trial."""
@@ -95,21 +95,21 @@ class MethodSummary:
 
 @dataclass(frozen=True)
 class Improvement:
-    """Probability that a run of `method` scores higher than one of `rival`."""
+    """Probability that a run of `method` scores higher than a run of `baseline`."""
 
     env: str
     method: str
-    rival: str
+    baseline: str
     probability: Interval
 
 
 def read_runs(rows: Iterable[Mapping[str, Any]]) -> list[RunScores]:
-    """Runs of tidy rows (`env,method,seed,step,split,metric,value`), families and methods in the order they come.
+    """Runs of tidy rows (`env,method,seed,step,split,metric,value`), in order of appearance.
 
-    A run without test rows (one still training) is left out.
+    Runs without test rows (still training) are skipped.
 
     Raises:
-        UserError: a run was evaluated at two steps on one split, has a value twice, has no return, or a value is no
+        UserError: a run was evaluated at two steps on one split, has a value twice or no return, or a value is not a
             number.
     """
     table: dict[tuple[str, str, int], dict[str, dict[int, dict[str, float]]]] = {}
@@ -122,7 +122,9 @@ def read_runs(rows: Iterable[Mapping[str, Any]]) -> list[RunScores]:
         try:
             values[row["metric"]] = float(row["value"])
         except ValueError:
-            raise UserError(f"{row['value']!r} is no number ({row['env']} {row['method']} {row['metric']})") from None
+            raise UserError(
+                f"{row['value']!r} is not a number ({row['env']} {row['method']} {row['metric']})"
+            ) from None
     envs, methods = list(dict.fromkeys(key[0] for key in table)), list(dict.fromkeys(key[1] for key in table))
     tested = [key for key in table if "test" in table[key]]
     keys = sorted(tested, key=lambda key: (envs.index(key[0]), methods.index(key[1]), key[2]))
@@ -130,13 +132,13 @@ def read_runs(rows: Iterable[Mapping[str, Any]]) -> list[RunScores]:
 
 
 def first_reaching(x: Sequence[float] | NDArray[np.float64], score: NDArray[np.float64], share: float) -> float:
-    """The first of x (V,) where score (V,) is `share` or more; infinity where it never is."""
+    """The first of x (V,) at which score (V,) is at least `share`; infinity if it never is."""
     hits = np.flatnonzero(score >= share)
     return float(x[hits[0]]) if len(hits) else math.inf
 
 
 def summarise(runs: Sequence[RunScores]) -> list[MethodSummary]:
-    """Each method of each family, in the order in which they first appear."""
+    """One summary per method and family, in order of appearance."""
     groups: dict[tuple[str, str], list[RunScores]] = defaultdict(list)
     for run in runs:
         groups[run.env, run.method].append(run)
@@ -147,13 +149,13 @@ def improvements(summaries: Sequence[MethodSummary]) -> list[Improvement]:
     """The first method of each family against each other one, with 95% stratified bootstrap intervals over seeds."""
     firsts: dict[str, MethodSummary] = {}
     found = []
-    for rival in summaries:
-        first = firsts.setdefault(rival.env, rival)
-        if first is not rival:
-            probability = stratified_bootstrap(probability_of_improvement, first.scores, rival.scores)
-            if len(first.scores) < 2 or len(rival.scores) < 2:
+    for other in summaries:
+        first = firsts.setdefault(other.env, other)
+        if first is not other:
+            probability = stratified_bootstrap(probability_of_improvement, first.scores, other.scores)
+            if len(first.scores) < 2 or len(other.scores) < 2:
                 probability = Interval(probability.value, math.nan, math.nan)
-            found.append(Improvement(rival.env, first.method, rival.method, probability))
+            found.append(Improvement(other.env, first.method, other.method, probability))
     return found
 
 

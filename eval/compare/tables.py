@@ -1,4 +1,4 @@
-"""A comparison as tables: rows of summary.csv and improvement.csv, and the Markdown of summary.md. Pure."""
+"""A comparison as tables: rows of summary.csv and improvement.csv, Markdown of summary.md. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _TIMES = ("steps", "minutes")
 
 
 def summary_rows(summaries: Sequence[MethodSummary]) -> list[dict[str, Any]]:
-    """One flat row a method, the same columns in all.
+    """One flat row per method, all with the same columns.
 
     Columns: env, method, measure, seeds and scores (of each seed, space between), iqm with its 95% interval, mean,
     return, share_escaped, and for each share of `SHARES` the seeds that reached it on validation, the median of steps
-    and of minutes ("inf": at least half of the seeds never did); explore_length, train_iqm. Empty: not known.
+    and of minutes ("inf": at least half of the seeds never did); explore_length, train_iqm. Empty: unknown.
     """
     rows = []
     for summary in summaries:
@@ -42,22 +42,22 @@ def summary_rows(summaries: Sequence[MethodSummary]) -> list[dict[str, Any]]:
 
 
 def improvement_rows(found: Sequence[Improvement]) -> list[dict[str, Any]]:
-    """One flat row a pair: env, method, rival, probability with its 95% interval. Empty bounds: a single seed."""
+    """One flat row per pair: env, method, baseline, probability with its 95% interval (empty for a single seed)."""
     return [
-        {"env": pair.env, "method": pair.method, "rival": pair.rival, **_columns("probability", pair.probability)}
+        {"env": pair.env, "method": pair.method, "baseline": pair.baseline, **_columns("probability", pair.probability)}
         for pair in found
     ]
 
 
 def markdown(summaries: Sequence[MethodSummary]) -> str:
-    """The table that people read, families below each other, and a line that says what the columns are."""
+    """The full table of all families, and a paragraph that explains its columns."""
     columns, rows = whole(summaries)
     lines = [_line(columns), "|" + "---|" * len(columns), *map(_line, rows)]
     return "\n".join([*lines, "", *explanations(summaries), ""])
 
 
 def whole(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of the table that people read."""
+    """Columns and rows of the full table."""
     columns = ["family", "method", "score: IQM [95%]", "each seed", "mean", "escaped", "exploration steps"]
     columns += [f"{what} to {' / '.join(f'{share:.0%}' for share in SHARES)}" for what in _TIMES]
     columns += ["return", "on training problems: IQM"]
@@ -65,12 +65,12 @@ def whole(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]
 
 
 def explanations(summaries: Sequence[MethodSummary]) -> list[str]:
-    """What the columns are, a paragraph for each measure that is used."""
+    """Explanations of the columns, one paragraph per measure in use."""
     return [_EXPLANATIONS[measure] for measure in sorted({summary.measure for summary in summaries})]
 
 
 def brief(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of a table that fits a terminal."""
+    """Columns and rows of a table for a terminal."""
     share = SHARES[-1]
     columns = ["family", "method", "IQM [95%]", "each seed", "escaped", *(f"{x} to {share:.0%}" for x in _TIMES)]
     rows = []
@@ -81,11 +81,11 @@ def brief(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]
 
 
 _EXPLANATIONS = {
-    "normalised": "Scores are normalised, on test problems: 0 is the best that can be done without exploring, 1 the "
-    "optimum. IQM: interquartile mean over seeds, with its 95% stratified bootstrap interval. Escaped: seeds above "
-    "0.1. Steps (exploration counted) and minutes until validation first reached a share of the optimum: medians over "
-    "all seeds, a seed that never did counted as infinity; in brackets how many did, where not all.",
-    "return": "Where a family knows no bounds the score is the return, and what needs bounds is left out.",
+    "normalised": "Normalised scores on test problems: 0 is the best possible without exploring, 1 the optimum. IQM: "
+    "interquartile mean over seeds with its 95% stratified bootstrap interval. Escaped: seeds above 0.1. Steps "
+    "(including exploration) and minutes: until validation first reached that score, the median over all seeds, with "
+    "seeds that never reached it counted as infinity; in brackets, how many reached it if not all did.",
+    "return": "Families without known bounds are scored by return; columns that need bounds are left out.",
 }
 
 
@@ -95,7 +95,7 @@ def interval_text(interval: Interval) -> str:
 
 
 def reached_texts(found: Reached | None, seeds: int) -> tuple[str, str]:
-    """Steps and minutes as a table shows them: "600,717", "never", or "600,717 (4 of 5)" where not all seeds did."""
+    """Steps and minutes as text: "600,717", "never", or "600,717 (4 of 5)" where not all seeds reached the score."""
     if found is None:
         return "-", "-"
     some = "" if found.seeds in (0, seeds) else f" ({found.seeds} of {seeds})"
@@ -106,7 +106,7 @@ def reached_texts(found: Reached | None, seeds: int) -> tuple[str, str]:
 
 
 def _cells(summary: MethodSummary) -> list[str]:
-    """A row of the table that people read."""
+    """A row of the full table."""
     seeds = len(summary.seeds)
     reached = zip(*(reached_texts(_at(summary, share), seeds) for share in SHARES), strict=True)
     return [

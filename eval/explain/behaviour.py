@@ -1,4 +1,4 @@
-"""What explorations did: how long they were and how they ended, and what the family counts."""
+"""Behaviour statistics of explorations: length, how they ended, and what the family counts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from dream.eval.explain.explorations import RecordedExplorations
 
 
 def behaviour(recording: RecordedExplorations, env: MetaEnv) -> dict[str, NDArray[np.float64]]:
-    """Figures of each exploration, (N,) each, by name.
+    """Statistics of each exploration, name -> (N,).
 
-    length: environment steps. ended: 1 if the last step was the choice to end the episode, where the family has such an
-    action; of several episodes, of the last. Then the family's `exploration_summary`; and, where it tells what is
-    informative, in_view, 1 if the decisive thing ever was, and in_view_share, the share of the observations that showed
-    it.
+    length: environment steps. ended: 1 if the last step of the last episode was the action that ends the episode (where
+    the family has one). Then the family's `exploration_summary`. Where the family says which observations are
+    informative: in_view, 1 if one ever was, and in_view_share, the share of the observations that were.
     """
     episodes = recording.episodes
     transition, action, mask = episodes.transition.numpy(), episodes.action.numpy(), episodes.mask.numpy()

@@ -1,6 +1,6 @@
-"""Explorers and an executor that nobody trained: the bounds to set trained ones beside.
+"""Untrained explorers and an untrained executor: bounds to compare trained ones with.
 
-They speak the same two methods as a trained one: `explore` of an `Explorer`, `execute` of an `Executor`.
+They have the same methods as trained ones: `explore` of an `Explorer`, `execute` of an `Executor`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from dream.envs import Expert, MetaEnv
 
 
 class Explorer(Protocol):
-    """Who explores: a trained method, or one of the bounds."""
+    """A trained method, or one of the bounds."""
 
     def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
-        """Explorations of B problems, B streams. The ids choose the problems, nothing else."""
+        """Explorations of B problems, B streams. The problem ids only select the problems."""
         ...
 
 
 class Executor(Protocol):
-    """Who executes: a trained method, or the expert."""
+    """A trained method, or the expert."""
 
     def execute(
         self, env: Any, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
     ) -> Trials:
-        """Trials of B problems after explorations that anyone may have made.
+        """Trials of B problems after given explorations, whichever explorer made them.
 
         Instructions are drawn with `env.sample_instruction(problem_id, env.np_random)`, one for each episode.
         """
@@ -43,12 +43,12 @@ class NoExplorer:
     """Ends exploration before its first step."""
 
     def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
-        """B streams without a step."""
+        """B streams of zero steps."""
         return no_steps(env, problem_id, phase="explore")
 
 
 class RandomExplorer:
-    """Acts at random as the method `random` does: uniformly, but seldom the action that ends the episode.
+    """Acts at random like the method `random`: uniformly, but the action that ends the episode is rare.
 
     Args:
         episodes: k, exploration episodes of a trial.
@@ -68,10 +68,10 @@ class RandomExplorer:
 
 
 class ScriptedExplorer:
-    """Finds out all that is relevant by the family's own script (`MetaEnv.scripted_explorer`).
+    """Collects all relevant information with the family's own script (`MetaEnv.scripted_explorer`).
 
     Args:
-        episodes: k, exploration episodes of a trial; each begins the script anew.
+        episodes: k, exploration episodes of a trial; each restarts the script.
     """
 
     def __init__(self, episodes: int = 1) -> None:
@@ -91,7 +91,7 @@ class ScriptedExplorer:
 
 
 class ExpertExecutor:
-    """Knows the problem and executes optimally (`MetaEnv.expert`), whatever was explored.
+    """Given the problem, executes optimally (`MetaEnv.expert`); ignores the exploration.
 
     Args:
         episodes: n, execution episodes of a trial.
@@ -118,7 +118,7 @@ class ExpertExecutor:
 
 
 def bound_explorers(env: MetaEnv, episodes: int = 1) -> dict[str, Explorer]:
-    """The untrained explorers there are for a family: random, none, and scripted where it has a script.
+    """Untrained explorers of a family: random, none, and scripted where the family has a script.
 
     Args:
         env: any number of members.
@@ -133,7 +133,7 @@ def bound_explorers(env: MetaEnv, episodes: int = 1) -> dict[str, Explorer]:
 
 
 def bound_executors(env: MetaEnv, episodes: int = 1) -> dict[str, Executor]:
-    """The expert under its name, where the family has one.
+    """{"expert": executor}, empty where the family has no expert.
 
     Args:
         env: any number of members.

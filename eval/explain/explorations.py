@@ -1,6 +1,6 @@
-"""Explorations made once and kept with what executions after them need: several executors go on from the same ones.
+"""Explorations recorded with all that later executions need, so that several executors continue from the same ones.
 
-Whole trials that are kept to be looked at are in recorded.py.
+Whole trials recorded for viewing are in eval/record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dream.eval.explain.bounds import Explorer
 
 @dataclass(frozen=True)
 class Batch:
-    """Explorations of all members of an environment; the first `count` of the B are wanted, the others fill it up."""
+    """Explorations of all B members of an environment; the first `count` are wanted, the rest is padding."""
 
     problem_id: NDArray[np.int64]
     """(B,)"""
@@ -29,16 +29,16 @@ class Batch:
     explore: Episodes
     """B streams."""
     position: NDArray[np.float64] | None
-    """(B, T + 1, 2) where the agent stood, NaN in padding; None where the family cannot tell."""
+    """(B, T + 1, 2) position of the agent, NaN in padding; None where the family has no positions."""
     informative: NDArray[np.bool_] | None
-    """(B, T + 1) whether the decisive thing was in view, False in padding; None likewise."""
+    """(B, T + 1) whether the observation was informative, False in padding; None where the family does not say."""
     env_state: dict[str, Any]
-    """Of the environment's random generator when the executions were about to begin."""
+    """State of the environment's random generator just before the executions."""
 
 
 @dataclass(frozen=True)
 class RecordedExplorations:
-    """What an explorer did in N problems."""
+    """Explorations of N problems by one explorer."""
 
     batches: tuple[Batch, ...]
 
@@ -49,19 +49,19 @@ class RecordedExplorations:
 
     @property
     def episodes(self) -> Episodes:
-        """N streams, a copy; on the CPU."""
+        """N streams on the CPU (a copy)."""
         wanted = [batch.explore.map(lambda t, n=batch.count: t[:n].cpu()) for batch in self.batches]  # type: ignore[misc]
         return reduce(concatenate, wanted)
 
     @property
     def position(self) -> NDArray[np.float64] | None:
-        """(N, T + 1, 2) where the agent stood, NaN in padding; None where the family cannot tell."""
+        """(N, T + 1, 2) position of the agent, NaN in padding; None where the family has no positions."""
         found = [batch.position[: batch.count] for batch in self.batches if batch.position is not None]
         return np.concatenate(found) if found else None
 
     @property
     def informative(self) -> NDArray[np.bool_] | None:
-        """(N, T + 1) whether the decisive thing was in view, False in padding; None likewise."""
+        """(N, T + 1) whether the observation was informative, False in padding; None where the family does not say."""
         found = [batch.informative[: batch.count] for batch in self.batches if batch.informative is not None]
         return np.concatenate(found) if found else None
 
@@ -76,12 +76,12 @@ def record_explorations(
 ) -> RecordedExplorations:
     """Explore once in each of the given problems.
 
-    The random draws are those of `run_trials` with this seed: what is executed on a batch later (`execute_on`) gets the
-    same instructions and starts there, whoever explored and whoever executes.
+    The random draws are those of `run_trials` with this seed: later executions (`execute_on`) get the same instructions
+    and starts, whichever explorer and executor are combined.
 
     Args:
-        explorer: who explores.
-        env: any number of members; what it was playing is lost.
+        explorer: trained, or a bound.
+        env: any number of members; its current episodes are lost.
         problem_id: (N,) ints.
         seed: of starts, of instructions, and of a random explorer's actions.
         execute_episodes: n, execution episodes of a trial.
@@ -90,10 +90,10 @@ def record_explorations(
     for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
         explore = explorer.explore(watcher, whole, generator)
-        seen = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        noted = one_behind_the_other(watcher.take(), explore.obs.shape[1])
         env_state = dict(env.np_random.bit_generator.state)
-        batches.append(Batch(whole, count, explore, seen.get("position"), seen.get("informative"), env_state))
-        for _ in range(execute_episodes):  # the draws of an execution, so that the next batch finds what it would find
+        batches.append(Batch(whole, count, explore, noted.get("position"), noted.get("informative"), env_state))
+        for _ in range(execute_episodes):  # the draws of an execution, so that the next batch is as in `run_trials`
             instruction = env.sample_instruction(whole, env.np_random)
             env.reset(options={"problem_id": whole, "phase": "execute", "instruction": instruction})
     return RecordedExplorations(tuple(batches))

@@ -1,7 +1,7 @@
-"""Figures that explain explorers: the swap matrix, what was found out step by step, what was done, where one went.
+"""Figures of an explanation: swap matrix, knowledge after each step, behaviour table, maps of visits.
 
-Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart, and maps of one hue; numbers
-stand in every cell. With many methods figures grow, they do not get denser.
+Colours are Okabe and Ito's (2008), safe for colour-blind readers; heat maps carry numbers in their cells. Figures grow
+with the number of methods instead of getting denser.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dream.eval.compare.figures import GREY, INKS, wrapped
+from dream.eval.explain.swap import SwapMatrix
 
 RELEVANT, IRRELEVANT = INKS[0], INKS[1]
 _RC: Any = {
@@ -31,7 +32,7 @@ _RC: Any = {
     "legend.frameon": False,
 }
 _CURVES: Any = {"axes.spines.top": False, "axes.spines.right": False}
-MEASURES = {"accuracy": "accuracy of the reader", "nats": "log-likelihood, nats"}
+MEASURES = {"accuracy": "accuracy of the probe", "nats": "log-likelihood, nats"}
 KIND = {"relevant": RELEVANT, "irrelevant": IRRELEVANT}
 
 
@@ -39,28 +40,20 @@ KIND = {"relevant": RELEVANT, "irrelevant": IRRELEVANT}
 class Curves:
     """Knowledge of one explorer after each step, means over the parts of a kind, (T + 1,) each."""
 
-    told: Mapping[str, NDArray[np.float64]]
-    """By kind, "relevant" and where there are any "irrelevant"."""
+    decoded: Mapping[str, NDArray[np.float64]]
+    """Of the probe, by kind: "relevant", and "irrelevant" where the family has such parts."""
     possible: Mapping[str, NDArray[np.float64]]
-    """Empty where it is not known."""
+    """Of the exact posterior; empty where it is not known."""
 
 
-def swap_figure(
-    path: Path,
-    explorers: Sequence[str],
-    executors: Sequence[str],
-    mean: NDArray[np.float64],
-    error: NDArray[np.float64],
-) -> None:
+def swap_figure(path: Path, matrix: SwapMatrix) -> None:
     """Heat map of mean returns, explorers in rows and executors in columns; own pairs are framed.
 
     Args:
         path: of the figure; its suffix says which format.
-        explorers: names, R.
-        executors: names, C.
-        mean: (R, C), NaN where there is no such pair.
-        error: (R, C) standard error of it.
+        matrix: NaN where there is no such pair.
     """
+    explorers, executors, mean, error = matrix.explorers, matrix.executors, matrix.mean, matrix.standard_error
     with matplotlib.rc_context(_RC):
         rows, columns = [wrapped(name, 18) for name in explorers], [wrapped(name, 18) for name in executors]
         longest = max(len(line) for name in (*rows, *columns) for line in name.splitlines())
@@ -102,34 +95,34 @@ def found_figure(
     chance: Mapping[str, float],
     measure: str,
 ) -> None:
-    """A panel for each explorer: what a reader tells after each step, and what could be told.
+    """A panel for each explorer: knowledge of the probe and of the exact posterior after each step.
 
     Args:
         path: of the figure.
         curves: name -> curves.
-        chance: level without an exploration, of each kind.
-        measure: what they are, "accuracy" or "nats".
+        chance: level without exploration, by kind.
+        measure: "accuracy" or "nats".
     """
     with matplotlib.rc_context(_RC | _CURVES):
         figure, axes = _panels(list(curves), 2.1, 1.7, sharey=True)
         for ax, (name, own) in zip(axes, curves.items(), strict=True):
             for other, theirs in curves.items():
-                if other != name and "relevant" in theirs.told:
-                    ax.plot(theirs.told["relevant"], color=GREY, linewidth=0.5, alpha=0.6)
-            for kind in own.told:
+                if other != name and "relevant" in theirs.decoded:
+                    ax.plot(theirs.decoded["relevant"], color=GREY, linewidth=0.5, alpha=0.6)
+            for kind in own.decoded:
                 ax.axhline(chance[kind], color=KIND[kind], linewidth=0.8, linestyle=(0, (1, 2)))
                 if kind in own.possible:
                     ax.plot(own.possible[kind], color=KIND[kind], linewidth=1.2, linestyle=(0, (4, 2)))
-                ax.plot(own.told[kind], color=KIND[kind], linewidth=2)
+                ax.plot(own.decoded[kind], color=KIND[kind], linewidth=2)
             ax.set_title(wrapped(name, 22))
-        kinds = list(dict.fromkeys(kind for own in curves.values() for kind in own.told))
+        kinds = list(dict.fromkeys(kind for own in curves.values() for kind in own.decoded))
         handles = [(axes[0].plot([], [], color=KIND[kind], linewidth=2)[0], f"{kind} parts") for kind in kinds]
         if any(own.possible for own in curves.values()):
-            handles.append((_line(axes[0], (0, (4, 2)), 1.2), "what could be told (exact posterior)"))
+            handles.append((_line(axes[0], (0, (4, 2)), 1.2), "exact posterior"))
         handles.append((_line(axes[0], (0, (1, 2)), 0.8), "chance"))
-        handles.append((axes[0].plot([], [], color=GREY, linewidth=0.5)[0], "the other explorers, relevant parts"))
+        handles.append((axes[0].plot([], [], color=GREY, linewidth=0.5)[0], "other explorers, relevant parts"))
         figure.legend(*zip(*handles, strict=True), loc="outside upper center", ncols=3, fontsize=8)
-        figure.supxlabel("steps of exploration (who ended keeps what was found)", fontsize=9)
+        figure.supxlabel("exploration steps (constant after the end)", fontsize=9)
         figure.supylabel(MEASURES[measure], fontsize=9)
         _save(figure, path)
 
@@ -137,7 +130,7 @@ def found_figure(
 def visits_figure(
     path: Path, maps: Mapping[str, NDArray[np.float64]], extent: tuple[float, float, float, float]
 ) -> None:
-    """A map for each explorer: how many of the observations of an exploration are made in each cell.
+    """A map for each explorer: mean number of observations per exploration in each cell.
 
     Args:
         path: of the figure.
@@ -145,7 +138,7 @@ def visits_figure(
         extent: `MetaEnv.map_extent`.
     """
     left, right, bottom, top = extent
-    norm = PowerNorm(0.5, 0.0, max(counts.max() for counts in maps.values()))  # cells seldom visited show too
+    norm = PowerNorm(0.5, 0.0, max(counts.max() for counts in maps.values()))  # so that rarely visited cells show
     ratio = np.clip(abs(top - bottom) / abs(right - left), 0.35, 1.5)
     with matplotlib.rc_context(_RC):
         figure, axes = _panels(list(maps), 1.7, 1.6 * ratio + 0.15, sharey=False)
@@ -154,7 +147,7 @@ def visits_figure(
             ax.set_xticks([])
             ax.set_yticks([])
             ax.set_title(wrapped(name, 22))
-        figure.colorbar(image, ax=axes, label="observations an exploration", shrink=0.8)
+        figure.colorbar(image, ax=axes, label="observations per exploration", shrink=0.8)
         _save(figure, path)
 
 
@@ -179,7 +172,7 @@ def behaviour_figure(path: Path, names: Sequence[str], measures: Sequence[str], 
         ax.xaxis.tick_top()
         ax.set_yticks(range(len(names)), [wrapped(name, 30) for name in names])
         ax.tick_params(length=0)
-        ax.set_xlabel("mean of an exploration")
+        ax.set_xlabel("mean per exploration")
         _save(figure, path)
 
 
@@ -188,7 +181,7 @@ def _line(ax: Axes, style: Any, width: float) -> Any:
 
 
 def _panels(names: Sequence[str], width: float, height: float, *, sharey: bool) -> tuple[Figure, list[Axes]]:
-    """Small multiples, as many as there are names."""
+    """Small multiples, one panel per name."""
     columns = min(5, max(1, math.ceil(math.sqrt(len(names) * 1.3))))
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(max(5.6, width * columns + 0.9), height * rows + 1.0), layout="constrained")

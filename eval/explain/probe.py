@@ -1,15 +1,14 @@
-"""How much an explorer found out: a classifier of the problem, trained after the fact on its explorations.
+"""How much an explorer finds out: a probe, trained afterwards to classify the problem from explorations.
 
-A fresh network reads explorations and learns to tell each part of the problem (`MetaEnv.parts`) from every prefix.
-What it then tells of problems that it never saw is a lower bound on what is in the streams, by the same kind of reader
-for every explorer, whatever its own encoder makes of them: the nats gained on the prior are a lower bound on the mutual
-information of stream and part (Barber and Agakov, 2003). Where the exact posterior is known, what could have been told
-stands beside it.
+A fresh network learns to predict each part of the problem (`MetaEnv.parts`) from every prefix of an exploration. Its
+log-likelihood on held-out problems, relative to the prior, is a lower bound on the mutual information of stream and
+part (Barber and Agakov, 2003). The probe is the same for every explorer and independent of the explorer's own encoder.
+The exact posterior, where it is known, gives the best possible value.
 
-Each of two readers learns on all problems but one half of the test problems, and is tested on that half. Training
-problems alone are too few: of bus's 53 a reader knows by heart which useless lines go with which useful ones, and what
-it says of the script's explorations costs 0.21 nats a line in place of 0.02. Nothing is trained here that explores or
-executes. Where the test problems are the training problems (map, sign), one reader learns on those.
+Two probes are trained, each on all problems except one half of the test problems, and tested on that half. Training
+problems alone are too few: on the 53 of bus a probe memorises which irrelevant lines occur with which relevant ones,
+and its loss on the script's explorations is 0.21 nats a line instead of 0.02. No explorer or executor is trained here.
+Where the test problems are the training problems (map, sign), one probe is trained on those.
 """
 
 from __future__ import annotations
@@ -35,32 +34,32 @@ from dream.eval.explain.bounds import Explorer
 from dream.eval.explain.explorations import RecordedExplorations, record_explorations
 
 HELD_OUT = 0.2
-"""Share of the problems to learn on whose explorations decide when to stop."""
+"""Share of the training problems held out for early stopping."""
 MOST_HELD_OUT = 512
-"""Explorations that decide."""
+"""Explorations held out at most."""
 READ_AT_ONCE = 256
 MOST_REPLAYS = 5_000_000
-"""Streams times problems above which the exact posterior is not worked out."""
+"""Streams times problems above which the exact posterior is not computed."""
 ENOUGH = 3e-3
-"""Nats, the mean over parts, that have to be gained for the training to go on."""
+"""Nats, the mean over parts, by which the held-out loss must fall for training to continue."""
 TRUST = (1.0, 0.99, 0.97, 0.9, 0.7, 0.4, 0.1, 0.0)
-"""Weights of a classifier in the mixture with the prior that are tried."""
+"""Candidate weights of the probe in its mixture with the prior."""
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """How the classifier is trained, the same for every explorer."""
+    """Training of a probe, the same for every explorer."""
 
     explorations: int = 4096
-    """to learn on, for each reader; no more than its updates can read"""
+    """training explorations of each probe, at most `updates * batch`"""
     updates: int = 600
     """at most"""
     batch: int = 64
     """explorations in an update"""
-    look: int = 50
-    """updates between looks at what is held out"""
+    evaluate_every: int = 50
+    """updates between evaluations on held-out explorations"""
     patience: int = 8
-    """looks without enough gained, after which it stops: what is to be seen may be rare, and start late"""
+    """evaluations without improvement before stopping; informative observations can be rare, so learning starts late"""
     learning_rate: float = 3e-3
     weight_decay: float = 0.3
     clip: float = 1.0
@@ -69,26 +68,26 @@ class ProbeSettings:
 
 
 ON_FRAMES = ProbeSettings(explorations=2048, updates=1000, batch=32)
-"""For frames: fewer explorations, as they take 0.6 GB; with 768 a reader of sign tells 0.6 of the colours, not 0.98."""
+"""For frames: fewer explorations (0.6 GB); with 768 the accuracy of the colour on sign is 0.6 instead of 0.98."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What was told of each part after each step, the mean over N explorations, all (T + 1, parts)."""
+class Knowledge:
+    """How well each part is predicted after each step, means over N explorations, all (T + 1, parts)."""
 
     accuracy: NDArray[np.float64]
-    """Share of explorations with the right class the most probable; of k equally probable ones each counts 1 / k."""
+    """Share of explorations whose most probable class is right; k equally probable classes count 1 / k each."""
     nats: NDArray[np.float64]
-    """Log-likelihood of the right class, nats: 0 is certainty."""
+    """Log-likelihood of the true class, nats; 0 is certainty."""
 
 
 class Probe(nn.Module):
-    """g's network with the classes of every part of the problem in place of z."""
+    """The network of g, predicting the classes of every part of the problem instead of z."""
 
     def __init__(self, env: MetaEnv, parts: Sequence[Part], settings: ProbeSettings) -> None:
         super().__init__()
         self.classes = [part.classes for part in parts]
-        self.reader = TrajectoryEncoder(
+        self.encoder = TrajectoryEncoder(
             env.single_observation_space,
             int(env.single_action_space.n),
             width=settings.width,
@@ -99,17 +98,17 @@ class Probe(nn.Module):
 
     def forward(self, episodes: Episodes) -> list[Tensor]:
         """log q(part | tau_:t) for every prefix: N streams -> (N, T + 1, classes) of each part."""
-        return self._log_probability(self.reader(episodes))
+        return self._log_probability(self.encoder(episodes))
 
     def loss(self, episodes: Episodes, labels: Tensor) -> Tensor:
-        """Cross-entropy of the labels (N, parts) at all prefixes, and of what single transitions tell.
+        """Cross-entropy of the labels (N, parts) from all prefixes, plus that from single transitions.
 
-        The second is never read: it teaches the features what to look for, as it does for g.
+        The second term only trains the features, as it does for g.
         """
-        features = self.reader.transitions(episodes)
-        assert self.reader.single is not None
-        prefixes = self._log_probability(self.reader.read(features))
-        single = self._log_probability(self.reader.single(features[:, 1:]))
+        features = self.encoder.transitions(episodes)
+        assert self.encoder.single is not None
+        prefixes = self._log_probability(self.encoder.read(features))
+        single = self._log_probability(self.encoder.single(features[:, 1:]))
         loss = -_mean(_of_truth(prefixes, labels), episodes.observed).mean()
         return loss - _mean(_of_truth(single, labels), episodes.transition).mean()
 
@@ -119,14 +118,13 @@ class Probe(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedProbe:
-    """A classifier for each part: the weights that did best on it, and how far they are to be trusted."""
+    """A classifier for each part: the best weights for that part, and their weight in a mixture with the prior."""
 
     parts: tuple[Part, ...]
     probes: tuple[Probe, ...]
-    """One for each part; the same object where the same weights did best."""
+    """One for each part; the same object where the same weights were best."""
     trust: tuple[NDArray[np.float64], ...]
-    """(T' + 1,) of each part: weight of the classifier in the mixture with the prior after each step, and after those
-    of the last one, that did best on what was held out."""
+    """(T' + 1,) of each part: best held-out weight of the classifier after each step; the last holds for later ones."""
 
     def read(self, episodes: Episodes) -> list[NDArray[np.float64]]:
         """q(part | tau_:t): N streams of T steps -> (N, T + 1, classes) of each part; after a stream's end as there."""
@@ -141,17 +139,17 @@ class TrainedProbe:
 
 @torch.no_grad()
 def at_every_step(probe: Probe, episodes: Episodes, steps: int) -> list[NDArray[np.float64]]:
-    """What the network alone says, as `TrainedProbe.read`, after 0 to `steps` steps."""
+    """Predictions of the network alone, without the prior, after 0 to `steps` steps; see `TrainedProbe.read`."""
     streams = episodes.trimmed()
-    # In pieces, so that frames of many streams need not be floats at once.
-    told = [probe(streams.select(rows)) for rows in torch.arange(len(streams.mask)).split(READ_AT_ONCE)]
+    # In pieces, so that not all frames are converted to floats at once.
+    pieces = [probe(streams.select(rows)) for rows in torch.arange(len(streams.mask)).split(READ_AT_ONCE)]
     at = torch.arange(steps + 1).minimum(streams.length[:, None]).numpy()[..., None]
-    parts = (torch.cat(pieces).exp().double().numpy() for pieces in zip(*told, strict=True))
+    parts = (torch.cat(part).exp().double().numpy() for part in zip(*pieces, strict=True))
     return [np.take_along_axis(part, at, axis=1) for part in parts]
 
 
 def default_settings(env: MetaEnv) -> ProbeSettings:
-    """Settings that suffice for the families that come with the toolkit."""
+    """Settings that suffice for the families of the toolkit."""
     return ON_FRAMES if is_frame(env.single_observation_space) else ProbeSettings()
 
 
@@ -161,39 +159,40 @@ def probe(
     recording: RecordedExplorations,
     settings: ProbeSettings | None = None,
     seed: int = 0,
-) -> Known:
-    """What a reader tells of the problems that a recording was made in, trained on further explorations.
+) -> Knowledge:
+    """Predict the problems of a recording with probes trained on further explorations.
 
     Args:
-        explorer: who explored, and explores more.
-        env: of the same members as the recording; what it was playing is lost.
-        recording: to be read; its problems are those of one split.
-        settings: of the training; `default_settings` without them.
-        seed: of the explorations to learn on, of weights and batches.
+        explorer: of the recording; it makes the training explorations too.
+        env: with as many members as in the recording; its current episodes are lost.
+        recording: explorations of problems of one split.
+        settings: of the training; `default_settings` if None.
+        seed: of the training explorations, weights and batches.
 
-    Raises UserError if the family does not say what its problems are made of.
+    Raises:
+        UserError: the family does not declare its parts (`MetaEnv.parts`).
     """
     settings = settings or default_settings(env)
     episodes, problem_id = recording.episodes, recording.problem_id
     count = min(settings.explorations, settings.updates * settings.batch)
     parts = env.parts()
     steps = episodes.mask.shape[1] + 1
-    told = [np.zeros((len(problem_id), steps, part.classes)) for part in parts]
+    predicted = [np.zeros((len(problem_id), steps, part.classes)) for part in parts]
     for number, (learned, tested) in enumerate(folds(env, np.unique(problem_id))):
         rng = np.random.default_rng((seed, number))
         ids = rng.permutation(np.resize(rng.permutation(learned), count))
-        # Seeds apart from those of trials, so that a random explorer does not do the same again.
+        # Other seeds than those of trials, so that a random explorer does not repeat its actions.
         further = record_explorations(explorer, env, ids, int(rng.integers(2**31)))
         whole_problems = not np.isin(tested, learned).any()
-        reader = train_probe(env, further.episodes, ids, settings, seed, hold_out_problems=whole_problems)
+        trained = train_probe(env, further.episodes, ids, settings, seed, hold_out_problems=whole_problems)
         rows = np.flatnonzero(np.isin(problem_id, tested))
-        for every, some in zip(told, reader.read(episodes.select(torch.from_numpy(rows))), strict=True):
+        for every, some in zip(predicted, trained.read(episodes.select(torch.from_numpy(rows))), strict=True):
             every[rows] = some
-    return known(told, parts, problem_id)
+    return knowledge(predicted, parts, problem_id)
 
 
 def folds(env: MetaEnv, tested: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Problems to learn on and problems to be tested on, for each reader; `tested` (n,) are all to be tested on."""
+    """Training and test problems of each probe; `tested` (n,) are all the problems to test on."""
     training = env.problems.ids("train")
     if np.isin(tested, training).any() or len(tested) < 2:
         return [(training, tested)]
@@ -210,24 +209,25 @@ def train_probe(
     *,
     hold_out_problems: bool = True,
 ) -> TrainedProbe:
-    """Train a reader.
+    """Train a probe.
 
-    A fifth of the problems is held out: for each part the weights that do best there are kept, and mixed with the prior
-    as does best there, since few problems are easily learned by heart.
+    A fifth of the problems is held out. For each part the weights with the lowest held-out loss are kept, and their
+    weight in the mixture with the prior is chosen there too, as few problems are easily memorised.
 
     Args:
         env: the family.
         episodes: N streams.
-        problem_id: (N,) their problems: the labels, and nothing else, come from them.
+        problem_id: (N,) their problems, used for the labels only.
         settings: of the training.
-        seed: of weights, batches and what is held out.
-        hold_out_problems: False to hold out a fifth of the explorations instead, where no new problem is to be met.
+        seed: of weights, batches and the held-out problems.
+        hold_out_problems: False to hold out a fifth of the explorations instead (test problems are training problems).
 
-    Raises UserError if the family does not say what its problems are made of.
+    Raises:
+        UserError: the family does not declare its parts.
     """
     parts = env.parts()
     if not parts:
-        raise UserError(f"{env.family} does not say what its problems are made of (MetaEnv.parts): nothing to classify")
+        raise UserError(f"{env.family} declares no parts (MetaEnv.parts), so there is nothing to classify")
     generator = torch.Generator().manual_seed(seed)
     episodes, labels = (
         episodes.trimmed(),
@@ -241,7 +241,7 @@ def train_probe(
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    best = [(np.inf, np.zeros(1), net)] * len(parts)  # nats lost, trust and weights of each part
+    best = [(np.inf, np.zeros(1), net)] * len(parts)  # held-out loss, mixture weights and network of each part
     least, without = np.inf, 0
     for update in range(1, settings.updates + 1):
         rows = fit[torch.randint(len(fit), (settings.batch,), generator=generator)]
@@ -250,7 +250,7 @@ def train_probe(
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), settings.clip, foreach=True)
         optimizer.step()
-        if update % settings.look and update != settings.updates:
+        if update % settings.evaluate_every and update != settings.updates:
             continue
         now = copy.deepcopy(net).requires_grad_(False)
         found = _with_trust(now, parts, held_episodes, problem_id[held.numpy()])
@@ -263,35 +263,37 @@ def train_probe(
     return TrainedProbe(parts, tuple(probe for *_, probe in best), tuple(trust for _, trust, _ in best))
 
 
-def known(probabilities: Sequence[NDArray[np.float64]], parts: Sequence[Part], problem_id: NDArray[np.int64]) -> Known:
-    """How good what was told is.
+def knowledge(
+    probabilities: Sequence[NDArray[np.float64]], parts: Sequence[Part], problem_id: NDArray[np.int64]
+) -> Knowledge:
+    """Accuracy and log-likelihood of predicted parts.
 
     Args:
         probabilities: (N, T + 1, classes) of each part.
-        parts: what a problem is made of.
-        problem_id: (N,) the truth.
+        parts: of the family.
+        problem_id: (N,) the true problems.
     """
     accuracy, nats = [], []
-    for told, part in zip(probabilities, parts, strict=True):
-        truth = np.broadcast_to(part.labels[problem_id][:, None, None], (*told.shape[:2], 1))
-        of_truth = np.take_along_axis(told, truth, axis=2)[..., 0]
-        most = told >= told.max(axis=2, keepdims=True) * (1 - 1e-9)
+    for predicted, part in zip(probabilities, parts, strict=True):
+        truth = np.broadcast_to(part.labels[problem_id][:, None, None], (*predicted.shape[:2], 1))
+        of_truth = np.take_along_axis(predicted, truth, axis=2)[..., 0]
+        most = predicted >= predicted.max(axis=2, keepdims=True) * (1 - 1e-9)
         hit = np.take_along_axis(most, truth, axis=2)[..., 0] / most.sum(axis=2)
         accuracy.append(hit.mean(axis=0))
         nats.append(np.log(np.maximum(of_truth, 1e-12)).mean(axis=0))
-    return Known(np.stack(accuracy, axis=1), np.stack(nats, axis=1))
+    return Knowledge(np.stack(accuracy, axis=1), np.stack(nats, axis=1))
 
 
 def exact_posterior(env: MetaEnv, episodes: Episodes) -> list[NDArray[np.float64]] | None:
-    """p(part | tau_:t) for one who knows the rules and that every problem of the family is equally probable.
+    """Exact p(part | tau_:t) under the true dynamics and a uniform prior over the problems of the family.
 
     Args:
-        env: many members make it faster; what it was playing is lost.
+        env: more members are faster; its current episodes are lost.
         episodes: N streams of T steps.
 
     Returns:
-        (N, T + 1, classes) of each part, after a stream's end as there; None where it is not known: the family is seen
-        as images, is not deterministic, or too large to play every stream in every problem.
+        (N, T + 1, classes) of each part, constant after the end of a stream; None where it cannot be computed: image
+        observations, stochastic dynamics, or too many problems to replay every stream in each.
     """
     problems = env.problems.num_problems
     if not isinstance(env.single_observation_space, gym.spaces.MultiDiscrete):
@@ -308,23 +310,23 @@ def exact_posterior(env: MetaEnv, episodes: Episodes) -> list[NDArray[np.float64
     for step in range(mask.shape[1] + 1):
         left = (agrees >= np.minimum(step, length)[:, None]).astype(np.float64)
         left /= left.sum(axis=1, keepdims=True)
-        for told, part in zip(found, parts, strict=True):
-            told[:, step] = left @ np.eye(part.classes)[part.labels]
+        for posterior, part in zip(found, parts, strict=True):
+            posterior[:, step] = left @ np.eye(part.classes)[part.labels]
     return found
 
 
 def prior(part: Part) -> NDArray[np.float64]:
-    """Share of the problems of the family with each class, (classes,): what is known before anything was seen."""
+    """Share of the family's problems with each class, (classes,)."""
     return np.bincount(part.labels, minlength=part.classes) / len(part.labels)
 
 
-def chance(parts: Sequence[Part], problem_id: NDArray[np.int64]) -> Known:
-    """What the prior tells of these problems (N,): the level to beat; (1, parts) each."""
-    return known([np.tile(prior(part), (len(problem_id), 1, 1)) for part in parts], parts, problem_id)
+def chance(parts: Sequence[Part], problem_id: NDArray[np.int64]) -> Knowledge:
+    """Knowledge of the prior about these problems (N,), the level to beat: (1, parts) each."""
+    return knowledge([np.tile(prior(part), (len(problem_id), 1, 1)) for part in parts], parts, problem_id)
 
 
 def _hold_out(group: NDArray[np.int64], seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to fit and rows to stop by; those of a group (N,) are not torn apart."""
+    """Rows to fit and rows held out; rows of one group (N,) stay together."""
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.unique(group))
     held = np.isin(group, groups[: max(1, round(HELD_OUT * len(groups)))])
@@ -335,11 +337,11 @@ def _hold_out(group: NDArray[np.int64], seed: int) -> tuple[Tensor, Tensor]:
 def _with_trust(
     probe: Probe, parts: Sequence[Part], episodes: Episodes, problem_id: NDArray[np.int64]
 ) -> list[tuple[float, NDArray[np.float64]]]:
-    """For each part: nats lost on these explorations, the mean over steps, and the trust (T + 1,) that loses least."""
+    """For each part: the loss on these explorations in nats, mean over steps, and the best trust (T + 1,)."""
     found = []
-    for told, part in zip(at_every_step(probe, episodes, episodes.mask.shape[1]), parts, strict=True):
+    for predicted, part in zip(at_every_step(probe, episodes, episodes.mask.shape[1]), parts, strict=True):
         label = part.labels[problem_id]
-        of_truth = np.take_along_axis(told, label[:, None, None], axis=2)[..., 0]
+        of_truth = np.take_along_axis(predicted, label[:, None, None], axis=2)[..., 0]
         before = prior(part)[label][:, None]
         mixed = np.stack([trust * of_truth + (1 - trust) * before for trust in TRUST])
         lost = -np.log(np.maximum(mixed, 1e-12)).mean(axis=1)  # (trusts, T + 1)
@@ -348,7 +350,7 @@ def _with_trust(
 
 
 def _of_truth(log_probability: Sequence[Tensor], labels: Tensor) -> list[Tensor]:
-    """log q of the right class: (N, T, classes) of each part, (N, parts) -> (N, T) of each part."""
+    """log q of the true class: (N, T, classes) of each part, (N, parts) -> (N, T) of each part."""
     return [
         log.gather(2, label[:, None, None].expand(-1, log.shape[1], 1))[..., 0]
         for log, label in zip(log_probability, labels.T, strict=True)
@@ -356,6 +358,6 @@ def _of_truth(log_probability: Sequence[Tensor], labels: Tensor) -> list[Tensor]
 
 
 def _mean(values: Sequence[Tensor], where: Tensor) -> Tensor:
-    """Mean of (N, T) of each part over the entries that exist, (parts,); 0 where there are none."""
+    """Mean of (N, T) of each part over the entries where the mask is True, (parts,); 0 where there are none."""
     weight = where.float()
     return (torch.stack(list(values)) * weight).sum((1, 2)) / weight.sum().clamp(min=1.0)

@@ -1,12 +1,12 @@
-"""Every explorer with every executor: whose fault is it when a method fails?
+"""Every explorer with every executor: which half of a pair fails?
 
-Explorations are made once for each explorer; every executor then reads the same streams with its own g or memory, and
-executes in the same problems on the same instructions.
+Each explorer explores once; every executor then encodes the same streams with its own g or memory, and executes in the
+same problems on the same instructions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,26 +20,28 @@ from dream.eval.explain.explorations import RecordedExplorations, record_explora
 
 @dataclass(frozen=True)
 class SwapMatrix:
-    """What came out of each explorer with each executor."""
+    """Return of each explorer (rows) with each executor (columns)."""
 
     explorers: tuple[str, ...]
     executors: tuple[str, ...]
-    returns: NDArray[np.float64]
-    """(explorers, executors, trials) undiscounted return, the mean over a trial's execution episodes."""
+    mean: NDArray[np.float64]
+    """(explorers, executors) undiscounted return, averaged over a trial's execution episodes; NaN: no such pair."""
+    standard_error: NDArray[np.float64]
+    """(explorers, executors) of the mean; NaN where it is not known."""
+    trials: int
+    """Of each pair."""
 
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """(explorers, executors) mean return."""
-        return self.returns.mean(axis=2)
-
-    @property
-    def standard_error(self) -> NDArray[np.float64]:
-        """(explorers, executors) of the mean, over trials; what training again would change is not in it."""
-        trials = self.returns.shape[2]
-        return self.returns.std(axis=2, ddof=1) / np.sqrt(trials) if trials > 1 else np.full(self.mean.shape, np.nan)
+    @classmethod
+    def from_returns(
+        cls, explorers: Sequence[str], executors: Sequence[str], returns: NDArray[np.float64]
+    ) -> SwapMatrix:
+        """Mean and standard error over trials of returns (explorers, executors, trials)."""
+        mean, trials = returns.mean(axis=2), returns.shape[2]
+        error = returns.std(axis=2, ddof=1) / np.sqrt(trials) if trials > 1 else np.full(mean.shape, np.nan)
+        return cls(tuple(explorers), tuple(executors), mean, error, trials)
 
 
-def swap_matrix(
+def swap_returns(
     explorers: Mapping[str, Explorer],
     executors: Mapping[str, Executor],
     env: MetaEnv,
@@ -48,36 +50,39 @@ def swap_matrix(
     *,
     split: str = "test",
     execute_episodes: int = 1,
-) -> SwapMatrix:
+) -> NDArray[np.float64]:
     """Play the trials of `run_trials` with this seed, every explorer with every executor.
 
-    An explorer with the executor of its own method comes to what `evaluate_run` finds with as many members (for one
-    that draws random actions: with as many members as trials).
+    An explorer with the executor of its own method scores what `evaluate_run` measures with as many members (an
+    explorer that draws random actions: with as many members as trials).
 
     Args:
-        explorers: name -> who explores, the rows.
-        executors: name -> who executes, the columns.
-        env: any number of members; what it was playing is lost.
+        explorers: name -> explorer, the rows.
+        executors: name -> executor, the columns.
+        env: any number of members; its current episodes are lost.
         trials: spread evenly over the problems.
         seed: of problems' order, instructions, starts and random actions.
-        split: whose problems are played.
+        split: of the problems.
         execute_episodes: n, execution episodes of a trial.
+
+    Returns:
+        (explorers, executors, trials) undiscounted returns, averaged over a trial's execution episodes.
     """
     problem_id = spread_over_problems(env, split, trials, seed)
     rows = []
     for explorer in explorers.values():
         recording = record_explorations(explorer, env, problem_id, seed, execute_episodes=execute_episodes)
         rows.append([execute_on(recording, executor, env) for executor in executors.values()])
-    return SwapMatrix(tuple(explorers), tuple(executors), np.array(rows).reshape(len(rows), len(executors), trials))
+    return np.array(rows).reshape(len(rows), len(executors), trials)
 
 
 def execute_on(recording: RecordedExplorations, executor: Executor, env: MetaEnv) -> NDArray[np.float64]:
-    """Return of each trial (N,) when the executor goes on from recorded explorations.
+    """Return of each trial (N,) when the executor continues from recorded explorations.
 
     Args:
         recording: from an environment with as many members as `env`.
-        executor: who executes.
-        env: what it was playing is lost.
+        executor: trained, or the expert.
+        env: its current episodes are lost.
     """
     returns = []
     for batch in recording.batches:

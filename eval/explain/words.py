@@ -1,4 +1,4 @@
-"""What is striking in an `Explanation`, in sentences and tables: computed from its numbers, nothing assumed."""
+"""An `Explanation` in sentences and tables, computed from its numbers alone."""
 
 from __future__ import annotations
 
@@ -6,60 +6,60 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dream.eval.explain.explain import Explanation
+from dream.eval.explain.explanation import Explanation
 
-BOUNDS = ("random", "none", "scripted")
-WORTH_SAYING = 0.05
-"""Differences of accuracy or return below this are not called a difference."""
+NOTABLE = 0.05
+"""Differences of accuracy or return below this are not reported as differences."""
 
 
 def columns(found: Explanation) -> tuple[list[str], list[list[str | float]]]:
-    """The table of the explorers: names of its columns, and its rows, NaN where there is nothing to say.
+    """The table of the explorers: names of its columns, and its rows, NaN where a value is not known.
 
-    The explorer; its return with its own executor; after whole explorations, of the relevant and of the irrelevant
-    parts, the accuracy of a reader, what was possible, and the nats; what was done.
+    Columns: the explorer; its return with its own executor; after whole explorations, for the relevant and for the
+    irrelevant parts, the accuracy of the probe, that of the exact posterior, and the probe's log-likelihood in nats;
+    then the behaviour statistics.
     """
-    mean, _ = found.swap()
+    matrix = found.swap()
     names = ["explorer", "own return"]
     kinds = [kind for kind in (True, False) if kind in {part.relevant for part in found.parts}]
     for kind in kinds:
         word = "relevant" if kind else "irrelevant"
-        names += [f"{word} told", f"{word} possible", f"{word} nats"]
-    measures = list(dict.fromkeys(m for name in found.explorers for m in found.done(name)))
+        names += [f"{word} decoded", f"{word} possible", f"{word} nats"]
+    measures = list(dict.fromkeys(m for name in found.explorers for m in found.behaviour(name)))
     rows: list[list[str | float]] = []
     for row, name in enumerate(found.explorers):
-        own = mean[row, found.executors.index(name)] if name in found.executors else np.nan
+        own = matrix.mean[row, found.executors.index(name)] if name in found.executors else np.nan
         line: list[str | float] = [name, float(own)]
         for kind in kinds:
             for measure, possible in (("accuracy", False), ("accuracy", True), ("nats", False)):
                 curve = found.curve(name, measure, kind, possible=possible)
                 line.append(float("nan") if curve is None else float(curve[-1]))
-        rows.append([*line, *(found.done(name).get(measure, float("nan")) for measure in measures)])
+        rows.append([*line, *(found.behaviour(name).get(measure, float("nan")) for measure in measures)])
     return [*names, *(measure.replace("_", " ") for measure in measures)], rows
 
 
 def sentences(found: Explanation) -> list[str]:
-    """Three to six sentences on who found out what, what did not matter, and which half of a pair is the weak one."""
-    told = [_about_relevant(found), _about_irrelevant(found), _about_behaviour(found), _about_length(found)]
-    return [sentence for sentence in [*told, *_about_halves(found)] if sentence]
+    """Three to six sentences: which explorer learns most, also about irrelevant parts; which half of a pair is weak."""
+    written = [_about_relevant(found), _about_irrelevant(found), _about_behaviour(found), _about_length(found)]
+    return [sentence for sentence in [*written, *_about_halves(found)] if sentence]
 
 
 def markdown(found: Explanation) -> str:
     """The sentences, the table and the swap matrix as one page."""
-    mean, error = found.swap()
+    matrix = found.swap()
     names, rows = columns(found)
     swap = [
         [explorer, *(f"{m:.3f} ± {e:.3f}" if np.isfinite(m) else "" for m, e in zip(means, errors, strict=True))]
-        for explorer, means, errors in zip(found.explorers, mean, error, strict=True)
+        for explorer, means, errors in zip(found.explorers, matrix.mean, matrix.standard_error, strict=True)
     ]
     return "\n".join(
         [
-            f"# What explorers of {found.family} do and find out",
+            f"# Exploration on {found.family}",
             "",
             *(f"- {sentence}" for sentence in sentences(found)),
             *(f"- {sentence}" for sentence in found.skipped),
             "",
-            f"On {found.trials} trials of test problems; of several seeds the mean.",
+            f"On {found.trials} trials of test problems; the mean where a method has several seeds.",
             "",
             *_table(names, [[as_text(value) for value in row] for row in rows]),
             "",
@@ -72,104 +72,109 @@ def markdown(found: Explanation) -> str:
 
 
 def _about_relevant(found: Explanation) -> str:
-    """Who knows most and who least of what matters."""
-    ends = _ends(found, relevant=True)
-    if not ends or found.chance is None:
+    """The explorers that learn most and least about relevant parts."""
+    final = _final_accuracy(found, relevant=True)
+    if not final or found.chance is None:
         return ""
-    best, worst = max(ends, key=lambda name: ends[name]), min(ends, key=lambda name: ends[name])
-    level = float(np.mean([found.chance.accuracy[0, i] for i, part in enumerate(found.parts) if part.relevant]))
-    text = f"After exploring, a reader tells {ends[best]:.2f} of the relevant parts of a problem from {best}'s streams"
+    best, worst = max(final, key=lambda name: final[name]), min(final, key=lambda name: final[name])
+    chance = _chance(found, relevant=True)
+    text = f"From explorations of {best} a probe decodes {final[best]:.2f} of the relevant parts of a problem"
     if best != worst:
-        text += f" and {ends[worst]:.2f} from {worst}'s"
-    text += f" (guessing: {level:.2f})"
+        text += f", from those of {worst} {final[worst]:.2f}"
+    text += f" (chance: {chance:.2f})"
     possible = found.curve(best, "accuracy", True, possible=True)
-    return text + ("." if possible is None else f"; what {best} saw would allow {possible[-1]:.2f}.")
+    return text + ("." if possible is None else f"; the exact posterior of {best} decodes {possible[-1]:.2f}.")
 
 
 def _about_irrelevant(found: Explanation) -> str:
-    """Who knows most of what does not matter, beside what it knows of what does."""
-    useless, useful = _ends(found, relevant=False), _ends(found, relevant=True)
+    """The explorer that learns most about irrelevant parts, beside what it learns about relevant ones."""
+    useless, useful = _final_accuracy(found, relevant=False), _final_accuracy(found, relevant=True)
     if not useless or found.chance is None:
         return ""
-    level = float(np.mean([found.chance.accuracy[0, i] for i, part in enumerate(found.parts) if not part.relevant]))
+    chance = _chance(found, relevant=False)
     most = max(useless, key=lambda name: useless[name])
-    if useless[most] < level + WORTH_SAYING:
-        return (
-            f"Nobody found out anything of the irrelevant parts (at most {useless[most]:.2f}; guessing: {level:.2f})."
-        )
-    text = f"{most} found out most of what does not matter: {useless[most]:.2f} of the irrelevant parts"
-    text += f" and {useful[most]:.2f} of the relevant ones" if most in useful else ""
-    if (wise := max(useful, key=lambda name: useful[name] - useless[name], default=most)) != most:
-        text += f", against {useless[wise]:.2f} and {useful[wise]:.2f} of {wise}"
+    if useless[most] < chance + NOTABLE:
+        return f"No explorer learns about irrelevant parts (at most {useless[most]:.2f}; chance: {chance:.2f})."
+    text = f"{most} learns most about irrelevant parts: {useless[most]:.2f} of them are decoded"
+    text += f", and {useful[most]:.2f} of the relevant ones" if most in useful else ""
+    if (focused := max(useful, key=lambda name: useful[name] - useless[name], default=most)) != most:
+        text += f"; for {focused} it is {useless[focused]:.2f} and {useful[focused]:.2f}"
     return text + "."
 
 
 def _about_behaviour(found: Explanation) -> str:
-    """The measure of the family in which trained explorers (or all, of a single one) differ most."""
-    done = {name: found.done(name) for name in _trained(found)}
-    if len(done) < 2:
-        done = {name: found.done(name) for name in found.explorers}
-    measures = [m for m in next(iter(done.values())) if m not in ("length", "ended")]
-    spread = {m: [one[m] for one in done.values()] for m in measures}
-    if not measures or len(done) < 2:
+    """The family's statistic in which trained explorers (or all, where one is trained) differ most."""
+    behaviour = {name: found.behaviour(name) for name in _trained(found)}
+    if len(behaviour) < 2:
+        behaviour = {name: found.behaviour(name) for name in found.explorers}
+    measures = [m for m in next(iter(behaviour.values())) if m not in ("length", "ended")]
+    spread = {m: [one[m] for one in behaviour.values()] for m in measures}
+    if not measures or len(behaviour) < 2:
         return ""
     striking = max(measures, key=lambda m: (max(spread[m]) - min(spread[m])) / (1e-9 + max(map(abs, spread[m]))))
-    high, low = max(done, key=lambda name: done[name][striking]), min(done, key=lambda name: done[name][striking])
+    value = {name: one[striking] for name, one in behaviour.items()}
+    high, low = max(value, key=lambda name: value[name]), min(value, key=lambda name: value[name])
     if high == low:
         return ""
     word = striking.replace("_", " ")
-    most, least = done[high][striking], done[low][striking]
-    return f"They differ most in {word}: {most:.2f} an exploration of {high}, {least:.2f} of {low}."
+    return f"They differ most in {word}: {value[high]:.2f} per exploration of {high}, {value[low]:.2f} of {low}."
 
 
 def _about_length(found: Explanation) -> str:
-    """Who explores longest and shortest."""
-    length = {name: found.done(name)["length"] for name in _trained(found)}
+    """The longest and the shortest explorations."""
+    length = {name: found.behaviour(name)["length"] for name in _trained(found)}
     longest, shortest = max(length, key=lambda name: length[name]), min(length, key=lambda name: length[name])
     text = f"Explorations of {longest} take {length[longest]:.1f} steps"
+    if shortest != longest:
+        text += f", those of {shortest} {length[shortest]:.1f}"
     if "scripted" in found.explorers:
-        text += f" (the script needs {found.done('scripted')['length']:.1f})"
-    return text + (f", those of {shortest} {length[shortest]:.1f}." if shortest != longest else ".")
+        text += f"; the script takes {found.behaviour('scripted')['length']:.1f}"
+    return text + "."
 
 
 def _about_halves(found: Explanation) -> list[str]:
-    """Of the trained pair that does best and the one that does worst: which half loses what to the expert."""
-    mean, _ = found.swap()
+    """For the best and the worst trained pair: which half loses how much to the expert."""
+    mean = found.swap().mean
     rows, cols = found.explorers, found.executors
     if "scripted" not in rows or "expert" not in cols:
         return []
     own = {name: mean[rows.index(name), cols.index(name)] for name in _trained(found) if name in cols}
-    chosen = sorted(own, key=lambda name: own[name])
-    told = []
-    for name in dict.fromkeys([chosen[-1], chosen[0]]):
+    ranked = sorted(own, key=lambda name: own[name])
+    written = []
+    for name in dict.fromkeys([ranked[-1], ranked[0]]):
         best = mean[rows.index(name), cols.index("expert")]
-        given = mean[rows.index("scripted"), cols.index(name)]
-        if best - own[name] < WORTH_SAYING:
-            told.append(f"{name} earns {own[name]:.2f} of the {best:.2f} there is to earn: neither half is weak.")
+        scripted = mean[rows.index("scripted"), cols.index(name)]
+        if best - own[name] < NOTABLE:
+            written.append(f"{name} earns {own[name]:.2f}, the expert {best:.2f}: neither half is weak.")
             continue
-        text = (
-            f"{name} earns {own[name]:.2f} of {best:.2f}; on the script's explorations its executor earns {given:.2f}"
-        )
-        if given - own[name] >= WORTH_SAYING and given - own[name] >= best - given:
+        text = f"{name} earns {own[name]:.2f}, the expert {best:.2f}; "
+        text += f"on the script's explorations the executor of {name} earns {scripted:.2f}"
+        if scripted - own[name] >= NOTABLE and scripted - own[name] >= best - scripted:
             text += ": its explorer is the weak half."
-        elif best - given >= WORTH_SAYING:
-            text += ": its executor (or what it reads of an exploration) is the weak half."
+        elif best - scripted >= NOTABLE:
+            text += ": its executor (or its encoding of the exploration) is the weak half."
         else:
             text += "."
-        told.append(text)
-    return told
+        written.append(text)
+    return written
 
 
 def _trained(found: Explanation) -> list[str]:
-    """Labels of the runs that explore; of all runs, where none does."""
+    """Labels of the runs that explore; of all runs where none explores."""
     runs = list(dict.fromkeys(one.label for one in found.explored if one.seed is not None))
-    return [name for name in runs if found.done(name)["length"] > 0] or runs
+    return [name for name in runs if found.behaviour(name)["length"] > 0] or runs
 
 
-def _ends(found: Explanation, *, relevant: bool) -> dict[str, float]:
+def _final_accuracy(found: Explanation, *, relevant: bool) -> dict[str, float]:
     """Accuracy after whole explorations of each trained explorer."""
     curves = {name: found.curve(name, "accuracy", relevant) for name in _trained(found)}
     return {name: float(curve[-1]) for name, curve in curves.items() if curve is not None}
+
+
+def _chance(found: Explanation, *, relevant: bool) -> float:
+    """Accuracy of the prior, the mean over the relevant or the irrelevant parts."""
+    assert found.chance is not None
+    return float(np.mean([found.chance.accuracy[0, i] for i, p in enumerate(found.parts) if p.relevant == relevant]))
 
 
 def as_text(value: str | float) -> str:

@@ -16,7 +16,7 @@ from dream.errors import UserError
 from dream.eval.compare.summary import MethodSummary, RunScores, read_runs, summarise
 from dream.eval.compare.tables import interval_text
 from dream.eval.evaluate import eval_rows, evaluate_run, load_method, spread_over_problems
-from dream.eval.explain.swap import swap_matrix
+from dream.eval.explain.swap import SwapMatrix, swap_returns
 from dream.eval.record.recorded import RecordedTrials
 from dream.eval.record.recorder import record_trials
 from dream.eval.report.disk import FoundRun, find_runs
@@ -211,7 +211,8 @@ def _swap(played: Sequence[_Played], seed: int, missing: list[str], work: _Work)
     methods = {one.run.label: one.method for one in some}
     n = some[0].recorded.returns.shape[1]
     try:
-        matrix = swap_matrix(methods, methods, some[0].env, POOL, seed, execute_episodes=n)
+        returns = swap_returns(methods, methods, some[0].env, POOL, seed, execute_episodes=n)
+        matrix = SwapMatrix.from_returns(list(methods), list(methods), returns)
     except (ValueError, RuntimeError, UserError) as error:
         missing.append(f"there is no swap matrix: {error}")
         return ""

@@ -44,4 +44,4 @@ def swap_section(matrix: SwapMatrix) -> str:
             found.append(f"<td{own}{margin} style='--share:{share:.3f}'>{mean[row, column] + 0.0:.2f}")
         lines.append(f"<tr><th scope=row>{html.escape(explorer)}{''.join(found)}")
     table = f"<table class=swap><thead><tr><th scope=col>explorer \\ executor{head}<tbody>{''.join(lines)}</table>"
-    return f"<div class=wide>{table}</div><p class=note>{_SWAP.format(trials=matrix.returns.shape[2])}</p>"
+    return f"<div class=wide>{table}</div><p class=note>{_SWAP.format(trials=matrix.trials)}</p>"

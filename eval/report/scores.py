@@ -58,7 +58,7 @@ def _improvements(pairs: Sequence[Improvement]) -> str:
     if not pairs:
         return ""
     lines = "".join(
-        f"<tr><th scope=row>{html.escape(pair.rival)}<td>{html.escape(interval_text(pair.probability))}"
+        f"<tr><th scope=row>{html.escape(pair.baseline)}<td>{html.escape(interval_text(pair.probability))}"
         for pair in pairs
     )
     first = html.escape(pairs[0].method)
