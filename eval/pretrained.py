@@ -1,10 +1,12 @@
 """Trained pairs that come with the package, to evaluate and to look at without training.
 
-Each is a small run directory below dream/pretrained/: settings, environment, the best weights, evaluations.
+Each is a small run directory below dream/pretrained/: settings, environment, the best weights, evaluations and the
+validation curve.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from dream.storage.checkpoints import CheckpointStore
 from dream.storage.run_directory import RunDirectory
 
 FOLDER = Path(__file__).parent.parent / "pretrained"  # of the package, also where eval/ is a link
+
+_CURVE = {"metrics.jsonl": ("step", "eval/validation/"), "timing.jsonl": ("step", "time/seconds")}
+"""Files with a line for each validation, and the keys of a line that are exported."""
 
 
 def pretrained_names() -> list[str]:
@@ -31,7 +36,7 @@ def pretrained(name: str) -> Path:
 
 
 def export(run_dir: Path, folder: Path) -> None:
-    """Copy of a trained run what is needed to evaluate it: no replay, no logs.
+    """Copy what is needed to evaluate a trained run and to draw its validation curve: no replay buffer, no losses.
 
     Raises UserError if the directory is no run or has no best checkpoint yet, or `folder` exists.
     """
@@ -45,4 +50,10 @@ def export(run_dir: Path, folder: Path) -> None:
     for name in ("config.yaml", "environment.json", "eval.csv"):
         if (run.path / name).exists():
             shutil.copy(run.path / name, folder / name)
+    for name, kept in _CURVE.items():
+        if (run.path / name).exists():
+            lines = map(json.loads, (run.path / name).read_text(encoding="utf-8").splitlines())
+            curve = [{key: value for key, value in line.items() if key.startswith(kept)} for line in lines]
+            text = "".join(json.dumps(line) + "\n" for line in curve)
+            (folder / name).write_text(text, encoding="utf-8")
     shutil.copytree(best[-1].path, folder / "checkpoints" / best[-1].path.name)

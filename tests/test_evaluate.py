@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -235,7 +236,15 @@ def test_a_pair_in_the_package_is_the_run_it_was_taken_from(
     assert pretrained_module.pretrained_names() == ["signpost"]
     taken = pretrained_module.pretrained("signpost")
     assert evaluate_run(taken, trials=40) == evaluate_run(run, trials=40)
-    assert not list(taken.rglob("state.pt")) and not (taken / "metrics.jsonl").exists()
+    assert not list(taken.rglob("state.pt"))
+    kept, whole = (
+        [json.loads(line) for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        for path in (taken, run)
+    )
+    assert kept and kept == [
+        {key: value for key, value in line.items() if key == "step" or key.startswith("eval/validation/")}
+        for line in whole
+    ]
     with pytest.raises(UserError, match=r"no pretrained pair 'map': choose one of signpost"):
         pretrained_module.pretrained("map")
     with pytest.raises(UserError, match="exists already"):

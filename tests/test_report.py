@@ -19,7 +19,7 @@ from dream import cli
 from dream.errors import UserError
 from dream.eval.compare.summary import RunScores
 from dream.eval.evaluate import load_method, spread_over_problems
-from dream.eval.pretrained import pretrained
+from dream.eval.pretrained import pretrained, pretrained_names
 from dream.eval.record.recorder import record_trials
 from dream.eval.report import build
 from dream.eval.report.build import _chosen, _median, write_report
@@ -194,11 +194,22 @@ def test_the_same_runs_give_the_same_file(runs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_the_pretrained_pair_has_a_report_that_says_what_is_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", pretrained_names())
+def test_a_pretrained_pair_has_a_curve_that_ends_at_its_weights(name: str) -> None:
+    runs, missing = find_runs([pretrained(name)])
+    assert missing == [] and len(runs) == 1
+    curve = {
+        row["step"]: row["value"] for row in runs[0].rows if (row["split"], row["metric"]) == ("validation", "return")
+    }
+    [weights] = (pretrained(name) / "checkpoints").iterdir()
+    assert len(curve) >= 10 and weights.name.endswith(f"step_{max(curve)}")
+    assert {row["step"] for row in runs[0].rows if row["metric"] == "seconds"} == set(curve)
+
+
+def test_the_report_of_a_pretrained_pair_misses_nothing(tmp_path: Path) -> None:
     page = write_report([pretrained("bus")], tmp_path / "report.html", trials=2)
-    assert page.title == "dream on bus"
-    assert list(page.missing) == ["dream, seed 0 has no metrics.jsonl: it has no learning curve"]
-    assert "Not everything was there" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.title == "dream on bus" and list(page.missing) == []
+    assert "id=missing" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 # -- the command -------------------------------------------------------------------------------------------------
@@ -281,7 +292,7 @@ def test_a_damaged_run_still_gives_a_report(copied: Path, tmp_path: Path, what: 
     page = write_report(paths, tmp_path / "report.html", trials=2)
     assert any(told in sentence for sentence in page.missing), page.missing
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Not everything was there" in text and [m["name"] for m in page.methods][-1] == "rl2, seed 0"
+    assert "Missing data" in text and [m["name"] for m in page.methods][-1] == "rl2, seed 0"
     if what in ("metrics", "metrics are no text", "no timing", "eval", "eval values"):
         assert len(page.methods) == 2 and "<th scope=row>dream" in page.scores_html
 

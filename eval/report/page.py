@@ -53,7 +53,7 @@ def render(page: Page) -> str:
             f"<style>\n{_static('report.css')}</style>",
             "<header>",
             f"<h1>{html.escape(page.title)}</h1>",
-            "<button id=theme type=button>Light or dark</button>",
+            "<button id=theme type=button>Toggle theme</button>",
             *(f"<p>{html.escape(sentence)}</p>" for sentence in page.summary),
             _missing(page.missing),
             "<nav>" + " ".join(f"<a href='#{name}'>{heading}</a>" for name, heading, _ in shown) + "</nav>",
@@ -91,7 +91,7 @@ def _missing(sentences: Sequence[str]) -> str:
     if not sentences:
         return ""
     items = "".join(f"<li>{html.escape(sentence)}" for sentence in sentences)
-    return f"<aside id=missing><strong>Not everything was there</strong><ul>{items}</ul></aside>"
+    return f"<aside id=missing><strong>Missing data</strong><ul>{items}</ul></aside>"
 
 
 def _settings(settings: Mapping[str, str]) -> str:
