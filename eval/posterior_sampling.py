@@ -1,8 +1,8 @@
-"""The bound on posterior sampling: what Thompson sampling earns with the exact posterior and optimal executors.
+"""Upper bound of posterior sampling: the return of Thompson sampling with the exact posterior and optimal executors.
 
-Liu et al. (2021) call it PEARL-UB: what exploring by acting as if a sampled problem were the true one (PEARL, Rakelly
-et al. 2019) comes to when everything is learned. What an executor does after the true problem has surprised it is not
-settled by that: here it corrects what it saw to be wrong and plans anew (`MetaEnv.expert`).
+Liu et al. (2021) call it PEARL-UB: the limit of exploring by acting as if a sampled problem were the true one (PEARL,
+Rakelly et al. 2019) once everything is learned. That does not define how an executor acts after an observation that
+contradicts its problem; here it corrects the contradicted part and plans again (`MetaEnv.expert`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dream.errors import UserError
 
 @dataclass(frozen=True)
 class PosteriorSampling:
-    """What came out of each trial, all (trials,)."""
+    """Results of each trial, all (trials,)."""
 
     problem_id: NDArray[np.int64]
     returns: NDArray[np.float64]
     """Undiscounted return of the execution episode."""
     optimal: NDArray[np.float64]
-    """The best return possible with the same problem and instruction."""
+    """Optimal return of the same problem and instruction."""
     problems_left: NDArray[np.int64]
-    """Problems that agree with all that was seen of the exploration."""
+    """Number of problems consistent with the exploration."""
     explorations: dict[str, NDArray[np.float64]]
     """`MetaEnv.exploration_summary`, the mean over the trial's explorations."""
 
@@ -39,7 +39,7 @@ class PosteriorSampling:
 
     @property
     def standard_error(self) -> float:
-        """Of the mean return, the trials drawn independently: an upper bound for problems spread evenly."""
+        """Of the mean return, assuming independent trials; an upper bound for problems spread evenly."""
         return float(self.returns.std(ddof=1) / np.sqrt(len(self.returns)))
 
 
@@ -48,32 +48,31 @@ def posterior_sampling_return(
 ) -> PosteriorSampling:
     """Play trials of posterior sampling with the exact posterior.
 
-    In each of the exploration episodes: draw a problem mu' from the posterior and an instruction of mu', and act as the
-    optimal executor for them. What is seen gives the next posterior (`consistent_problems`); as in every trial of the
-    toolkit, exploring pays nothing, so rewards tell nothing. Then the instruction to execute is given, itself evidence
-    (`MetaEnv.instruction_probability`): draw mu' once more, and act as its executor. All in the true problem.
+    In each exploration episode: draw a problem mu' from the posterior and an instruction of mu', and act as the optimal
+    executor for them. The observations give the next posterior (`consistent_problems`); as in every trial of the
+    toolkit, exploration has no reward. Then the instruction to execute is given, which is evidence too
+    (`MetaEnv.instruction_probability`): draw mu' again, and act as its executor. All in the true problem.
 
     Args:
-        env: a deterministic family with `expert`; trials are played in batches of its members, so give one of a
-            thousand or more. What it was playing is lost.
-        split: whose problems are played, each as often as every other.
-        trials: how many, at least 2.
+        env: a deterministic family with `expert`; trials are played in batches of its members, so use a
+            thousand or more. Its current episodes are lost.
+        split: of the problems, played equally often.
+        trials: at least 2.
         explore_episodes: k; 0 samples from the prior.
         seed: of problems, samples and instructions.
-        prior: split over which the prior is uniform. "all", the distribution that `no_exploration_return` is measured
-            with too, contains every true problem. "train" is what a learner has seen, but on other problems it is wrong
-            to be sure of it: what a ride shows may agree with no training problem.
+        prior: split over which the prior is uniform. "all", which `no_exploration_return` uses too, contains every true
+            problem. "train" is what a learner was trained on; other problems may be inconsistent with all of it.
 
     Raises:
-        UserError: fewer than 2 trials or fewer than 0 explorations; a family without expert or exact posterior; a split
-            that does not exist; a trial whose exploration agrees with no problem of the prior.
+        UserError: fewer than 2 trials or fewer than 0 explorations; a family without expert or exact posterior; an
+            unknown split; an exploration inconsistent with every problem of the prior.
     """
     if trials < 2 or explore_episodes < 0:
         raise UserError(f"trials is {trials} and explore_episodes {explore_episodes}: give at least 2 and 0")
     rng = np.random.default_rng(seed)
     if not isinstance(env.single_observation_space, MultiDiscrete):
         raise UserError(
-            f"posterior sampling needs the exact posterior, which {env.family}, seen as images, does not have"
+            f"posterior sampling needs the exact posterior, which {env.family} does not have: its observations are images"
         )
     try:
         env.problems.ids(prior)
@@ -112,8 +111,8 @@ def _play(
         left &= consistent_problems(env, obs, action, mask)
         if not left.any(axis=1).all():
             raise UserError(
-                f"what was explored in problem {problem_id[~left.any(axis=1)][0]} agrees with no problem of split "
-                f"{prior!r}: take prior 'all'"
+                f"an exploration of problem {problem_id[~left.any(axis=1)][0]} is inconsistent with every problem of split "
+                f"{prior!r}: use prior 'all'"
             )
     instruction = env.sample_instruction(problem_id, rng)
     rows, columns = np.nonzero(left)
@@ -137,7 +136,7 @@ def _play(
 def _draw(weight: NDArray[np.bool_] | NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """One column for each row of weights (N, M), (N,)."""
     total = np.cumsum(weight, axis=1, dtype=np.float64)
-    # Below the last total, so that no column of weight 0 is drawn.
+    # Strictly below the last total, so that no column of weight 0 is drawn.
     return (total <= rng.random((len(total), 1)) * total[:, -1:]).sum(axis=1)
 
 
@@ -146,7 +145,7 @@ def _episode(
 ) -> tuple[NDArray[np.integer], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
     """An episode of the expert, an exploration without instruction: obs, action, mask as in `Episodes`, return (N,).
 
-    Members of the environment beyond N play the first problem again, unseen.
+    Members beyond N play the first problem again and are discarded.
     """
     count, members = len(problem_id), env.num_envs
     action, mask = np.zeros((count, env.horizon), np.int64), np.zeros((count, env.horizon), np.bool_)

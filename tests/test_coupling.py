@@ -257,7 +257,7 @@ def test_the_command_says_when_runs_were_not_solved(capsys):
     [
         (["--actions", "4"], "--actions are [4]: give two numbers or more, all different"),
         (["--actions", "4", "4"], "all different"),
-        (["--problems", "5"], "5 problems with 4 actions: take 2 problems or more, and at least as many actions"),
+        (["--problems", "5"], "5 problems with 4 actions: give at least 2 problems and at least as many actions"),
         (["--problems", "1"], "1 problems with 4 actions"),
         (["--runs", "0"], "--runs is 0: it must be at least 1"),
         (["--seed", "-1"], "--seed is -1: it must be at least 0"),

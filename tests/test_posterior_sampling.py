@@ -88,7 +88,7 @@ def test_draws_follow_the_weights_and_never_take_a_weight_of_zero() -> None:
 
 
 def test_a_prior_that_rules_out_the_truth_is_refused() -> None:
-    with pytest.raises(UserError, match="agrees with no problem of split 'train': take prior 'all'"):
+    with pytest.raises(UserError, match="is inconsistent with every problem of split 'train': use prior 'all'"):
         sampled("cooking", 4, 64, prior="train")
     found = posterior_sampling_return(make("cooking", 64), "train", 64, 1, prior="train")
     assert found.problems_left.max() <= 40
@@ -116,7 +116,7 @@ def test_the_page_shows_the_committed_results() -> None:
         ("map", {"prior": "tests"}, "unknown split 'tests'"),
         ("map", {"trials": 1}, "trials is 1"),
         ("map", {"explore_episodes": -1}, "explore_episodes -1"),
-        ("sign", {}, "the exact posterior, which sign, seen as images"),
+        ("sign", {}, "the exact posterior, which sign does not have"),
     ],
 )
 def test_what_cannot_be_played_is_refused(family: str, arguments: dict[str, object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The picture of the coupling study: trials until solved against the number of actions, log-log."""
+"""Figure of the coupling study: trials until solved against the number of actions, log-log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOK: dict[Name, tuple[str, str, str]] = {
     "coupled": ("#d55e00", "o", "coupled (end to end)"),
     "decoupled": ("#0072b2", "s", "decoupled (DREAM)"),
 }
-"""Colour (Okabe and Ito's, told apart by colour-blind readers), marker, name."""
+"""Colour (Okabe and Ito's, safe for colour-blind readers), marker, name."""
 TITLE: dict[Part, str] = {
     "explorer": "exploration policy optimal",
     "executor": "execution policy optimal",
@@ -26,7 +26,7 @@ TITLE: dict[Part, str] = {
 
 
 def draw(found: Sequence[Samples], epsilon: float) -> str:
-    """An SVG of a study (`dream.eval.coupling_study.study`): the same study gives the same text."""
+    """An SVG of a study (`dream.eval.coupling.study.study`), reproducible byte for byte."""
     runs, problems = len(found[0].pair), found[0].problems
     # Names of clip paths are random without the salt.
     with matplotlib.rc_context(
@@ -48,11 +48,11 @@ def draw(found: Sequence[Samples], epsilon: float) -> str:
         panels[0].set_ylim(bottom, top * (top / bottom) ** 0.25)  # room for the legends; the axis is shared
         uniform = epsilon == 1
         figure.supxlabel(
-            "Theory, for uniform acting: trials grow as |A|² where exploring and executing are learned end to end, as "
-            "|A| where they are decoupled (up to logarithms).\n"
+            "Theory for uniform acting: trials grow as |A|² for end-to-end learning and as |A| for decoupled learning (up "
+            "to logarithms).\n"
             f"Median and 5 to 95% of {runs} runs, {problems} problems, "
             + ("uniform acting. " if uniform else f"epsilon = {epsilon:g}. ")
-            + ("Dashed: what theory says of the mean (middle), " if uniform else "Dashed: ")
+            + ("Dashed: expected trials in theory (middle), " if uniform else "Dashed: ")
             + "slopes 2 and 1 through the last median"
             + (" (sides)." if uniform else "."),
             fontsize=8,
@@ -71,7 +71,7 @@ def _plot(axes: Axes, mine: Sequence[Samples], part: Part, epsilon: float) -> No
     label = f"{name}: slope {fitted.value:.2f} [{fitted.low:.2f}, {fitted.high:.2f}]"
     if not np.isfinite(fitted.value):
         label = f"{name}: no slope"
-    axes.plot(x, middle, color=colour, marker=marker, markersize=4, label=label)  # leaves out what is not finite
+    axes.plot(x, middle, color=colour, marker=marker, markersize=4, label=label)  # skips values that are not finite
     axes.fill_between(x, low, high, where=np.isfinite(high), color=colour, alpha=0.2, linewidth=0)
     if part == "executor" and epsilon == 1:
         axes.plot(x, [executor_trials(learner, n.actions, n.problems) for n in mine], "--", color=colour, linewidth=1)

@@ -1,4 +1,4 @@
-"""The coupling study: both learners over numbers of actions, log-log slopes, and what is written of it."""
+"""The coupling study: both learners over several numbers of actions, log-log slopes, summary and CSV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dream.eval.statistics import Interval
 Part = Literal["explorer", "executor", "pair"]
 PARTS: tuple[Part, ...] = ("explorer", "executor", "pair")
 THEORY: dict[Name, int] = {"coupled": 2, "decoupled": 1}
-"""Exponent of |A| that theory expects under uniform acting with a fixed number of problems (eval/coupling/exact.py)."""
+"""Exponent of |A| in theory, for uniform acting and a fixed number of problems (eval/coupling/exact.py)."""
 COLUMNS = ("actions", "problems", "epsilon", "seed", "learner", "run", *PARTS)
 
 
@@ -33,15 +33,15 @@ def study(
 
     Args:
         actions: numbers of actions, two or more, all different.
-        problems: see `samples_to_solve`, as for the four that follow.
+        problems: M.
         runs: of each learner and number of actions.
-        seed: of all.
-        max_trials: where a run gives up.
-        epsilon: share of actions drawn evenly.
-        on_progress: called with how much of `expected_work` is done.
+        seed: of everything.
+        max_trials: limit of a run.
+        epsilon: share of uniformly random actions.
+        on_progress: called with the amount of `expected_work` done.
 
     Raises:
-        UserError: for a number that is out of range, before anything is run.
+        UserError: a number is out of range; nothing has been run.
     """
     check_study(actions, problems, runs, seed, max_trials, epsilon)
     found, done = [], 0
@@ -66,15 +66,14 @@ def check_study(actions: Sequence[int], problems: int, runs: int, seed: int, max
 
 
 def expected_work(actions: Sequence[int], problems: int, learners: Sequence[Name] = LEARNERS) -> int:
-    """Trials that theory expects of one run each, summed: how long the parts of the study take beside each other."""
+    """Expected trials in theory, one run each, summed: the relative cost of the parts of the study."""
     return sum(round(executor_trials(learner, number, problems)) for learner in learners for number in actions)
 
 
 def executor_trials(learner: Name, actions: int, problems: int) -> float:
-    """Mean trials until the executor is right in every problem under uniform acting (eval/coupling/exact.py).
+    """Expected trials until the executor is right in every problem under uniform acting (eval/coupling/exact.py).
 
-    Exact for `coupled`. For `decoupled` the 2 M coupons are taken to come up in trials of their own; one trial in |A|
-    that brings a coupon brings two.
+    Exact for `coupled`. For `decoupled` it ignores that one in |A| trials that bring a coupon brings two.
     """
     harmonic = np.cumsum(1 / np.arange(1, 2 * problems + 1))
     if learner == "coupled":
@@ -101,16 +100,16 @@ def fit_slope(
         seed: of the resampling.
 
     Returns:
-        The exponent and its interval; all nan if for some |A| so many runs are unsolved that there is no median. A
-        resample without a median counts as an exponent of inf, so that unsolved runs never narrow the interval.
+        The exponent and its interval; all NaN if for some |A| the median run is unsolved. Resamples whose median is
+        unsolved count as exponent inf, so that unsolved runs never narrow the interval.
 
     Raises:
-        ValueError: for fewer than two numbers of actions, or an array of another shape.
+        ValueError: fewer than two numbers of actions, or an array of another shape.
     """
     x = np.log(np.asarray(actions, dtype=np.float64))
     if len(set(actions)) < 2 or trials.ndim != 2 or len(trials) != len(x):
         raise ValueError(
-            f"a slope takes two different numbers of actions or more and one row of trials for each, "
+            f"a slope needs at least two different numbers of actions and one row of trials for each, "
             f"not {list(actions)} and an array of shape {trials.shape}"
         )
     x = x - x.mean()
@@ -131,12 +130,12 @@ def fit_slope(
 
 
 def summary(found: Sequence[Samples]) -> dict[str, Any]:
-    """Numbers of a study: for each learner and number of actions quantiles over runs, for each learner the slopes.
+    """Results of a study: quantiles over runs for each learner and number of actions, slopes for each learner.
 
     Returns:
         rows: learner, actions, problems, runs, solved (runs), and for each part its 5%, 50% and 95% quantile over runs
-            (trials; inf where that run was not solved), `executor_mean` (trials, over runs) and what theory says of
-            it under uniform acting, `executor_theory`;
+            (trials; inf if unsolved), `executor_mean` (trials, over runs) and its value in theory under uniform
+            acting, `executor_theory`;
         slopes: learner -> part -> value, low, high (95%), and `theory`.
     """
     rows = []
@@ -161,13 +160,13 @@ def summary(found: Sequence[Samples]) -> dict[str, Any]:
 
 
 def quantiles(trials: Floats) -> tuple[float, float, float]:
-    """5%, 50% and 95% quantile over runs, inf where that run was not solved."""
+    """5%, 50% and 95% quantile over runs, inf where unsolved."""
     low, high = np.quantile(trials, [0.05, 0.95], method="inverted_cdf")  # an observed run: no arithmetic with inf
     return float(low), float(np.median(trials)), float(high)
 
 
 def to_csv(found: Sequence[Samples], seed: int, epsilon: float) -> str:
-    """Every run of a study, one a line: trials until explorer, executor and pair were solved, empty where not."""
+    """One line per run of a study: trials until explorer, executor and pair were solved, empty if unsolved."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
