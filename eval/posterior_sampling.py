@@ -72,7 +72,7 @@ def posterior_sampling_return(
     rng = np.random.default_rng(seed)
     if not isinstance(env.single_observation_space, MultiDiscrete):
         raise UserError(
-            f"posterior sampling needs the exact posterior, which {env.family} does not have: its observations are images"
+            f"posterior sampling needs the exact posterior, which {env.family} does not have (image observations)"
         )
     try:
         env.problems.ids(prior)
@@ -111,8 +111,8 @@ def _play(
         left &= consistent_problems(env, obs, action, mask)
         if not left.any(axis=1).all():
             raise UserError(
-                f"an exploration of problem {problem_id[~left.any(axis=1)][0]} is inconsistent with every problem of split "
-                f"{prior!r}: use prior 'all'"
+                f"an exploration of problem {problem_id[~left.any(axis=1)][0]} is inconsistent with every problem of "
+                f"split {prior!r}: use prior 'all'"
             )
     instruction = env.sample_instruction(problem_id, rng)
     rows, columns = np.nonzero(left)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,9 @@ ALONE = {"core", "envs", "exploration", "execution"}
 """Parts that import nothing else of their own floor."""
 WITHOUT_TORCH = {"errors", "importing", "envs", "config"}
 """Parts that never import torch: the environments by design, the others so that a bad argument fails at once."""
+
+
+CIRCLES_LEFT = {"dream.envs.bus.family", "dream.envs.cooking.family", "dream.envs.sign.family", "dream.compare.jobs"}
 
 
 def imported_modules(source: str, package: str) -> set[str]:
@@ -144,6 +148,56 @@ def test_the_checker_sees_a_violation(module: str, line: str):
 )
 def test_the_checker_lets_pass_what_is_allowed(module: str, line: str):
     assert violations(module, line) == []
+
+
+def imports_between(modules: dict[str, str]) -> dict[str, set[str]]:
+    """Module -> the modules of the package that it imports, from sources by full name ("a.__init__" is package a)."""
+    names = {name.removesuffix(".__init__"): name for name in modules}
+    graph: dict[str, set[str]] = {}
+    for name, key in names.items():
+        package = name if key.endswith(".__init__") else name.rpartition(".")[0]
+        graph[name] = set()
+        for target in imported_modules(modules[key], package):
+            while target not in names and "." in target:
+                target = target.rpartition(".")[0]
+            if target in names and target != name:
+                graph[name].add(target)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Import circles between the direct children (files or folders) of each folder."""
+    found = []
+    for folder in {".".join(name.split(".")[:depth]) for name in graph for depth in range(1, name.count(".") + 1)}:
+        children: dict[str, set[str]] = {}
+        for name, targets in graph.items():
+            if name.startswith(f"{folder}."):
+                child = name.removeprefix(f"{folder}.").split(".")[0]
+                inside = {t.removeprefix(f"{folder}.").split(".")[0] for t in targets if t.startswith(f"{folder}.")}
+                children.setdefault(child, set()).update(inside - {child})
+        try:
+            list(TopologicalSorter(children).static_order())
+        except CycleError as circle:
+            found.append({f"{folder}.{child}" for child in circle.args[1]})
+    return found
+
+
+def test_no_folder_holds_an_import_circle():
+    sources = {
+        f"{name}.__init__" if path.name == "__init__.py" else name: path.read_text(encoding="utf-8")
+        for name, path in package_modules().items()
+        if name != "dream"  # the package hands out names from every floor
+    }
+    left = [circle for circle in circles(imports_between(sources)) if not circle & CIRCLES_LEFT]
+    assert not left, left
+
+
+def test_circles_are_found_between_files_and_between_folders():
+    files = {"dream.a": "import dream.b", "dream.b": "from dream import c", "dream.c": "from dream.a import x"}
+    assert circles(imports_between(files)) == [{"dream.a", "dream.b", "dream.c"}]
+    folders = {"dream.a.x": "import dream.b.x", "dream.b.x": "", "dream.b.y": "from dream.a import x"}
+    assert circles(imports_between(folders)) == [{"dream.a", "dream.b"}]
+    assert circles(imports_between({**files, "dream.c": ""})) == []
 
 
 def test_nothing_imports_the_folders_by_their_bare_names():

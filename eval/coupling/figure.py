@@ -48,8 +48,8 @@ def draw(found: Sequence[Samples], epsilon: float) -> str:
         panels[0].set_ylim(bottom, top * (top / bottom) ** 0.25)  # room for the legends; the axis is shared
         uniform = epsilon == 1
         figure.supxlabel(
-            "Theory for uniform acting: trials grow as |A|² for end-to-end learning and as |A| for decoupled learning (up "
-            "to logarithms).\n"
+            "Theory for uniform acting: trials grow as |A|² for end-to-end learning and as |A| for decoupled learning "
+            "(up to logarithms).\n"
             f"Median and 5 to 95% of {runs} runs, {problems} problems, "
             + ("uniform acting. " if uniform else f"epsilon = {epsilon:g}. ")
             + ("Dashed: expected trials in theory (middle), " if uniform else "Dashed: ")
