@@ -3,6 +3,7 @@
 #   make test        lint, types, quick tests
 #   make lint        lint and types only
 #   make install     only the virtual environment, in .venv
+#   make mutants     mutate the algorithm and see whether the tests notice (half an hour; docs/testing.md)
 #   make clean       remove the virtual environment and caches (never runs/)
 # Another Python: make PYTHON=/path/to/python3.12 test; more tests side by side (a file each): make JOBS=8 test
 
@@ -16,10 +17,10 @@ STAMP := $(VENV)/.installed
 # torch goes in first and alone: asked for together with the rest, pip may look at other versions of it, gigabytes each.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test lint install clean help
+.PHONY: demo test lint install mutants clean help
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 install: $(STAMP)
 
@@ -39,6 +40,9 @@ test: lint
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+mutants: $(STAMP)
+	$(BIN)/python -m benchmarks.mutants --jobs $(JOBS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
