@@ -1,10 +1,10 @@
-"""Would an executor do better with less of what was explored?
+"""Return of an executor that is given only the beginning of an exploration.
 
 python -m benchmarks.cut_explorations runs/cooking/count/s0 runs/cooking/dream/s0 --csv results/cut_explorations.csv
 
-Explores 300 trials of the test problems, as `dream eval` would, then executes each of them again and again, given the
-exploration up to step 4, 6, 8, ... and all of it: when has it found what the executor needs? What has been found is not
-lost by going on, so a return that falls again would be that of a reader led astray.
+Explores 300 trials of the test problems as `dream eval` does, then executes each of them given the exploration up to
+step 4, 6, 8, ... and in full. This shows when an exploration has collected what the executor needs. Information
+is never lost by exploring longer, so a falling return would mean that g is misled by later steps.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ EVERY = 2
 
 
 def main() -> None:
-    """See the module's text."""
-    measure_runs(__doc__, "run directories of methods whose executor reads with g", measure, show)
+    """See the module docstring."""
+    measure_runs(__doc__, "run directories of pairs whose executor gets g(exploration)", measure, show)
 
 
 def measure(run: Path) -> Rows:
-    """Tidy rows: return after t steps of each exploration. Raises UserError where no executor is given g(tau)."""
+    """Tidy rows: return after t steps of each exploration. Raises UserError if the executor does not get g(tau)."""
     method, env, step = load_method(run, members=TRIALS)
     if not isinstance(method, DecoupledPair) or method.rules.context != "decoded":
         raise UserError(f"{run} is a run of {method.config.method}: give runs whose executor is given g(exploration)")
@@ -51,7 +51,7 @@ def show(rows: Rows) -> list[str]:
 
 
 def cut(recording: RecordedExplorations, steps: int) -> RecordedExplorations:
-    """The same explorations, of which nothing is read after `steps` steps."""
+    """The same explorations, truncated after `steps` steps."""
     batches = []
     for batch in recording.batches:
         explore = batch.explore

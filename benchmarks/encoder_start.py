@@ -1,7 +1,7 @@
-"""How soon g learns to read random explorations of bus, with and without the running maximum in its memory.
+"""How fast g learns to encode random explorations of bus, with and without the running maximum in its memory.
 
-f is replaced by fixed codes that depend on the useful lines only, so that nothing but g is measured. What can be known
-at best from the same explorations (the posterior mean over the permutations that fit) is computed by enumeration.
+f is replaced by fixed codes that depend on the relevant lines only, so that only g is measured. The upper bound, the
+posterior mean over the consistent permutations, is computed by enumeration.
 
 python -m benchmarks.encoder_start             # about a minute on one core
 """
@@ -28,7 +28,7 @@ EXPLORATIONS, BATCH, NOISE, Z = 10_000, 64, 0.1, 32
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=1500)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
@@ -36,7 +36,7 @@ def main() -> None:
     torch.set_num_threads(1)
     explore, problem_id = random_explorations()
     codes = useful_codes()
-    print(f"R2 of the posterior mean, the most that can be known: {bayes_r2(explore, problem_id, codes):.3f}")
+    print(f"R2 of the posterior mean (upper bound): {bayes_r2(explore, problem_id, codes):.3f}")
     for seed in given.seeds:
         for seen in (True, False):
             curve = learn(explore, codes[problem_id % 24], seed, seen, given.updates)
@@ -55,7 +55,7 @@ def random_explorations() -> tuple[Episodes, Tensor]:
 
 
 def useful_codes() -> Tensor:
-    """A code (24, Z) for each useful permutation: the sum of a random vector for each line, of mean norm 0.9."""
+    """A code (24, Z) for each relevant permutation: the sum of a random vector for each line, of mean norm 0.9."""
     lines = torch.randn(4, 4, Z, generator=torch.Generator().manual_seed(1))
     codes = torch.stack([lines[torch.arange(4), torch.from_numpy(p)].sum(0) for p in PERMUTATIONS])
     codes = codes - codes.mean(0)
@@ -67,7 +67,7 @@ def learn(explore: Episodes, code: Tensor, seed: int, seen: bool, updates: int) 
     torch.manual_seed(seed)
     env = make("bus", 1)
     g = TrajectoryEncoder(env.single_observation_space, 9, width=64, hidden=64, z_dim=Z)
-    if not seen:  # a constant tells nothing
+    if not seen:  # a constant carries no information
         torch.nn.init.zeros_(g.core.seen.weight)
         g.core.seen.weight.requires_grad_(False)
     optimizer = torch.optim.Adam([p for p in g.parameters() if p.requires_grad], lr=2e-3, eps=1e-5)
@@ -90,7 +90,7 @@ def learn(explore: Episodes, code: Tensor, seed: int, seen: bool, updates: int) 
 
 
 def bayes_r2(explore: Episodes, problem_id: Tensor, codes: Tensor) -> float:
-    """R2 of the mean code of the permutations that agree with every ride seen."""
+    """R2 of the mean code of the permutations consistent with every ride."""
     place, mask = explore.obs[..., :2].numpy(), explore.mask.numpy()
     fits = np.ones((len(place), 24), bool)
     for stop, end in itertools.product(range(4), range(4)):

@@ -1,4 +1,4 @@
-"""Put a trained run into the package: what `dream eval --pretrained NAME` loads.
+"""Copy a trained run into the package, for `dream eval --pretrained NAME`.
 
 python -m benchmarks.export_pretrained runs/sign/dream/s0 sign
 """

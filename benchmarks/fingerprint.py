@@ -1,4 +1,4 @@
-"""Hashes of the weights and metrics of short runs, to see whether a change of the code changed what is learned.
+"""Hashes of the weights of short runs of every method, to check that a refactoring does not change what is learned.
 
     python -m benchmarks.fingerprint --out before.csv      # on one commit
     python -m benchmarks.fingerprint --out after.csv       # on another, on the same machine

@@ -1,9 +1,9 @@
-"""Which half of an IMPORT does not work: its memory, or the policy that memory and problem share?
+"""Which half of an IMPORT policy fails: its memory, or the policy shared by memory and problem embedding?
 
 python -m benchmarks.informed_policy runs/cooking/import/s0 --csv results/informed_policy.csv
 
-Plays every run's greedy trials twice, on what its memory says and on the code of the problem itself, as half of its
-training trials are; on training and on test problems, 300 trials each.
+Plays greedy trials twice: conditioned on the memory, and on the embedding of the true problem (as in half of the
+training trials); on training and on test problems, 300 trials each.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ TRIALS = 300
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     measure_runs(__doc__, "run directories of the method import", measure, show)
 
 
 def measure(run: Path) -> Rows:
-    """Tidy rows: return on what the memory says, and on the problem's code. Raises UserError for another method."""
+    """Tidy rows: return given the memory, and given the problem embedding. Raises UserError for another method."""
     method, env, step = load_method(run)
     if not isinstance(method, EndToEndPolicy) or method.config.method != "import":
         raise UserError(f"{run} is a run of {method.config.method}: give runs of import")

@@ -1,4 +1,4 @@
-"""The bound on posterior sampling (PEARL-UB of Liu et al. 2021), from the exact posterior, on the small families.
+"""Upper bound of posterior sampling (PEARL-UB of Liu et al. 2021) with the exact posterior, on the small families.
 
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv       # a minute on one core
 
@@ -21,7 +21,7 @@ Row = tuple[str, int, str, int, str, float]
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", nargs="+", default=FAMILIES)
     parser.add_argument("--trials", type=int, default=4184, help="8 for each test problem of bus by default")

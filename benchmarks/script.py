@@ -1,4 +1,4 @@
-"""What scripts share: how they end when their user has something to put right, and how they measure run directories."""
+"""Shared by the scripts: errors as one sentence, and measuring a list of run directories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script: what its user has to put right ends it with one sentence and code 2, as it does `dream`."""
+    """Run a script; a UserError ends it with one sentence and exit code 2, as in `dream`."""
     try:
         main()
     except UserError as error:
@@ -30,13 +30,13 @@ def run_script(main: Callable[[], None]) -> None:
 def measure_runs(
     description: str | None, which: str, measure: Callable[[Path], Rows], show: Callable[[Rows], list[str]]
 ) -> None:
-    """The main function of a script that measures run directories, one after the other, on one thread.
+    """Main function of a script that measures run directories one after the other, on one thread.
 
     Args:
-        description: what --help says, the script's own text.
-        which: what --help says of the run directories.
-        measure: run directory -> rows; they are added to --csv when that run is done.
-        show: rows -> lines, each printed behind the run.
+        description: text of --help.
+        which: --help of the run directories.
+        measure: run directory -> rows, added to --csv after each run.
+        show: rows -> lines to print.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", help=which)

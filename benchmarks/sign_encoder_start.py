@@ -1,9 +1,9 @@
-"""How soon g learns to read random explorations of sign: with and without single transitions.
+"""How fast g learns to encode random explorations of sign, with and without the loss on single transitions.
 
 python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv       # about five minutes on one core
 
-f is replaced by three fixed codes, so that nothing but g is measured: R2 of its final prediction on the explorations it
-is about to learn from, mean over 100 updates; of all explorations, and of those that saw 12 pixels of the sign or more.
+f is replaced by three fixed codes, so that only g is measured: R2 of its final prediction on each batch before the
+update, averaged over 100 updates; for all explorations, and for those that saw at least 12 pixels of the sign.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from dream.envs.sign.layout import LEGIBLE_PIXELS
 
 EXPLORATIONS, MEMBERS = 2_560, 256
 VARIANTS = {"streams alone": 0, "and single transitions": 192}
-"""Name -> single transitions an update."""
+"""Name -> single transitions per update."""
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def explorations() -> tuple[TrialReplay, Tensor]:
-    """Random explorations in a replay (nobody executes), and which of them saw the sign, by the replay's rows."""
+    """Random explorations in a replay (without executions), and which of them saw the sign, by row of the replay."""
     env, replay, seen = make("sign", MEMBERS), TrialReplay(EXPLORATIONS, seed=0), []
     env.reset(seed=0)
     at_random, rng = random_policy(), np.random.default_rng(0)
@@ -67,7 +67,7 @@ def explorations() -> tuple[TrialReplay, Tensor]:
         seen.append(np.zeros(MEMBERS, bool))
         explore = rollout(env, policy, colour, phase="explore")
         seen[-1] |= env.informative()
-        # The row of each trial travels with it as its instruction.
+        # The instruction field carries the row of each trial.
         rows = (torch.arange(MEMBERS) + replay.added)[:, None]
         explore = dataclasses.replace(explore, instruction=rows)
         execute = no_steps(env, colour, phase="execute")
@@ -78,7 +78,7 @@ def explorations() -> tuple[TrialReplay, Tensor]:
 def learn(
     replay: TrialReplay, informed: Tensor, seed: int, updates: int, transitions: int
 ) -> list[tuple[int, float, float]]:
-    """After every 100 updates: R2 of all explorations and of those that saw the sign."""
+    """R2 after every 100 updates, for all explorations and for those that saw the sign."""
     torch.manual_seed(seed)
     config, env = default_config("dream", "sign"), make("sign", 1)
     noise, z_dim, learning = config.bottleneck.noise_std, config.bottleneck.z_dim, config.learning

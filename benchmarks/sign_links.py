@@ -1,11 +1,11 @@
-"""The links of a pair trained on sign, one by one: executor, g, information reward, and the pair itself.
+"""Each link of a pair trained on sign: executor, g, information reward, and the whole pair.
 
-python -m benchmarks.sign_links                                   # the pair that comes with the package
+python -m benchmarks.sign_links                                   # the pretrained pair
 python -m benchmarks.sign_links --run runs/sign/dream/s0 --csv results/sign_links.csv
 
-Explorations are played by a script that knows the map (the shortest way to where the sign shows 30 or 120 pixels, by
-breadth-first search, then the end), at random, and by the trained explorer. Everything is greedy, on 300 trials (120
-scripted ones).
+Explorations come from a script that knows the map (the shortest path to a view of 30 or 120 pixels of the sign, by
+breadth-first search, then the end), from random actions, and from the trained explorer. All policies are greedy; 300
+trials (120 scripted ones).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from dream.eval.pretrained import pretrained
 from dream.exploration.information import information_reward
 
 TRIALS, SCRIPTED = 300, 120
-"""Trials, and those that are scripted."""
+"""Trials, and scripted trials."""
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, help="run directory (default: the pair that comes with the package)")
+    parser.add_argument("--run", type=Path, help="run directory (default: the pretrained pair)")
     parser.add_argument("--csv", type=Path, help="also write the rows here")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -58,7 +58,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
     for name, z in (
         ("of the true problem", codes[colour]),
         ("of another problem", codes[(colour + 1) % 3]),
-        ("of nothing seen, g(empty)", nothing_seen(pair, env, colour)),
+        ("of nothing seen, g(empty)", empty_prefix(pair, env, colour)),
     ):
         rows.append(("executor", f"return with z {name}", execute(net, env, colour, z)))
 
@@ -81,7 +81,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
     return rows
 
 
-def nothing_seen(pair: Any, env: Any, colour: np.ndarray) -> Tensor:
+def empty_prefix(pair: Any, env: Any, colour: np.ndarray) -> Tensor:
     """(B, Z) g of the empty prefix: the first frame of an exploration."""
     explore = rollout(env, random_policy(), colour, phase="explore")
     return pair.averaged.g(explore)[:, 0]
@@ -101,7 +101,7 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
 
 
 class Script:
-    """A `SignExplorer` as a policy of `rollout`, which notes what it saw."""
+    """A `SignExplorer` as a policy of `rollout`; records the visible pixels of the sign."""
 
     def __init__(self, env: Any, enough: float) -> None:
         self.env, self.explorer = env, SignExplorer(env, enough)
@@ -109,13 +109,13 @@ class Script:
         """(B, T + 1) pixels of the sign in each frame."""
 
     def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-        """The next action of each member's way."""
+        """The next action of each member."""
         self.pixels[:, self.env.elapsed] = self.env.sign_pixels()
         return torch.from_numpy(self.explorer.act(now.obs.numpy())), None
 
 
 def judge(link: str, pair: Any, env: Any, colour: np.ndarray, explore: Episodes) -> list[tuple[str, str, float]]:
-    """How long the explorations were, and how often g's last belief is nearest to the code of the right problem."""
+    """Length of the explorations, and how often the final g is nearest to the code of the true problem."""
     net = pair.averaged
     codes = net.f(torch.arange(3)[:, None])
     prefixes = net.g(explore)
@@ -139,9 +139,9 @@ def reward_by_moment(
     reward = information_reward(error, explore, 0.0)
     legible = torch.from_numpy(pixels[:, 1:]) >= LEGIBLE_PIXELS  # in the frame that the step led to
     before = explore.mask & (legible.cumsum(1) == 0)
-    seen = explore.mask & legible
-    after = explore.mask & ~before & ~seen
-    moments = (("while it is not in view", before), ("when it is in view", seen), ("after that", after))
+    in_view = explore.mask & legible
+    after = explore.mask & ~before & ~in_view
+    moments = (("while it is not in view", before), ("when it is in view", in_view), ("after that", after))
     rows = [
         (link, f"information reward {name}, nats", float(reward[where].sum() / len(colour))) for name, where in moments
     ]

@@ -1,10 +1,10 @@
-"""What is an explorer of sign paid for seeing the sign, and what for everything else?
+"""Exploration rewards on sign: how much for seeing the sign, how much for everything else?
 
 python -m benchmarks.sign_paid runs/sign/prediction/s0 runs/sign/dream/s0 --csv results/sign_paid.csv
 
-The exploration reward of a trained pair, on new explorations: of a script that knows the way to the sign, at random,
-and its own. On 300 trials: of the step after which the sign is first in view, of the steps while it stays in view, of
-all others, and of whole explorations that see it, or do not. In nats for `dream` and `prediction`.
+Evaluates the exploration reward of a trained pair on new explorations: scripted (the script knows the way to the sign),
+random, and its own. On 300 trials: the reward of the step that first brings the sign into view, of the steps while it
+stays in view, of all others, and of whole explorations with and without the sign. In nats for `dream` and `prediction`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ TRIALS = 300
 
 
 def main() -> None:
-    """See the module's text."""
-    measure_runs(__doc__, "run directories of sign, of methods whose explorer learns", measure, show)
+    """See the module docstring."""
+    measure_runs(__doc__, "run directories of methods with a learned explorer on sign", measure, show)
 
 
 def measure(run: Path) -> Rows:
-    """Tidy rows EXPLORER_WHERE_mean, _sd and _count. Raises UserError for another family, or where nothing is paid."""
+    """Tidy rows EXPLORER_WHERE_mean, _sd and _count. Raises UserError for another family or no reward."""
     method, env, step = load_method(run, members=TRIALS)
     if not isinstance(method, DecoupledPair) or method.reward is None or method.config.env != "sign":
         name = f"{method.config.method} on {method.config.env}"
-        raise UserError(f"{run} is a run of {name}: give runs on sign, of methods whose explorer learns")
+        raise UserError(f"{run} is a run of {name}: give runs on sign of methods with a learned explorer")
     found = {}
     with contextlib.closing(env):
         problem_id = spread_over_problems(env, "test", TRIALS, 0)
@@ -80,7 +80,7 @@ def rewards(pair: DecoupledPair, trials: Trials, factor_table: Tensor) -> Tensor
 
 
 def by_sight(reward: Tensor, transition: Tensor, informative: np.ndarray) -> dict[str, Tensor]:
-    """Rewards (N, T) by what the step showed: the sign for the first time, still, not; and of whole explorations."""
+    """Rewards (N, T) by what the step shows: the sign for the first time, again, not; and of whole explorations."""
     shown = torch.from_numpy(informative[:, 1 : 1 + transition.shape[1]]) & transition
     first = shown & (shown.cumsum(1) == 1)
     total, saw = (reward * transition).sum(1), shown.any(1)

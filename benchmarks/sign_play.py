@@ -1,4 +1,4 @@
-"""What the benchmarks of sign share: random actions as untrained explorers draw them, and rows in a CSV."""
+"""Shared by the benchmarks of sign: a random policy, and writing a CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dream.core.rollout import Memory, Now, Policy
 
 
 def random_policy() -> Policy:
-    """Forward and turns alike, the end seldom; always the same sequence of draws."""
+    """Uniform over forward and turns, the end rare; always the same draws."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.tensor([(1 - RANDOM_END_PROBABILITY) / 3] * 3 + [RANDOM_END_PROBABILITY])
 

@@ -1,9 +1,9 @@
-"""How well the frame encoder of the networks can read the sign, by how many pixels of it show and from how far.
+"""Accuracy of the frame encoder in reading the sign, by visible pixels and by distance.
 
 python -m benchmarks.sign_reading --csv results/sign_reading.csv       # about a minute on one core
 
-The encoder and a linear layer are trained on single frames of random explorations that show at least 12 pixels of the
-sign, to name its colour, and tested on frames of other explorations. Chance is 1/3.
+The encoder and a linear layer are trained to classify the colour on single frames of random explorations with at least
+12 pixels of the sign, and tested on frames of other explorations. Chance is 1/3.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIGN = (10.0, 10.25)
 
 
 class Frames(NamedTuple):
-    """Single frames and the truth about them, N of them."""
+    """N frames with their labels."""
 
     frame: Tensor
     colour: Tensor
@@ -40,7 +40,7 @@ class Frames(NamedTuple):
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=1_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def collect(seed: int) -> Frames:
-    """Every frame of random explorations that shows anything of the sign."""
+    """Every frame of random explorations in which the sign is visible."""
     env = make("sign", 500)
     env.reset(seed=seed)
     rng = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def collect(seed: int) -> Frames:
 
 
 def learn(train: Frames, test: Frames, seed: int, updates: int) -> Tensor:
-    """1 for each test frame that is read rightly, else 0, (N,)."""
+    """1 for each test frame classified correctly, else 0, (N,)."""
     torch.manual_seed(seed)
     encoder = FrameEncoder(tuple(train.frame.shape[1:]))
     read = nn.Linear(encoder.out_features, 3)

@@ -1,4 +1,4 @@
-"""The tables of trainings in docs/sign.md, from raw rows: the five seeds, and one ingredient taken away at a time.
+"""The training tables of docs/sign.md from raw rows: five seeds, and ablations of one ingredient at a time.
 
 python -m benchmarks.sign_tables
 """
@@ -14,7 +14,7 @@ from dream.storage.run_directory import read_tidy_csv
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 GOAL = 0.9
-"""The return whose time is told."""
+"""The return whose time to reach is reported."""
 MARKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Million steps at which ablations are compared."""
 ABLATIONS = {
@@ -44,7 +44,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def training() -> str:
-    """A row for each seed: how well it ended, and when it first came above `GOAL`."""
+    """A row for each seed: its final score, and when it first reached `GOAL`."""
     validations, tests = curves(RESULTS / "sign.csv"), curves(RESULTS / "sign.csv", "test")
     rows = []
     for (method, seed), steps in validations.items():
@@ -66,7 +66,7 @@ def training() -> str:
 
 
 def ablations() -> str:
-    """Validation return, in brackets the share of colours decoded, at each of `MARKS` that a run came to."""
+    """Validation return, and in brackets the share of colours decoded, at each of `MARKS` that a run reached."""
     runs = curves(RESULTS / "sign.csv") | curves(RESULTS / "sign_ablations.csv")
     rows = []
     for method, name in ABLATIONS.items():
@@ -76,7 +76,7 @@ def ablations() -> str:
 
 
 def _at(curve: Curve, step: float) -> str:
-    """Of the validation at a step, which is the first after a multiple of 100,000."""
+    """The validation nearest to a step, if within 50,000 steps."""
     nearest = min(curve, key=lambda there: abs(there - step))
     if abs(nearest - step) > 50_000:
         return ""
@@ -84,11 +84,11 @@ def _at(curve: Curve, step: float) -> str:
 
 
 TABLES = {"training": training, "ablations": ablations}
-"""Name of the markers in docs/sign.md -> what stands between them."""
+"""Name of the markers in docs/sign.md -> function of the table between them."""
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, table in TABLES.items():
         print(f"{name}\n{table()}\n")

@@ -1,4 +1,4 @@
-"""Evaluate pairs trained on sign where they were not trained: the real MiniWorld, and worlds that differ in one thing.
+"""Evaluate pairs trained on sign in other worlds: the real MiniWorld, and variants that differ in one property.
 
 python -m benchmarks.sign_worlds runs/sign/dream/s* --csv results/sign_worlds.csv
 """
@@ -25,7 +25,7 @@ WORLDS: tuple[dict[str, Any], ...] = (
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--trials", type=int, default=1_000)

@@ -1,8 +1,8 @@
-"""Add the validations of runs to a tidy CSV, of runs that were stopped before their end, too.
+"""Add the validation rows of runs to a tidy CSV, unfinished runs included.
 
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 
-`dream compare` writes those of finished runs beside their evaluations; an ablation is often told before its end.
+`dream compare` writes them for finished runs only; ablations are often stopped early.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dream.storage.run_directory import merge_tidy_csv
 
 
 def main() -> None:
-    """See the module's text."""
+    """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--csv", type=Path, required=True)
