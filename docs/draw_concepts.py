@@ -1,7 +1,7 @@
-"""Draws the picture of docs/concepts.md: one trial, and what trains each of its parts.
+"""Draw the figure of docs/concepts.md: one trial, and what trains each of its parts.
 
-Run `python docs/draw_concepts.py`: it writes docs/images/concepts.svg. The trial is one of the trained pair on bus that
-comes with the package; its prefix errors are the staircase.
+Run `python docs/draw_concepts.py`: it writes docs/images/concepts.svg. The trial is one of the pretrained pair on bus;
+the staircase shows its prefix errors.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from dream.eval.show.watching import record_run
 
 IMAGE = Path(__file__).resolve().parent / "images" / "concepts.svg"
 SEED = 3
-"""Of the trial: the one that docs/quickstart.md and docs/watch.md tell in words."""
+"""Of the trial that docs/quickstart.md and docs/watch.md describe."""
 
 PAPER, WHITE, INK, GREY = "#f6f4ee", "#ffffff", "#20242a", "#5b626c"
 BLUE, BROWN, PURPLE = "#1d5fa8", "#a1470b", "#6b3fa0"
-"""Exploring, executing, and what is there in training only."""
+"""Exploration, execution, and what exists in training only."""
 LEFT, STEP = 305, 29
-"""Where observation 0 stands, and how far apart they are: the trajectory and the staircase under it share them."""
+"""x of observation 0, and the distance between observations, shared by the trajectory and the staircase."""
 FLOOR, NATS = 610, 7.6
-"""Where an error of 0 nats is drawn, and pixels a nat."""
+"""y of an error of 0 nats, and pixels per nat."""
 
 
 def text(x: float, y: float, words: str, size: int = 17, colour: str = INK, *, at: str = "middle", bold: bool = False):
-    """A line of text; `at` says which part of it stands at x: start, middle or end."""
+    """A line of text; `at` is its SVG anchor: start, middle or end."""
     weight = ' font-weight="bold"' if bold else ""
     return f'<text x="{x}" y="{y}" font-size="{size}" fill="{colour}" text-anchor="{at}"{weight}>{escape(words)}</text>'
 
 
 def box(x: float, y: float, width: float, height: float, colour: str, fill: str = WHITE, dash: str = "") -> str:
-    """A rounded frame; dashed where it is there in training only."""
+    """A rounded frame; dashed if it exists in training only."""
     dashed = f' stroke-dasharray="{dash}"' if dash else ""
     size = f'width="{width}" height="{height}" rx="10"'
     return f'<rect x="{x}" y="{y}" {size} fill="{fill}" stroke="{colour}" stroke-width="2"{dashed}/>'
@@ -62,8 +62,8 @@ def trial_row(actions: Sequence[str], returned: float, optimal: float) -> list[s
     """The upper half: explore, trajectory, g, z, execute."""
     drawn = [
         box(20, 20, 1160, 290, GREY),
-        text(40, 52, "One trial, in a problem μ that is new to the pair", 20, at="start", bold=True),
-        text(40, 76, "At test time this is all there is; no part of it is told μ.", 16, GREY, at="start"),
+        text(40, 52, "One trial in a new problem μ", 20, at="start", bold=True),
+        text(40, 76, "At test time no part of it is given μ.", 16, GREY, at="start"),
         box(45, 105, 200, 125, BLUE),
         text(145, 135, "EXPLORE", 19, BLUE, bold=True),
         text(145, 162, "by the explorer:", 16),
@@ -82,7 +82,7 @@ def trial_row(actions: Sequence[str], returned: float, optimal: float) -> list[s
     end = LEFT + STEP * steps
     drawn += [
         text((LEFT + end) / 2, 120, "trajectory τ", 18, BLUE, bold=True),
-        text((LEFT + end) / 2, 142, "what it saw and did", 16, GREY),
+        text((LEFT + end) / 2, 142, "observations and actions", 16, GREY),
         arrow([(end + 9, 165), (686, 165)], BLUE),
         box(688, 120, 80, 90, INK),
         text(728, 176, "g", 34, bold=True),
@@ -99,19 +99,19 @@ def trial_row(actions: Sequence[str], returned: float, optimal: float) -> list[s
         text(1035, 208, "instruction", 16),
         text(1035, 50, "instruction: a corner", 16, BROWN),
         arrow([(1035, 58), (1035, 102)], BROWN),
-        text(1035, 258, "execution reward teaches it;", 16, BROWN),
-        text(1035, 280, f"its sum: return {returned:.2f} of {optimal:.2f}", 16, BROWN),
+        text(1035, 258, "trained on execution reward;", 16, BROWN),
+        text(1035, 280, f"return {returned:.2f}, optimum {optimal:.2f}", 16, BROWN),
     ]
     return drawn
 
 
 def staircase(errors: Sequence[float]) -> list[str]:
-    """The prefix error at every observation of the trajectory above it, and what the steps took off it."""
+    """The prefix error at every observation of the trajectory above, and its decrease at large steps."""
     end = LEFT + STEP * (len(errors) - 1)
     drawn = [
         box(257, 360, 393, 306, PURPLE),
         text((LEFT + end) / 2, 387, "prefix error, in nats", 18, PURPLE, bold=True),
-        text((LEFT + end) / 2, 408, "how far g(τ:t) is from f(μ)", 16, GREY),
+        text((LEFT + end) / 2, 408, "distance of g(τ:t) from f(μ)", 16, GREY),
         f'<line x1="{LEFT}" y1="{FLOOR}" x2="{end}" y2="{FLOOR}" stroke="{GREY}"/>',
         text((LEFT + end) / 2, FLOOR + 44, "exploration steps t", 16, GREY),
     ]
@@ -131,21 +131,21 @@ def staircase(errors: Sequence[float]) -> list[str]:
 
 
 def training_row() -> list[str]:
-    """The lower half: f(mu), and who is paid and taught by what."""
+    """The lower half: f(mu), the exploration reward, and what trains each part."""
     dash = "7 5"
     return [
         box(20, 335, 1160, 345, PURPLE, "none", dash),
         text(40, 367, "In training", 20, PURPLE, at="start", bold=True),
-        # what the explorer is paid
+        # the exploration reward
         box(45, 425, 172, 146, BLUE),
         text(131, 452, "exploration", 17, BLUE, bold=True),
         text(131, 473, "reward", 17, BLUE, bold=True),
-        text(131, 502, "what a step takes", 16),
-        text(131, 525, "off the error, less", 16),
-        text(131, 548, "c for each step", 16),
+        text(131, 502, "decrease of error", 16),
+        text(131, 525, "per step, minus", 16),
+        text(131, 548, "the step cost c", 16),
         arrow([(255, 498), (220, 498)], PURPLE),
         arrow([(195, 425), (195, 234)], BLUE, dash),
-        text(186, 410, "teaches", 15, BLUE, at="end"),
+        text(186, 410, "trains", 15, BLUE, at="end"),
         # g
         arrow([(728, 262), (728, 400), (652, 400)], INK, dash),
         text(740, 327, "after each step", 15, GREY, at="start"),
@@ -161,20 +161,20 @@ def training_row() -> list[str]:
         arrow([(968, 498), (914, 498)], PURPLE),
         box(970, 453, 185, 90, PURPLE),
         text(1062, 486, "problem μ", 18, PURPLE, bold=True),
-        text(1062, 510, "its id, or what", 16),
-        text(1062, 531, "it is made of", 16),
+        text(1062, 510, "its id, or", 16),
+        text(1062, 531, "its factors", 16),
         arrow([(870, 453), (870, 171)], PURPLE, dash),
-        text(884, 377, "in a part of the trials z = f(μ):", 15, at="start"),
-        text(884, 399, "the executor's gradient tells f", 15, at="start"),
-        text(884, 421, "what is worth knowing", 15, at="start"),
-        text(675, 618, "g is taught by the error, too. The bottleneck: f(μ) gets noise", 15, at="start"),
-        text(675, 640, "of width ρ and pays λ|f(μ)|²/2, so that it keeps only what", 15, at="start"),
-        text(675, 662, "the executor gains by.", 15, at="start"),
+        text(884, 377, "in a share of the trials z = f(μ):", 15, at="start"),
+        text(884, 399, "f is trained by the", 15, at="start"),
+        text(884, 421, "executor's gradient", 15, at="start"),
+        text(675, 618, "g is trained on the error too. Bottleneck: f(μ) gets noise of", 15, at="start"),
+        text(675, 640, "standard deviation ρ and a penalty λ|f(μ)|²/2, so that it", 15, at="start"),
+        text(675, 662, "keeps only what the executor needs.", 15, at="start"),
     ]
 
 
 def picture(errors: Sequence[float], actions: Sequence[str], returned: float, optimal: float) -> str:
-    """The whole drawing as SVG, on paper of its own, so that it reads on a white page and on a dark one."""
+    """The whole figure as SVG with its own background, readable on light and dark pages."""
     heads = "".join(
         f'<marker id="{colour.removeprefix("#")}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
         f'markerHeight="7" orient="auto-start-reverse"><path d="M0,0 L10,5 L0,10 z" fill="{colour}"/></marker>'
@@ -196,7 +196,7 @@ def picture(errors: Sequence[float], actions: Sequence[str], returned: float, op
 
 
 def draw() -> str:
-    """The picture of the trial of `SEED`."""
+    """The figure of the trial of `SEED`."""
     trials, env = record_run(pretrained("bus"), trials=1, seed=SEED)
     assert trials.error is not None and trials.optimal is not None
     steps = int(trials.explore.length[0])

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/families.md from scripted episodes.
+"""Draw the pictures of docs/families.md from scripted episodes.
 
 Run `python docs/draw_families.py`: it writes docs/images/bus.png and so on.
 """
@@ -53,7 +53,7 @@ def line_to(env: BusNetwork, problem: int, corner: grid.Cell) -> tuple[grid.Cell
 
 
 def bus(problem: int = 100) -> list[Frame]:
-    """Ride a useful line and a distracting one, then take the useful one."""
+    """Ride a relevant line and a distracting one, then execute with the relevant one."""
     env = Bus(1)
     corner, distracting = env.corners[1], env.stops[len(env.useful_stops)]
     stop, rest = line_to(env, problem, corner)
@@ -76,7 +76,7 @@ def city_map(problem: int = 9) -> list[Frame]:
 
 
 def cooking(problem: int = 27) -> list[Frame]:
-    """Look into two drawers, then cook from them."""
+    """Open two drawers, then cook from them."""
     env = Cooking(1)
     low, middle, _ = env.drawers
     look = [*walk(env.start, middle), grid.PICK_UP, *walk(middle, low), grid.PICK_UP]

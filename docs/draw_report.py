@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/report.md: reports opened in Chromium without a window.
+"""Take the screenshots of docs/report.md: reports opened in headless Chromium.
 
 Run `python docs/draw_report.py REPORT.html IMAGE.png [--moment N] [--dark] [--scale X] [--section NAME]`; it
 needs the packages chromium and chromium-driver, and selenium from the development extra.

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/sign.md: our frames beside MiniWorld's, other worlds of the same renderer, an episode.
+"""Draw the pictures of docs/sign.md: our frames beside MiniWorld's, other worlds of the renderer, an episode.
 
 Run `python docs/draw_sign.py FRAMES.npz`, with a file of recorded frames as `dream doctor --frames` takes it.
 """
@@ -27,7 +27,7 @@ Frame = NDArray[np.uint8]
 
 
 def larger(frame: Frame, times: int = 3) -> Frame:
-    """A frame with every pixel as a square."""
+    """A frame magnified."""
     return np.repeat(np.repeat(frame, times, axis=0), times, axis=1)
 
 
@@ -46,7 +46,7 @@ def side_by_side(path: Path, rows: int = 4) -> Frame:
 
 
 def other_worlds() -> Frame:
-    """FourRooms and a maze, by the same kernels: two looks at each."""
+    """FourRooms and a maze with the same renderer: two views of each."""
     frames, captions = [], []
     rooms, cells = four_rooms(), maze(3, 3, np.random.default_rng(0))
     for name, plan, poses, (x, z) in (
@@ -62,7 +62,7 @@ def other_worlds() -> Frame:
 
 
 def episode(problem: int = 2) -> tuple[list[Frame], list[Frame]]:
-    """A planned trial: walk to where the sign is well seen; then walk to the key. Pictures of both episodes."""
+    """A planned trial: walk to a good view of the sign, then to the key. Pictures of both episodes."""
     env = Sign(1)
     named = np.array([problem])
     env.reset(seed=3, options={"problem_id": named, "phase": "explore"})
