@@ -229,11 +229,11 @@ def work(mutants: list[Mutant], copy: Path, rows: Path) -> None:
 
     torch.set_num_threads(1)
     usual: dict[tuple[str, ...], float] = {}
-    for tests in dict.fromkeys(mutant.tests for mutant in mutants):
-        outcome, usual[tests] = run_tests(copy, tests, None, bytecode=True)  # compiles what all mutants share
-        if outcome != "passed":
-            raise SystemExit(f"the unchanged tree fails {' '.join(tests)}: mend it first")
     for mutant in mutants:
+        if mutant.tests not in usual:  # this also compiles what the mutants share
+            outcome, usual[mutant.tests] = run_tests(copy, mutant.tests, None, bytecode=True)
+            if outcome != "passed":
+                raise SystemExit(f"the unchanged tree fails {' '.join(mutant.tests)}: mend it first")
         path = copy / mutant.module
         source = path.read_text(encoding="utf-8")
         changed = mutant.mutate(source)
