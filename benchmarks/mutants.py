@@ -50,7 +50,7 @@ EXPRESSIONS = {"arith_expr", "term", "power", "shift_expr", "expr", "and_expr", 
 """Kinds of syntax nodes (of parso) in which a symbol is a binary operator."""
 
 PAIR = "test_losses test_pair"
-END_TO_END = "test_stream test_whole_trial"
+END_TO_END = "test_stream test_losses_end_to_end test_whole_trial"
 TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/optimizer.py", "test_optimizer"),
     ("pair and core", "dream/core/qlearning.py", "test_qlearning"),

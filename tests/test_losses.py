@@ -13,51 +13,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dream.core.replay import TrialReplay
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Trials
 from dream.exploration.base import Belief
+from tests.reference import RecordingReplay, q_targets
 from tests.small_training import Loop, build
 
 GAMMA, TRACE, NOISE, RATE_WEIGHT, STEP_COST = 0.8, 0.6, 0.5, 0.3, 0.05
 EXPLORE_BATCH, TRANSITIONS, EXECUTE_BATCH, PROGRESS = 6, 5, 8, 0.25
-
-
-class RecordingReplay(TrialReplay):
-    """A replay that remembers its calls: name, arguments, what it returned."""
-
-    def __init__(self, *arguments: Any):
-        super().__init__(*arguments)
-        self.calls: list[tuple[str, tuple[Any, ...], Any]] = []
-
-    def _record(self, name: str, *arguments: Any, **named: Any) -> Any:
-        drawn = getattr(super(), name)(*arguments, **named)
-        self.calls.append((name, (*arguments, *named.values()), drawn))
-        return drawn
-
-    def sample(self, *arguments: Any, **named: Any) -> Trials:
-        return self._record("sample", *arguments, **named)
-
-    def sample_transitions(self, *arguments: Any, **named: Any) -> tuple[Tensor, Episodes]:
-        return self._record("sample_transitions", *arguments, **named)
-
-    def sample_decoded(self, *arguments: Any, **named: Any) -> Trials:
-        return self._record("sample_decoded", *arguments, **named)
-
-    def sample_by_priority(self, *arguments: Any, **named: Any) -> tuple[Trials, Tensor]:
-        return self._record("sample_by_priority", *arguments, **named)
-
-    def set_priority(self, *arguments: Any, **named: Any) -> None:
-        return self._record("set_priority", *arguments, **named)
-
-    def drawn(self, name: str) -> Any:
-        """What the only call of this name returned."""
-        (found,) = [drawn for called, _, drawn in self.calls if called == name]
-        return found
-
-    def arguments(self, name: str) -> tuple[Any, ...]:
-        """The arguments of the only call of this name."""
-        (found,) = [arguments for called, arguments, _ in self.calls if called == name]
-        return found
 
 
 class Update:
@@ -157,8 +119,9 @@ class Update:
         for i, reward in enumerate(rewards):
             length = len(reward)
             resets = {t - 1 for t in range(1, length) if explore.start[i, t]}
+            gamma = [GAMMA] * length
             targets = q_targets(
-                online[i], target[i], explore.action[i], reward / scale, {length - 1}, length, resets=resets
+                online[i], target[i], explore.action[i], reward / scale, {length - 1}, gamma, TRACE, resets
             )
             errors += [online[i, t, explore.action[i, t]] - targets[t] for t in range(length) if t not in resets]
         return 0.5 * (torch.stack(errors) ** 2).mean()
@@ -180,7 +143,8 @@ class Update:
                     target = self.average.executor(episode, seen, averaged_z[i : i + 1])[0]
                     length, action = int(episode.mask.sum()), episode.action[0]
                     done = {t for t in range(length) if episode.terminated[0, t]}
-                    targets = q_targets(online, target, action, episode.reward[0].numpy(), done, length)
+                    gamma = [GAMMA] * length
+                    targets = q_targets(online, target, action, episode.reward[0].numpy(), done, gamma, TRACE)
                     errors.append([online[t, action[t]] - targets[t] for t in range(length)])
         return errors
 
@@ -191,39 +155,13 @@ class Update:
         return 0.5 * (self.code(self.net, self.informed.problem_id) ** 2).sum(-1).mean()
 
 
-def q_targets(
-    online: Tensor,
-    target: Tensor,
-    action: Tensor,
-    reward: np.ndarray,
-    done: set[int],
-    length: int,
-    resets: set[int] | None = None,
-) -> list[float]:
-    """Watkins's Q(lambda) with double-Q values, of one stream: G_t = r_t + gamma [(1 - c) V_{t+1} + c G_{t+1}].
-
-    c is lambda where the next action is the greedy one, or no action at all (a reset between two episodes); the value
-    before a reset is what it reveals plus the value after it.
-    """
-    best = online.detach().argmax(-1).tolist()
-    value = [float(target[t, best[t]]) for t in range(length + 1)]
-    for t in resets or ():
-        value[t] = float(reward[t]) + value[t + 1]
-    targets = [0.0] * length
-    for t in reversed(range(length)):
-        following = 0.0 if t in done else value[t + 1]
-        if t not in done and t + 1 < length and ((t + 1) in (resets or ()) or best[t + 1] == int(action[t + 1])):
-            following = (1 - TRACE) * value[t + 1] + TRACE * targets[t + 1]
-        targets[t] = float(reward[t]) + GAMMA * following
-    return targets
-
-
 @cache
 def dream_update() -> Update:
     return Update()
 
 
 def equal(got: Tensor, expected: Tensor | float | np.floating) -> None:
+    expected = expected.detach() if isinstance(expected, Tensor) else expected
     assert float(got) == pytest.approx(float(expected), rel=2e-4, abs=1e-6)
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from dream.config import TrainConfig
 from dream.core.acting import member_epsilons
 from dream.core.bottleneck import last_prefix
-from dream.core.trial import Episodes
+from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.errors import UserError
-from dream.exploration.base import RewardModel
+from dream.exploration.base import Belief, RewardModel
 from dream.methods.pair import DecoupledPair, PairRules
 from dream.methods.registry import METHODS
-from tests.small_training import Loop, Relabelled, build, gradients, play, same, trained
+from tests.small_training import Loop, Relabelled, build, play, same, trained
 
 RIGHT, END = 1, 4
 PAIRS = [name for name, spec in METHODS.items() if isinstance(spec.rules(TrainConfig()), PairRules)]
@@ -62,22 +62,6 @@ def test_the_averaged_networks_follow_the_online_ones() -> None:
         moved += not torch.equal(before[f"online.{name}"], after[f"online.{name}"])
     assert moved > 20
     assert not any(parameter.requires_grad for parameter in method.averaged.parameters())
-
-
-def test_each_loss_teaches_its_own_networks() -> None:
-    """The executor's loss shapes f and never g; what g and the explorer learn from never reaches f or the executor."""
-    loop = trained()
-    method, net = loop.method, loop.method.networks
-    method.optimizer.zero_grad()
-    loss, _ = method._explore_loss(loop.replay.sample(8), 0.0)
-    loss.backward()
-    assert gradients(net.g) and gradients(net.explorer)
-    assert not gradients(net.f) and not gradients(net.executor)
-    method.optimizer.zero_grad()
-    loss, _ = method._execute_loss(loop.replay, loop.generator)
-    loss.backward()
-    assert gradients(net.f) and gradients(net.executor)
-    assert not gradients(net.g) and not gradients(net.explorer)
 
 
 def test_the_bottleneck_pulls_the_codes_towards_nothing() -> None:
@@ -169,19 +153,6 @@ def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
 # -- playing -----------------------------------------------------------------------------------------------------
 
 
-def test_single_transitions_teach_g_and_nobody_else() -> None:
-    loop = trained(learning__transition_batch_size=6)
-    method = loop.method
-    assert "loss/single" in loop.metrics
-    method.optimizer.zero_grad()
-    method._single_loss(*loop.replay.sample_transitions(6)).backward()
-    learns = {
-        name.split(".")[0] for name, p in method.networks.named_parameters() if p.grad is not None and p.grad.any()
-    }
-    assert learns == {"g"}
-    assert method.networks.g.out.weight.grad is None  # what is acted on is not asked
-
-
 @pytest.mark.parametrize("env", ["signpost", "map"])
 @pytest.mark.parametrize("k", [1, 2])
 def test_play_is_greedy(env: str, k: int) -> None:
@@ -261,9 +232,8 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
 
     for networks in (loop.method.averaged, loop.method.networks):
         monkeypatch.setattr(networks.f, "forward", refuse)
-    monkeypatch.setattr(loop.method, "_factor_table", torch.full_like(loop.method._factor_table, -1))
     if told:
-        with pytest.raises((AssertionError, IndexError)):
+        with pytest.raises(AssertionError, match="f was asked"):
             play(loop.method, loop.env, ids)
     else:
         assert same(play(loop.method, loop.env, ids), honest)
@@ -316,34 +286,45 @@ def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: py
 # -- what is paid ------------------------------------------------------------------------------------------------
 
 
-def test_the_running_scale_by_hand() -> None:
-    method, _ = build("count")
-    assert float(method._scale(torch.zeros(4))) == pytest.approx(1e-6)  # nothing was ever paid: nothing to divide by
-    assert float(method._scale(torch.tensor([1.0, 3.0]))) == 2.0
-    assert float(method._scale(torch.tensor([0.0, 0.0]))) == 2.0
-    assert float(method._scale(torch.tensor([1.0, 0.0]))) == pytest.approx(2.0 - 0.01 * 1.5)
-    assert float(method._scale(torch.tensor([12.0]))) == pytest.approx(1.985 + 0.01 * 10.015)
+def scales(method: str, amounts: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The running scale after updates in which every trial is rewarded with one amount, at its first step."""
+    loop = trained(method, rounds=1)
+    monkeypatch.setattr(loop.method, "reward_scale", torch.zeros(()))
+    found = []
+    for amount in amounts:
+        paid = torch.tensor(amount)
+        monkeypatch.setattr(loop.method, "reward", lambda trials, belief, paid=paid: trials.explore.start * paid)
+        metrics = loop.method.update(loop.replay, 0.0, loop.generator)
+        assert torch.isfinite(metrics["loss/explorer"])
+        found.append(float(loop.method.reward_scale))
+    return found
 
 
-def test_the_scale_of_outcomes_never_falls() -> None:
-    method, _ = build("first-explore")
-    method._scale(torch.tensor([2.0]))
-    for _ in range(100):
-        method._scale(torch.tensor([0.001]))
-    assert float(method._scale(torch.tensor([0.001]))) == 2.0
-    assert float(method._scale(torch.tensor([12.0]))) == pytest.approx(2.1)
+def test_rewards_are_scaled_by_a_running_mean_which_batches_without_reward_leave_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = [0.0, 2.0, 2.0, 2.0 - 0.01 * 1.5, 1.985 + 0.01 * 10.015]
+    assert scales("count", [0.0, 2.0, 0.0, 0.5, -12.0], monkeypatch) == pytest.approx(expected)
 
 
-def test_a_reward_is_scaled_by_what_is_paid_or_taken_in_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scale_of_outcomes_never_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert scales("first-explore", [2.0, *[0.001] * 5, 12.0], monkeypatch) == pytest.approx([2.0] * 6 + [2.1])
+
+
+def test_a_reward_is_scaled_by_the_sum_of_its_sizes_in_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """+1 and -1 in one trial are no trial without reward; and what is left outside the mask does not count."""
-    loop = trained("count")
-    method = loop.method
-    batch = loop.replay.sample(8)
-    alternating = torch.where(torch.arange(batch.explore.mask.shape[1]) % 2 == 0, 1.0, -1.0).expand(8, -1)
-    monkeypatch.setattr(method, "reward", lambda trials, belief: torch.where(trials.explore.mask, alternating, 1e9))
+    loop = trained("count", rounds=1)
+    method, drawn = loop.method, []
+
+    def reward(trials: Trials, belief: Belief) -> Tensor:
+        drawn.append(trials)
+        alternating = torch.where(torch.arange(trials.explore.mask.shape[1]) % 2 == 0, 1.0, -1.0)
+        return torch.where(trials.explore.mask, alternating, 1e9)
+
+    monkeypatch.setattr(method, "reward", reward)
     monkeypatch.setattr(method, "reward_scale", torch.zeros(()))
-    _, metrics = method._explore_loss(batch, 0.0)
-    assert float(method.reward_scale) == pytest.approx(float(batch.explore.mask.sum(1).float().mean()))
+    metrics = method.update(loop.replay, 0.0, loop.generator)
+    assert float(method.reward_scale) == pytest.approx(float(drawn[0].explore.mask.sum(1).float().mean()))
     assert torch.isfinite(metrics["loss/explorer"]) and metrics["explore/return"].abs() <= 1.0
 
 

@@ -1,0 +1,222 @@
+"""What an update of an end-to-end policy learns from, recomputed stream by stream in plain loops."""
+
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dream.core.trial import Trials, concatenate
+from dream.execution.stream import TrialStream, trial_stream
+from tests.reference import RecordingReplay, q_targets
+from tests.small_training import Loop, build
+
+EXPLORE_GAMMA, GAMMA, TRACE, IMPORT_WEIGHT, KL_WEIGHT = 0.9, 0.7, 0.6, 3.0, 0.5
+COUNT = (8 + 6 + 3) // 2
+"""Trials in an update: as many streams as an update of a pair replays."""
+POLICIES = ["rl2", "e-rl2", "import", "varibad"]
+
+
+class Update:
+    """One update of a policy whose online and averaged networks differ, and everything it depended on."""
+
+    def __init__(self, name: str, **changes: Any):
+        settings: dict[str, Any] = {
+            "env": "map",
+            "trial__explore_episodes": 2,
+            "trial__execute_episodes": 2,
+            "bottleneck__init_scale": 1.0,
+            "executor__gamma": GAMMA,
+            "executor__lambda_": TRACE,
+            "end_to_end__explore_gamma": EXPLORE_GAMMA,
+            "end_to_end__priority_exponent": 0.4,
+            "end_to_end__import_weight": IMPORT_WEIGHT,
+            "end_to_end__kl_weight": KL_WEIGHT,
+            "learning__explore_batch_size": 8,
+            "learning__execute_batch_size": 6,
+            "learning__max_grad_norm": 1e9,
+        }
+        method, env = build(name, **{**settings, **changes})
+        loop = Loop(method, env)
+        loop.replay = self.replay = RecordingReplay(64, 0)
+        loop.rounds(2)
+        noise = torch.Generator().manual_seed(3)
+        with torch.no_grad():  # a loss that reads the wrong one of the two is far off
+            for parameter in method.averaged.parameters():
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=noise))
+        self.method, self.net, self.average = method, deepcopy(method.networks), deepcopy(method.averaged)
+        self.replay.calls.clear()
+        self.metrics: dict[str, Tensor] = method.update(self.replay, 0.25, torch.Generator().manual_seed(11))
+        drawn = [trials for called, _, (trials, _) in self.replay.calls[:-1] if called == "sample_by_priority"]
+        self.trials = drawn[0] if len(drawn) == 1 else both(*drawn)
+        self.rows = torch.cat([drawn[1] for called, _, drawn in self.replay.calls if called == "sample_by_priority"])
+        self.own = len(drawn[0].problem_id)
+        self.stream = trial_stream(self.trials, method.layout)
+        self.factors = torch.from_numpy(env.problems.factor_table)[self.trials.problem_id]
+        self.seen = self.net.see(self.stream.episodes.obs, self.stream.episodes.observed)
+
+    def contexts(self, networks: Any, informed: bool = False) -> Tensor:
+        """What the policy is given at every observation, (N, T + 1, Z)."""
+        if informed:
+            return networks.f(self.factors)[:, None].expand(-1, self.seen.shape[1], -1)
+        if hasattr(networks, "said"):
+            return networks.said(self.stream, self.seen)
+        if hasattr(networks, "beliefs"):
+            return networks.beliefs(self.stream, self.seen)
+        return networks.memory(self.seen, self.stream.integers, self.stream.reward_before)
+
+    def errors(self, rows: range, informed: bool = False) -> list[list[Tensor]]:
+        """Errors of each step of some trials, reset steps left out: online values less targets."""
+        online, target = (
+            net.act(self.seen, self.stream.integers, self.contexts(net, informed)) for net in (self.net, self.average)
+        )
+        return [stream_errors(self.stream, i, online[i], target[i].detach()) for i in rows]
+
+
+def both(first: Trials, second: Trials) -> Trials:
+    return Trials(
+        torch.cat([first.problem_id, second.problem_id]),
+        concatenate(first.explore, second.explore),
+        concatenate(first.execute, second.execute),
+        torch.cat([first.used_id, second.used_id]),
+    )
+
+
+def stream_errors(stream: TrialStream, i: int, online: Tensor, target: Tensor) -> list[Tensor]:
+    episodes = stream.episodes
+    length, action = int(episodes.mask[i].sum()), episodes.action[i]
+    resets = {t - 1 for t in range(1, length) if episodes.start[i, t]}
+    done = {t for t in range(length) if stream.terminated[i, t]}
+    gamma = [EXPLORE_GAMMA if stream.exploring[i, t] else GAMMA for t in range(length)]
+    for t in resets:
+        gamma[t] = 1.0
+    targets = q_targets(online, target, action, stream.reward[i].numpy(), done, gamma, TRACE, resets)
+    return [online[t, action[t]] - targets[t] for t in range(length) if t not in resets]
+
+
+def half_mean_square(errors: list[list[Tensor]]) -> Tensor:
+    return 0.5 * (torch.stack([error for trial in errors for error in trial]) ** 2).mean()
+
+
+@cache
+def update_of(name: str) -> Update:
+    return Update(name)
+
+
+def equal(got: Tensor, expected: Tensor | float | np.floating) -> None:
+    assert float(got.detach()) == pytest.approx(float(expected), rel=2e-4, abs=1e-6)
+
+
+EVERY = pytest.mark.parametrize("name", POLICIES)
+
+
+@EVERY
+def test_trials_are_drawn_by_priority_and_get_their_largest_error(name: str) -> None:
+    update = update_of(name)
+    draws = [arguments for called, arguments, _ in update.replay.calls if called == "sample_by_priority"]
+    if name == "import":
+        assert draws == [(COUNT - COUNT // 3, 0.4, True), (COUNT // 3, 0.4)]
+        assert not update.trials.used_id[: update.own].any()
+    else:
+        assert draws == [(COUNT, 0.4)]
+    rows, priority = update.replay.arguments("set_priority")
+    assert torch.equal(rows, update.rows)
+    errors = update.errors(range(update.own))
+    if name == "import":
+        errors += update.errors(range(update.own, COUNT), informed=True)
+    expected = [max(abs(float(error.detach())) for error in trial) for trial in errors]
+    np.testing.assert_allclose(priority.numpy(), expected, rtol=2e-3, atol=1e-5)
+
+
+@EVERY
+def test_the_policy_learns_from_the_averaged_networks(name: str) -> None:
+    update = update_of(name)
+    equal(update.metrics["loss/policy"], half_mean_square(update.errors(range(update.own))).detach())
+
+
+@EVERY
+def test_the_value_is_that_of_the_first_observation_of_a_trial(name: str) -> None:
+    update = update_of(name)
+    rows = range(update.own)
+    online, target = (
+        net.act(update.seen, update.stream.integers, update.contexts(net))[: len(rows), 0].detach()
+        for net in (update.net, update.average)
+    )
+    equal(update.metrics["execute/value"], target.gather(1, online.argmax(-1)[:, None]).mean())
+
+
+@EVERY
+def test_lengths_and_amounts_of_data_are_counted(name: str) -> None:
+    update = update_of(name)
+    explore, execute = update.trials.explore, update.trials.execute
+    steps = int((explore.mask & ~explore.reset_step).sum())
+    equal(update.metrics["explore/length"], steps / COUNT)
+    equal(update.metrics["replay/transitions"], steps + int(execute.mask.sum()))
+    equal(update.metrics["replay/streams"], COUNT + 2 * COUNT)
+
+
+@pytest.mark.parametrize("name", ["rl2", "e-rl2"])
+def test_the_gradient_of_a_recurrent_policy_is_that_of_its_loss(name: str) -> None:
+    update = update_of(name)
+    same_gradients(update, half_mean_square(update.errors(range(COUNT))))
+
+
+def test_the_informed_policy_of_import_learns_from_all_trials() -> None:
+    update = update_of("import")
+    equal(update.metrics["loss/informed"], half_mean_square(update.errors(range(COUNT), informed=True)).detach())
+
+
+def test_the_gradient_of_import_is_that_of_its_three_losses() -> None:
+    """The distance, with half its weight, moves the memory and not the code, and only on trials the memory played."""
+    update = update_of("import")
+    code, said = update.net.f(update.factors).detach(), update.contexts(update.net)
+    lengths = update.stream.episodes.mask.sum(1).tolist()
+    distances = [((said[i, : lengths[i] + 1] - code[i]) ** 2).sum(-1) for i in range(update.own)]
+    distance = torch.cat(distances).mean()
+    equal(update.metrics["loss/distance"], distance.detach())
+    loss = half_mean_square(update.errors(range(update.own)))
+    loss = loss + half_mean_square(update.errors(range(COUNT), informed=True)) + 0.5 * IMPORT_WEIGHT * distance
+    same_gradients(update, loss)
+    equal(update.metrics["bottleneck/spread"], np.sqrt(code.numpy().var(0, ddof=1).sum()))
+
+
+def test_the_gradient_of_varibad_is_that_of_its_policy_and_of_the_elbo() -> None:
+    update = update_of("varibad")
+    negative, metrics = update.net.negative_elbo(
+        update.stream, update.seen, update.contexts(update.net), update.method.config, torch.Generator().manual_seed(11)
+    )
+    equal(update.metrics["belief/outcome_nats"], metrics["belief/outcome_nats"])
+    same_gradients(update, half_mean_square(update.errors(range(COUNT))) + negative)
+
+
+def same_gradients(update: Update, loss: Tensor) -> None:
+    names, parameters = zip(*update.net.named_parameters(), strict=True)
+    got = dict(update.method.networks.named_parameters())
+    moved = 0
+    for name, expected in zip(names, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+        if expected is None:
+            assert got[name].grad is None or not got[name].grad.any(), name
+            continue
+        torch.testing.assert_close(got[name].grad, expected, rtol=5e-3, atol=5e-5, msg=name)
+        moved += bool(expected.any())
+    assert moved > 10
+
+
+@EVERY
+def test_gradients_are_clipped_to_their_largest_norm(name: str) -> None:
+    free, clipped = (
+        [float(torch.cat([p.grad.flatten() for p in group if p.grad is not None]).norm()) for group in net.groups()]
+        for net in (update_of(name).method.networks, Update(name, learning__max_grad_norm=1e-3).method.networks)
+    )
+    assert min(free) > 1e-2
+    np.testing.assert_allclose(clipped, 1e-3, rtol=1e-2)
+
+
+@EVERY
+def test_all_networks_are_decayed(name: str) -> None:
+    method, _ = build(name, learning__weight_decay=0.25)
+    assert [group["weight_decay"] for group in method.optimizer.param_groups] == [0.25]
+    assert len(method.optimizer.param_groups[0]["params"]) == len(list(method.networks.parameters()))
