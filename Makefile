@@ -2,6 +2,7 @@
 #   make demo        train a pair on the smallest family where exploring pays, and show it
 #   make test        lint, types, quick tests
 #   make lint        lint and types only
+#   make docs        the documentation site, in site/ (warnings are errors)
 #   make install     only the virtual environment, in .venv
 #   make mutants     mutate the algorithm and see whether the tests notice (half an hour; docs/testing.md)
 #   make clean       remove the virtual environment and caches (never runs/)
@@ -17,10 +18,10 @@ STAMP := $(VENV)/.installed
 # torch goes in first and alone: asked for together with the rest, pip may look at other versions of it, gigabytes each.
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test lint install mutants clean help
+.PHONY: demo test lint docs install mutants clean help
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 install: $(STAMP)
 
@@ -28,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("This project needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Install a newer one, or name it: make PYTHON=/path/to/python3.11 ..." % v[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo 'Could not make $(VENV): on Debian and Ubuntu install the package python3-venv first.' >&2; rm -rf $(VENV); exit 1; }
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet '$(TORCH)'
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,docs]'
 	@touch $@
 
 demo: $(STAMP)
@@ -44,5 +45,9 @@ lint: $(STAMP)
 mutants: $(STAMP)
 	$(BIN)/python -m benchmarks.mutants --jobs $(JOBS)
 
+# Material for MkDocs prints a notice about another program's next version; the variable is its switch for that.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,18 +14,31 @@ if TYPE_CHECKING:
     from dream.errors import UserError
     from dream.eval.evaluate import evaluate_run, load_method
     from dream.eval.pretrained import pretrained
+    from dream.eval.show.notebook import WatchedTrials, watch
     from dream.training.loop import train
 
 _WHERE = {
     "TrainConfig": "dream.config",
     "UserError": "dream.errors",
+    "WatchedTrials": "dream.eval.show.notebook",
     "evaluate_run": "dream.eval.evaluate",
     "load_method": "dream.eval.evaluate",
     "pretrained": "dream.eval.pretrained",
     "train": "dream.training.loop",
+    "watch": "dream.eval.show.notebook",
 }
 
-__all__ = ["TrainConfig", "UserError", "envs", "evaluate_run", "load_method", "pretrained", "train"]
+__all__ = [
+    "TrainConfig",
+    "UserError",
+    "WatchedTrials",
+    "envs",
+    "evaluate_run",
+    "load_method",
+    "pretrained",
+    "train",
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -633,16 +633,30 @@ def test_commands_and_options_in_the_text_exist() -> None:
                 assert option in known, f"{page.name}: {span}"
 
 
-def test_metrics_in_the_text_are_logged() -> None:
-    """Every tag that a page names is one of a run on signpost, a family that tells all there is to tell."""
-    for method in ("dream", "random"):  # one that learns to explore, one that is sure to see something
-        assert cli.run(["train", method, "--env", "signpost", "--preset", "debug", "--run-dir", method]) == 0
-    lines = [json.loads(line) for path in Path().glob("*/*.jsonl") for line in path.open(encoding="utf-8")]
-    logged = {tag for line in lines for tag in line}
-    tag = r"(explore|execute|bottleneck|loss|replay|time|eval/validation)/\w+"
+@pytest.fixture(scope="module")
+def logged_tags(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The tags of short runs of methods that together log all of them, on signpost, which has every diagnostic."""
+    folder = tmp_path_factory.mktemp("tags")
+    for method in ("dream", "random", "posterior", "rnd", "import", "varibad"):
+        options = ["--env", "signpost", "--preset", "debug", "--run-dir", str(folder / method)]
+        options += ["--evaluation.show-every", "3000"] if method == "dream" else []
+        assert cli.run(["train", method, *options]) == 0
+    lines = [json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.open(encoding="utf-8")]
+    return {tag for line in lines for tag in line}
+
+
+def test_the_glossary_defines_exactly_the_metrics_that_runs_log(logged_tags: set[str]) -> None:
+    section = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").partition("## Logged metrics")[2]
+    defined = {tag for row in re.findall(r"^\| (.+?) \|", section, re.MULTILINE) for tag in re.findall(r"`(.+?)`", row)}
+    series = re.compile(r"eval/validation/(error|return)_[1-9]\d*")  # defined as `error_0 and so on`
+    assert {tag for tag in logged_tags if not series.fullmatch(tag)} == defined
+
+
+def test_metrics_in_the_text_are_logged(logged_tags: set[str]) -> None:
+    tag = r"(explore|execute|bottleneck|belief|loss|replay|time|eval/validation)/\w+"
     named = {(page.name, span) for page in PAGES for span in spans(page) if re.fullmatch(tag, span)}
     assert len(named) > 20
-    assert {(page, span) for page, span in named if span not in logged} == set()
+    assert {(page, span) for page, span in named if span not in logged_tags} == set()
 
 
 def test_settings_in_the_text_exist() -> None:
@@ -714,9 +728,9 @@ def test_the_first_table_of_the_readme_is_a_part_of_the_long_one() -> None:
     head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in between("headline").splitlines()]
     methods = {
         "DREAM": "dream",
-        "explores at random": "random",
-        "does not explore": "none",
-        "is told the problem": "oracle",
+        "random exploration": "random",
+        "no exploration": "none",
+        "oracle: given the problem id": "oracle",
     }
     families = [name.split(",")[0] for name in head[1:]]
     assert [row[0] for row in rows] == list(methods) and families == ["map", "bus", "cooking", "sign"]
