@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dream import cli
-from dream.storage import checkpoints
+from dream.storage.checkpoint_files import HashingFile
 
 TRAIN = ["train", "dream", "--env", "map", "--preset", "debug"]
 
@@ -128,7 +128,7 @@ def test_a_read_only_directory(run: Path, tmp_path: Path, capsys):
 
 def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
     """Full at the second checkpoint: one sentence; with space again the same command goes on from the first."""
-    real, files = checkpoints._HashingFile.write, set()
+    real, files = HashingFile.write, set()
 
     def write(self, data):
         files.add(self.file.name)
@@ -137,7 +137,7 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
             raise self.error
         return real(self, data)
 
-    monkeypatch.setattr(checkpoints._HashingFile, "write", write)
+    monkeypatch.setattr(HashingFile, "write", write)
     run = tmp_path / "run"
     assert cli.run([*TRAIN, "--run-dir", str(run)]) == 2
     assert "No space left" in capsys.readouterr().err

@@ -118,7 +118,7 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
 
     from dream.compare.jobs import is_finished, job_rows, plan, run_jobs
     from dream.compare.progress import JobProgress
-    from dream.storage.run_directory import merge_tidy_csv
+    from dream.storage.tidy_csv import merge_tidy_csv
 
     jobs = plan(
         labels,

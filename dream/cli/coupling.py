@@ -52,7 +52,7 @@ def command(arguments: list[str]) -> int:
             f"{given.out} cannot be made ({error.strerror}): choose another directory with --out"
         ) from error
     from dream.eval.coupling.figure import draw
-    from dream.storage.run_directory import write_atomic
+    from dream.storage.atomic import write_atomic
     from dream.training.progress import ConsoleProgress
 
     progress = ConsoleProgress()

@@ -51,7 +51,7 @@ def command(arguments: list[str]) -> int:
     check_least(1, trials=given.trials)
     check_directory(given.run)
     from dream.eval.evaluate import eval_rows, evaluate_run
-    from dream.storage.run_directory import merge_tidy_csv
+    from dream.storage.tidy_csv import merge_tidy_csv
 
     check_device(given.device)
     run = trained_run(given.run, given.pretrained, given.env_parameters, "eval")

@@ -56,7 +56,7 @@ def command(arguments: list[str]) -> int:
     from dream.eval.explain.loading import load_runs
     from dream.eval.explain.probe import default_settings
     from dream.eval.explain.words import as_text, columns, sentences
-    from dream.storage.checkpoints import disk_errors
+    from dream.storage.atomic import disk_errors
     from dream.training.progress import pieces_of_work
 
     loaded = load_runs(given.runs, given.trials)

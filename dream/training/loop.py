@@ -23,8 +23,10 @@ from dream.core.replay import TrialReplay, trial_bytes
 from dream.errors import AT_ONCE, UserError
 from dream.eval.diagnostics import Diagnosis
 from dream.eval.evaluate import build, make_env, score
-from dream.storage.checkpoints import pack_rng, restore_rng
-from dream.storage.run_directory import RunDirectory, describe_environment
+from dream.storage.checkpoint_files import check_weights
+from dream.storage.environment import describe_environment
+from dream.storage.rng import pack_rng, restore_rng
+from dream.storage.run_directory import RunDirectory
 from dream.training.allocator import keep_freed_memory
 from dream.training.progress import Progress, SilentProgress
 
@@ -82,9 +84,9 @@ def train(
             }
             run.save_checkpoint(step, method.weights(), state, best=is_best, last=finished)
 
-        loaded = run.resume()
-        if loaded is not None:
-            step, weights, state = loaded
+        def restore(saved_step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+            nonlocal step, updates, rounds, logged, best, pending, collected
+            check_weights(weights, method.weights())
             method.load_weights(weights)
             method.load_state_dict(state["method"])
             if state["replay"] is not None:
@@ -98,6 +100,9 @@ def train(
             clock.seconds["before"] = state["seconds"]
             pending = [{k: v.to(config.device) for k, v in metrics.items()} for metrics in state["pending"]]
             collected = state["collected"]
+            step = saved_step
+
+        if run.resume(restore) is not None:
             progress.note(f"resumed at step {step:,} from {run.path}")
         progress.note(
             f"memory: the replay of {learning.buffer_size:,} trials fills up to {_replay_gigabytes(config, env)}"
