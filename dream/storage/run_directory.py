@@ -111,7 +111,7 @@ class RunDirectory:
         """The run's settings, some top-level ones changed. Raises UserError where config.yaml holds others."""
         try:
             return config_from_dict({**self.config, **changes})
-        except (ValueError, TypeError, AttributeError) as error:
+        except UserError as error:
             raise UserError(
                 f"{self.path / CONFIG} does not hold settings of this version of dream ({error}): "
                 "correct it, or train again with --overwrite"
