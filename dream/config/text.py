@@ -37,7 +37,7 @@ def read_assignments(words: Sequence[str], example: str = "explorer.step_cost=0.
 
 
 def read_value(text: str) -> Any:
-    """The value of a text: JSON or a Python literal where it is one (0.5, true, [1, 2]), else the text. 1e6: an integer."""
+    """The value of a text: JSON or a Python literal where it is one (1e6 is an integer), else the text itself."""
     for read in (json.loads, ast.literal_eval):
         try:
             value = read(text)
