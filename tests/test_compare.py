@@ -146,7 +146,7 @@ def test_methods_that_explore_get_the_same_number_of_steps():
             "--bound-steps is 0: it must be an integer from 1",
         ),
         (["--env", "map", "--methods", "dream", "--only-trained"], "no such run in runs is trained"),
-        (["--from", "nowhere.csv"], "nowhere.csv is no file"),
+        (["--from", "nowhere.csv"], "nowhere.csv does not exist"),
         (["--from", "nowhere.csv", "--only-trained"], "leave out --only-trained"),
     ],
 )

@@ -262,7 +262,7 @@ def test_the_command_says_when_runs_were_not_solved(capsys):
         (["--runs", "0"], "--runs is 0: it must be an integer from 1"),
         (["--seed", "-1"], "--seed is -1: it must be an integer from 0"),
         (["--max-trials", "0"], "--max-trials is 0"),
-        (["--epsilon", "0"], "--epsilon is 0.0: it must be above 0 and at most 1"),
+        (["--epsilon", "0"], "--epsilon is 0.0: it must be a number above 0 and at most 1"),
         (["--epsilon", "nan"], "--epsilon is nan"),
         (["--out", "file/below"], "choose another directory with --out"),
     ],
