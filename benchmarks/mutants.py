@@ -61,6 +61,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/networks.py", "test_networks test_initialisation test_bottleneck"),
     ("pair and core", "dream/core/frames.py", "test_frames"),
     ("pair and core", "dream/core/transformer.py", "test_transformer"),
+    ("pair and core", "dream/core/acting.py", f"test_acting {PAIR}"),
     ("pair and core", "dream/core/*.py", f"test_networks test_rollout {PAIR}"),
     ("pair and core", "dream/methods/pair*.py", PAIR),
     ("rest", "dream/methods/end_to_end*.py", END_TO_END),
