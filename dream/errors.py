@@ -1,4 +1,4 @@
-"""The one error meant for the person at the keyboard."""
+"""The errors meant for the person at the keyboard."""
 
 
 class UserError(Exception):
@@ -8,5 +8,19 @@ class UserError(Exception):
     """
 
 
-AT_ONCE = "at once"
-"""What the KeyboardInterrupt of a second Ctrl-C carries: nothing was saved."""
+class Stopped(KeyboardInterrupt):
+    """A signal ended a training: Ctrl-C, SIGTERM or SIGUSR1.
+
+    Args:
+        number: the signal.
+        saved: whether a checkpoint was saved after the last round. If not, the run resumes from the one before.
+    """
+
+    def __init__(self, number: int, *, saved: bool) -> None:
+        super().__init__()
+        self.number, self.saved = int(number), saved
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.number

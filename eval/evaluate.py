@@ -1,4 +1,4 @@
-"""Evaluation on held-out problems: greedy, averaged networks, no problem ids; returns beside the exact bounds."""
+"""Evaluation on held-out problems: greedy policies, averaged networks, no problem ids; returns and exact bounds."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from dream.config import TrainConfig
+from dream.config import TrainConfig, config_from_dict
 from dream.core.frames import is_frame
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
-from dream.eval.statistics import normalised_interval
+from dream.eval.statistics import Interval, mean, normalised_interval, stratified_bootstrap
 from dream.methods.protocol import Method
 from dream.methods.registry import find_method
-from dream.storage.checkpoint_files import check_weights
 from dream.storage.run_directory import RunDirectory
 
 MEMBERS = 512
-"""Trials evaluated side by side."""
+"""Most trials evaluated side by side."""
+HOW_TO_GET_A_SCORE = "implement optimal_return and no_exploration_return in the family to get a normalised score"
+"""What to do about a family without bounds."""
 
 
 @dataclass(frozen=True)
 class TrialResults:
-    """What came out of each trial of an evaluation, all (trials,)."""
+    """Results of each trial of an evaluation, all (trials,)."""
 
     problem_id: NDArray[np.int64]
     returns: NDArray[np.float64]
     """Mean return of the trial's execution episodes, undiscounted."""
     optimal: NDArray[np.float64] | None
-    """The best return possible for the same problem and instructions; None where the family cannot tell."""
+    """Optimal return for the same problem and instructions; None if the family does not know it."""
     explore_length: NDArray[np.float64]
     """Environment steps of exploration."""
 
 
 @dataclass(frozen=True)
 class EvalResult:
-    """One run on one split, as `dream eval --json` prints it."""
+    """Evaluation of one run on one split, as `dream eval --json` prints it.
+
+    Intervals are 95% bootstrap intervals over trials. What the family does not know is None: without both bounds there
+    is no normalised score.
+    """
 
     env: str
     method: str
@@ -55,8 +59,10 @@ class EvalResult:
     split: str
     trials: int
     trials_seed: int
-    """Seed of problems' order, instructions and a random explorer's actions: the same seed is the same trials."""
+    """Seed of the order of problems, the instructions and a random explorer's actions: same seed, same trials."""
     return_mean: float
+    return_low: float
+    return_high: float
     optimal_mean: float | None
     regret: float | None
     no_exploration: float | None
@@ -70,6 +76,8 @@ _METRICS = {
     "trials": "trials",
     "trials_seed": "trials_seed",
     "return": "return_mean",
+    "return_low": "return_low",
+    "return_high": "return_high",
     "optimal_return": "optimal_mean",
     "no_exploration_return": "no_exploration",
     "regret": "regret",
@@ -82,30 +90,30 @@ _METRICS = {
 
 
 def eval_rows(result: EvalResult) -> list[dict[str, Any]]:
-    """The result as tidy rows, `env,method,seed,step,split,metric,value`; what the family lacks is left out."""
+    """The result as tidy rows, `env,method,seed,step,split,metric,value`, without what the family does not know."""
     values = dataclasses.asdict(result)
     identity = {name: values[name] for name in ("env", "method", "seed", "step", "split")}
     return [
         {**identity, "metric": metric, "value": values[name]}
         for metric, name in _METRICS.items()
-        if values[name] is not None and np.isfinite(values[name])
+        if values[name] is not None
     ]
 
 
 Play = Callable[[MetaEnv, NDArray[np.int64], torch.Generator], Trials]
-"""Plays greedy trials of the given problems; the ids choose the problems and must not influence anything else."""
+"""Plays greedy trials of the given problems. The ids select the problems and must influence nothing else."""
 
 
 def seeded_batches(
     env: MetaEnv, problem_id: NDArray[np.int64], seed: int
 ) -> Iterator[tuple[NDArray[np.int64], int, torch.Generator]]:
-    """Problems (N,) in batches of the environment's B members, for whoever plays them one batch after the other.
+    """Problems (N,) in batches of B, the members of the environment.
 
-    The same seed gives the same starts and instructions, which the environment draws, whatever a method does. The last
-    batch is filled up; what fills it is to be dropped again.
+    The environment draws starts and instructions from the seed alone, so they are the same for every method. The last
+    batch is filled up to B by repetition; drop what does not count.
 
     Yields:
-        (B,) problems, how many of them, the first ones, are wanted, and a generator for what a method draws.
+        (B,) problems, how many of them count (the first ones), and a generator for what a method draws.
     """
     generator = torch.Generator().manual_seed(seed)
     env.reset(seed=seed)
@@ -148,14 +156,55 @@ def spread_over_problems(env: MetaEnv, split: str, trials: int, seed: int) -> ND
 
 
 def score(play: Play, env: MetaEnv, split: str, trials: int, seed: int) -> dict[str, float]:
-    """Mean return, normalised score (where the family knows its bounds) and exploration length on a split."""
+    """Scores on a split, metric -> value.
+
+    Returns:
+        return: mean return of an execution episode;
+        explore_length: mean environment steps of an exploration;
+        normalised: the score between the bounds; for a family without them return_low and return_high instead, the
+            95% interval of the return.
+    """
     results = run_trials(play, env, spread_over_problems(env, split, trials, seed), seed)
     scores = {"return": float(results.returns.mean()), "explore_length": float(results.explore_length.mean())}
-    with contextlib.suppress(NotImplementedError):
-        floor = env.no_exploration_return()
-        if results.optimal is not None:
-            scores["normalised"] = float((results.returns.mean() - floor) / (results.optimal.mean() - floor))
-    return scores
+    if (bounds := mean_bounds(env, results)) is not None:
+        floor, best = bounds
+        return scores | {"normalised": float((results.returns.mean() - floor) / (best - floor))}
+    interval = return_interval(results)
+    return scores | {"return_low": interval.low, "return_high": interval.high}
+
+
+def mean_bounds(env: MetaEnv, results: TrialResults) -> tuple[float, float] | None:
+    """(mean return without exploration, mean optimal return), or None.
+
+    None where the family does not know both, or where exploring gains nothing: there is no score to normalise then.
+    """
+    floor, best = no_exploration(env), results.optimal
+    if floor is None or best is None or not best.mean() > floor:
+        return None
+    return floor, float(best.mean())
+
+
+def no_exploration(env: MetaEnv) -> float | None:
+    """The family's best mean return without exploration; None if it does not know it."""
+    try:
+        return env.no_exploration_return()
+    except NotImplementedError:
+        return None
+
+
+def has_bounds(env: MetaEnv) -> bool:
+    """Whether the family knows both bounds of a normalised score."""
+    problem_id = env.problems.ids("train")[:1]
+    try:
+        env.optimal_return(problem_id, env.sample_instruction(problem_id, np.random.default_rng(0)))
+    except NotImplementedError:
+        return False
+    return no_exploration(env) is not None
+
+
+def return_interval(results: TrialResults) -> Interval:
+    """Mean return and its 95% bootstrap interval over trials."""
+    return stratified_bootstrap(mean, results.returns, samples=2_000)
 
 
 def load_method(
@@ -164,32 +213,41 @@ def load_method(
     members: int = MEMBERS,
     env_parameters: Mapping[str, Any] | None = None,
 ) -> tuple[Method, MetaEnv, int]:
-    """The trained method of a run (its best checkpoint on validation, else the newest), an environment, and the step.
+    """Load the trained method of a run: its best checkpoint on validation, or the newest if there is no best.
 
     Args:
-        run_dir: the directory that `train` wrote, or what `pretrained` gives.
+        run_dir: the directory that `train` wrote, or what `pretrained` returns.
         device: torch device.
         members: of the environment.
         env_parameters: parameters of the family that differ from those of training, such as {"variant": "walls"}.
 
-    Raises UserError if the directory is no run or one of another version, has no checkpoint yet, or a damaged one.
+    Returns:
+        The method, an environment of its family, and the step of the checkpoint.
+
+    Raises:
+        UserError: the directory is not a run, or one of another version; it has no checkpoint yet, or a damaged one, or
+            one that does not fit its config.yaml; its family or method cannot be found or built.
     """
     run = RunDirectory.read(run_dir)
-    config = run.settings(device=device)
+    try:
+        config = config_from_dict({**run.config, "device": device})
+    except ValueError as error:
+        raise UserError(f"{run_dir} was made by another version of dream ({error}): train it again") from error
     if env_parameters:
         config = dataclasses.replace(config, env_parameters={**config.env_parameters, **env_parameters})
-    if not (run.checkpoints.all(best=True) or run.checkpoints.all()):
-        raise UserError(f"{run_dir} has no checkpoint yet: train it first, or wait for its first checkpoint")
-    method, env = build(config, members)
-
-    def use(step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        check_weights(weights, method.weights())
-        method.load_weights(weights)
-
-    loaded = run.checkpoints.load(best=True, device=device, use=use) or run.checkpoints.load(device=device, use=use)
+    loaded = run.checkpoints.load(best=True, device=device) or run.checkpoints.load(device=device)
     if loaded is None:
-        raise UserError(f"the checkpoints in {run_dir} were deleted while they were read: give the command again")
-    step, _, _ = loaded
+        raise UserError(f"{run_dir} has no checkpoint yet: train it first, or wait for its first checkpoint")
+    step, weights, _ = loaded
+    try:
+        method, env = build(config, members)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{config.method} on {config.env}, as {run_dir} has it, cannot be built: {error}") from error
+    try:
+        method.load_weights(weights)
+    except RuntimeError as error:
+        what = " ".join(str(error).split())
+        raise UserError(f"the checkpoint in {run_dir} does not fit its config.yaml: {what}") from error
     return method, env, step
 
 
@@ -235,15 +293,12 @@ def evaluate_run(
     method, env, step = load_method(run_dir, device, min(trials, MEMBERS), env_parameters)
     with contextlib.closing(env):
         results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
-    config = method.config
-    got = float(results.returns.mean())
-    floor: float | None = None
-    with contextlib.suppress(NotImplementedError):
-        floor = env.no_exploration_return()
-    interval: Any = (None, None, None)
+        bounds, floor = mean_bounds(env, results), no_exploration(env)
+    config, got = method.config, return_interval(results)
     best = None if results.optimal is None else float(results.optimal.mean())
-    if results.optimal is not None and floor is not None:
-        interval = normalised_interval(results.returns, results.optimal, floor)
+    interval: Any = (None, None, None)
+    if bounds is not None and results.optimal is not None:
+        interval = normalised_interval(results.returns, results.optimal, bounds[0])
     return EvalResult(
         env=f"{config.env}[{changed}]" if (changed := _named(env_parameters)) else config.env,
         method=config.method,
@@ -252,9 +307,11 @@ def evaluate_run(
         split=split,
         trials=trials,
         trials_seed=seed,
-        return_mean=got,
+        return_mean=float(results.returns.mean()),
+        return_low=got.low,
+        return_high=got.high,
         optimal_mean=best,
-        regret=None if best is None else best - got,
+        regret=None if best is None else best - float(results.returns.mean()),
         no_exploration=floor,
         normalised=interval[0],
         normalised_low=interval[1],

@@ -1,5 +1,6 @@
 """Small methods, a few rounds of training them, and their test trials: for the tests of pairs and of policies."""
 
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig, override
-from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
 from dream.methods.registry import METHODS
+from dream.training.rounds import Training
+from dream.training.rounds import rounds as rounds_of
 
 SMALL: dict[str, Any] = {
     "env": "signpost",
@@ -22,15 +24,15 @@ SMALL: dict[str, Any] = {
     "learning.explore_batch_size": 8,
     "learning.execute_batch_size": 8,
     "learning.buffer_size": 64,
-    "learning.learning_starts": 12,
     "learning.transition_batch_size": 8,
+    "learning.learning_starts": 1,
+    "learning.updates_per_round": 1,
 }
 
 
 def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[Any, MetaEnv]:
     """A small method (a pair or a policy) and its environment; `changes` of `SMALL` with `__` for a dot."""
     dotted = {name.replace("__", "."): value for name, value in changes.items()}
-    dotted.setdefault("learning.buffer_size", max(SMALL["learning.buffer_size"], dotted.get("learning.num_envs", 0)))
     config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
     torch.manual_seed(seed)
     env = make(config.env, config.learning.num_envs)
@@ -39,22 +41,19 @@ def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[Any, Me
 
 
 class Loop:
-    """A few rounds of training, as dream/training/loop.py does them."""
+    """Some rounds of training, with the metrics of the last update."""
 
     def __init__(self, method: Any, env: MetaEnv, seed: int = 0):
-        self.method, self.env = method, env
-        self.generator, self.rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-        self.replay = TrialReplay(method.config.learning.buffer_size, seed)
+        self.training = Training(method, env, seed)
+        self.method, self.env, self.replay = method, env, self.training.replay
+        self.generator, self.rng = self.training.generator, self.training.rng
         self.metrics: dict[str, Tensor] = {}
 
     def rounds(self, count: int) -> Trials:
-        """Collect, store and update so many times; the trials of the last round."""
-        for _ in range(count):
-            ids = self.env.problems.sample("train", self.env.num_envs, self.rng)
-            trials = self.method.collect(self.env, ids, self.generator)
-            self.replay.add(trials)
-            self.metrics = self.method.update(self.replay, 1e-2, self.generator)
-        return trials
+        """Train for so many rounds; the trials of the last one."""
+        for done in islice(rounds_of(self.training), count):
+            self.metrics = done.updates[-1]
+        return done.trials
 
 
 def trained(method: str = "dream", rounds: int = 2, **changes: Any) -> Loop:

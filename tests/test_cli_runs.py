@@ -4,12 +4,14 @@ import errno
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from dream import cli
-from dream.storage.checkpoint_files import HashingFile
+from dream.errors import Stopped
+from dream.storage import checkpoints
 
 TRAIN = ["train", "dream", "--env", "map", "--preset", "debug"]
 
@@ -128,7 +130,7 @@ def test_a_read_only_directory(run: Path, tmp_path: Path, capsys):
 
 def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
     """Full at the second checkpoint: one sentence; with space again the same command goes on from the first."""
-    real, files = HashingFile.write, set()
+    real, files = checkpoints._HashingFile.write, set()
 
     def write(self, data):
         files.add(self.file.name)
@@ -137,7 +139,7 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
             raise self.error
         return real(self, data)
 
-    monkeypatch.setattr(HashingFile, "write", write)
+    monkeypatch.setattr(checkpoints._HashingFile, "write", write)
     run = tmp_path / "run"
     assert cli.run([*TRAIN, "--run-dir", str(run)]) == 2
     assert "No space left" in capsys.readouterr().err
@@ -146,33 +148,24 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
     assert "resumed at step" in capsys.readouterr().err
 
 
-def test_who_stops_at_once_is_told_what_is_lost(tmp_path: Path, capsys, monkeypatch):
-    from dream.errors import AT_ONCE
-    from dream.training import loop as training
+@pytest.mark.parametrize(
+    ("number", "saved", "code", "sentence"),
+    [
+        (signal.SIGINT, True, 130, "Stopped. A checkpoint is saved in "),
+        (signal.SIGINT, False, 130, "Stopped at once. The training after the last checkpoint in "),
+        (signal.SIGTERM, True, 143, "Stopped. A checkpoint is saved in "),
+    ],
+)
+def test_a_stopped_training_says_what_was_saved_and_how_to_resume(
+    number: int, saved: bool, code: int, sentence: str, tmp_path: Path, capsys, monkeypatch
+):
+    from dream.training import loop
 
     def train(*arguments, **named):
-        raise KeyboardInterrupt(AT_ONCE)
+        raise Stopped(number, saved=saved)
 
-    monkeypatch.setattr(training, "train", train)
-    assert cli.run([*TRAIN, "--run-dir", str(tmp_path / "run")]) == 130
-    assert "what was learned after the last checkpoint in" in capsys.readouterr().err
-
-
-def test_interrupted_and_taken_up_again(tmp_path: Path, trained: Path, capsys, monkeypatch):
-    from dream.storage.run_directory import RunDirectory
-
-    real = RunDirectory.log
-
-    def log(self, step, *arguments):
-        if step > 4000:
-            raise KeyboardInterrupt
-        real(self, step, *arguments)
-
-    monkeypatch.setattr(RunDirectory, "log", log)
-    run = tmp_path / "my run"
-    assert cli.run([*TRAIN, "--run-dir", str(run)]) == 130
-    told = capsys.readouterr().err
-    assert "what was learned is saved" in told
-    assert "To go on: dream train dream --env map --preset debug --run-dir '" in told
-    monkeypatch.undo()
-    assert cli.run([*TRAIN, "--run-dir", str(run)]) == 0
+    monkeypatch.setattr(loop, "train", train)
+    assert cli.run([*TRAIN, "--overwrite", "--run-dir", str(tmp_path / "my run")]) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "To resume: dream train dream --env map --preset debug --run-dir '" in said and "--overwrite" not in said

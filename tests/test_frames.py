@@ -11,11 +11,11 @@ from dream.core import frames as module
 from dream.core.bottleneck import TrajectoryEncoder
 from dream.core.frames import FrameEncoder, Unchanged, frame_encoder, is_frame
 from dream.core.networks import DiscreteEncoder, RecurrentQ, observation_encoder
-from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes
 from dream.envs.signpost.family import Signpost
 from dream.methods.pair import DecoupledPair
 from dream.methods.registry import METHODS
+from dream.training.rounds import Training, rounds
 
 SHAPE = (28, 36, 3)
 SPACE = gym.spaces.Box(0, 255, SHAPE, np.uint8)
@@ -157,17 +157,11 @@ def test_dream_learns_from_pixels() -> None:
     torch.manual_seed(0)
     env = PixelSignpost(32)
     pair: DecoupledPair = METHODS["dream"].build(env, config)
-    env.reset(seed=0)
-    generator, rng, replay = torch.Generator().manual_seed(0), np.random.default_rng(0), TrialReplay(2000, 0)
-    step = 0
-    while step < config.steps:
-        trials = pair.collect(env, env.problems.sample("train", 32, rng), generator)
-        replay.add(trials)
-        step += trials.environment_steps()
-        if replay.added >= config.learning.learning_starts:
-            for _ in range(config.learning.updates_per_round):
-                pair.update(replay, 2e-3, generator)
+    training = Training(pair, env, 0)
+    for _ in rounds(training):
+        if training.step >= config.steps:
+            break
     test = PixelSignpost(200)
     test.reset(seed=1)
-    played = pair.play(test, np.arange(200) % 2, generator)
+    played = pair.play(test, np.arange(200) % 2, training.generator)
     assert played.execute.reward.sum(1).mean() > 0.95

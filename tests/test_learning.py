@@ -11,11 +11,11 @@ import torch
 
 from dream.config import TrainConfig, override
 from dream.core.acting import random_actions
-from dream.core.replay import TrialReplay
 from dream.envs import make
 from dream.eval.evaluate import build
 from dream.methods.pair import DecoupledPair
 from dream.methods.protocol import Method
+from dream.training.rounds import Training, rounds
 
 SMALL: dict[str, Any] = {
     "network.width": 32,
@@ -30,21 +30,14 @@ TRIALS = 400
 
 
 def learn(method: str, seed: int, steps: int, **changes: Any) -> Method:
-    """Train on the signpost as dream/training/loop.py does, without the run directory."""
+    """Train on the signpost, without a run directory."""
     config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL | changes)
     torch.manual_seed(seed)
     pair, env = build(config, config.learning.num_envs)
-    env.reset(seed=seed)
-    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-    replay = TrialReplay(config.learning.buffer_size, seed)
-    step = 0
-    while step < steps:
-        trials = pair.collect(env, env.problems.sample("train", env.num_envs, rng), generator)
-        replay.add(trials)
-        step += trials.environment_steps()
-        if replay.added >= config.learning.learning_starts:
-            for _ in range(config.learning.updates_per_round):
-                pair.update(replay, step / steps, generator)
+    training = Training(pair, env, seed)
+    for _ in rounds(training):
+        if training.step >= steps:
+            break
     return pair
 
 

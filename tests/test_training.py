@@ -1,27 +1,36 @@
-"""The training loop: killed or interrupted at any moment and resumed by the same call, it ends bit for bit the same."""
+"""The training loop: a run stopped at any moment and resumed by the same call ends bit for bit the same."""
 
 import dataclasses
+import inspect
 import json
 import multiprocessing
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from dream.config import PRESETS, TrainConfig, default_config, override
-from dream.errors import UserError
+from dream.errors import Stopped, UserError
+from dream.eval.evaluate import build
 from dream.methods.pair import DecoupledPair
 from dream.storage.checkpoints import CheckpointStore
-from dream.training import loop as training
-from dream.training.loop import crossed, mean_metrics, train
+from dream.training import validation
+from dream.training.loop import train
 from dream.training.progress import SilentProgress
+from dream.training.rounds import Training, rounds
+from dream.training.signals import STOP_SIGNALS, stop_signals
+from dream.training.state import crossed, mean_metrics
 
 CONFIG = override(
     TrainConfig(method="dream", env="map", env_parameters={"grid_size": 5}, seed=3),
@@ -38,6 +47,24 @@ CONFIG = override(
         "evaluation.checkpoint_every": 600,
     },
 )
+
+
+COMMAND = [
+    *("--preset", "debug"),
+    *("--env", "map"),
+    *("--env-parameters", "grid_size=5"),
+    *("--seed", "3"),
+    *("--steps", "7000"),
+    *("--network.width", "8"),
+    *("--network.memory_size", "8"),
+    *("--learning.num_envs", "16"),
+    *("--learning.buffer_size", "64"),
+    *("--learning.learning_starts", "40"),
+    *("--evaluation.every", "900"),
+    *("--evaluation.trials", "32"),
+    *("--evaluation.checkpoint_every", "600"),
+]
+"""The same settings on the command line."""
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_what_to_do(
@@ -72,7 +99,7 @@ def results(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run that nobody disturbed."""
+    """A finished run that was never stopped."""
     return train(CONFIG, tmp_path_factory.mktemp("uninterrupted") / "run")
 
 
@@ -105,7 +132,7 @@ def test_a_finished_run_is_left_as_it_is(uninterrupted: Path) -> None:
     assert contents() == before
 
 
-def test_killed_at_random_moments_and_resumed(uninterrupted: Path, tmp_path: Path) -> None:
+def test_a_run_killed_at_random_moments_and_resumed_ends_the_same(uninterrupted: Path, tmp_path: Path) -> None:
     timing = json.loads((uninterrupted / "timing.jsonl").read_text().splitlines()[-1])
     rounds = json.loads((uninterrupted / "metrics.jsonl").read_text().splitlines()[-1])["rounds"]
     seconds_a_round = timing["time/seconds"] / rounds
@@ -130,10 +157,10 @@ def test_killed_at_random_moments_and_resumed(uninterrupted: Path, tmp_path: Pat
     assert results(path) == results(uninterrupted)
 
 
-def test_ctrl_c_anywhere_saves_and_the_same_call_goes_on(
+def test_ctrl_c_at_any_stage_saves_and_the_same_call_resumes(
     uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C while acting, learning and validating; twice at once; and an interruption by who watches."""
+    """Ctrl-C while acting, learning and validating; two at once; and a KeyboardInterrupt raised by the progress bar."""
     moments = [(3, "collect", 1), (6, "update", 1), (9, "score", 1), (15, "update", 2), (17, "collect", 2)]
     begun = 0  # rounds, over all lives of the run
 
@@ -155,7 +182,7 @@ def test_ctrl_c_anywhere_saves_and_the_same_call_goes_on(
 
     monkeypatch.setattr(DecoupledPair, "collect", counted("collect", DecoupledPair.collect))
     monkeypatch.setattr(DecoupledPair, "update", counted("update", DecoupledPair.update))
-    monkeypatch.setattr(training, "score", counted("score", training.score))
+    monkeypatch.setattr(validation, "score", counted("score", validation.score))
 
     class Impatient(SilentProgress):
         gone = False
@@ -181,15 +208,15 @@ def test_ctrl_c_anywhere_saves_and_the_same_call_goes_on(
     assert results(path) == results(uninterrupted)
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, *rounds: int) -> list[int]:
-    """Ctrl-C at the beginning of these rounds, counted over all lives of the run. Returns the rounds begun so far."""
+def interrupt(monkeypatch: pytest.MonkeyPatch, *rounds: int, by: int = signal.SIGINT) -> list[int]:
+    """A signal at the beginning of these rounds, counted over all calls of train. Returns the rounds begun so far."""
     begun: list[int] = []
     collect = DecoupledPair.collect
 
     def interrupting(*arguments: Any) -> Any:
         begun.append(len(begun) + 1)
         if begun[-1] in rounds:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(by)
         return collect(*arguments)
 
     monkeypatch.setattr(DecoupledPair, "collect", interrupting)
@@ -207,6 +234,75 @@ def test_one_ctrl_c_loses_nothing_even_in_the_first_and_the_last_round(
     train(CONFIG, tmp_path / "run")  # finished when the second Ctrl-C came
     assert len(collected) == rounds
     assert results(tmp_path / "run") == results(uninterrupted)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_each_stop_signal_saves_the_round_in_progress(
+    number: int, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = signal.getsignal(number)
+    begun = interrupt(monkeypatch, 9, by=number)
+    with pytest.raises(Stopped) as stopped:
+        train(CONFIG, tmp_path / "run")
+    assert stopped.value.saved and stopped.value.exit_code == 128 + number
+    saved = CheckpointStore(tmp_path / "run" / "checkpoints").load()
+    assert saved is not None and saved[2]["counters"]["rounds"] == len(begun) == 9
+    assert signal.getsignal(number) is handler
+    train(CONFIG, tmp_path / "run")
+    assert results(tmp_path / "run") == results(uninterrupted)
+
+
+def test_sigterm_ends_the_command_with_143_and_the_run_resumes(uninterrupted: Path, tmp_path: Path) -> None:
+    """A real process."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "dream", "train", "dream", *COMMAND, "--run-dir", str(run)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not CheckpointStore(run / "checkpoints").all():
+            time.sleep(0.01)
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # as `timeout` does
+        _, said = process.communicate()
+    assert process.returncode == 143 and "A checkpoint is saved" in said and "Traceback" not in said
+    assert CheckpointStore(run / "checkpoints").all()[-1].step < CONFIG.steps
+    train(CONFIG, run)
+    assert results(run) == results(uninterrupted)
+
+
+def test_a_second_signal_of_the_same_kind_stops_at_once() -> None:
+    with stop_signals() as stop:
+        assert not stop
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # of another kind
+        signal.raise_signal(signal.SIGTERM)  # the same request, sent twice
+        assert stop and stop.signal == signal.SIGINT
+        with pytest.raises(Stopped) as stopped:
+            signal.raise_signal(signal.SIGINT)
+    assert not stopped.value.saved and stopped.value.exit_code == 130
+
+
+def test_a_second_sigterm_counts_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stop_signals() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 1.1)
+        with pytest.raises(Stopped) as stopped:
+            signal.raise_signal(signal.SIGTERM)
+    assert stop.signal == signal.SIGTERM and stopped.value.exit_code == 143
+
+
+def test_training_outside_the_main_thread_leaves_the_signals_alone() -> None:
+    handlers = [signal.getsignal(number) for number in STOP_SIGNALS]
+    inside: list[Any] = []
+
+    def enter() -> None:
+        with stop_signals() as stop:
+            inside.extend([bool(stop), [signal.getsignal(number) for number in STOP_SIGNALS]])
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert inside == [False, handlers]
 
 
 def test_overwrite_starts_again(tmp_path: Path) -> None:
@@ -289,3 +385,178 @@ def test_freed_memory_is_kept_where_the_system_lets_us_ask() -> None:
     if not kept:
         pytest.skip("not glibc")
     assert faults < 10_000  # 128 MB are 31,250 pages
+
+
+# -- rounds ---------------------------------------------------------------------------------------
+
+
+TOY = override(
+    TrainConfig(method="random", env="toys:Corridor"),
+    {**PRESETS["debug"], "steps": 400, "learning.num_envs": 12, "evaluation.trials": 12},
+)
+"""A family without bounds."""
+
+
+def test_updates_begin_with_learning_starts_and_progress_is_the_share_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = override(TOY, {"learning.learning_starts": 30, "learning.updates_per_round": 2})
+    method, env = build(config, config.learning.num_envs)
+    shares: list[float] = []
+    update = DecoupledPair.update
+
+    def noting(self: DecoupledPair, replay: Any, progress: float, generator: Any) -> Any:
+        shares.append(progress)
+        return update(self, replay, progress, generator)
+
+    monkeypatch.setattr(DecoupledPair, "update", noting)
+    training, steps = Training(method, env, 0), [0]
+    done = []
+    for one in islice(rounds(training), 4):
+        done.append(one)
+        steps.append(training.step)
+    assert [len(one.updates) for one in done] == [0, 0, 2, 2]  # 12 trials a round: 30 are there after the third
+    assert shares == [share for step in steps[3:] for share in [step / config.steps] * 2]
+    assert [one.before for one in done] == steps[:-1]
+    assert [one.trials.environment_steps() for one in done] == np.diff(steps).tolist()
+    assert (training.rounds, training.updates, training.replay.added) == (4, 4, 48)
+
+
+# -- when a run ends ---------------------------------------------------------------------------------------------
+
+SOLVABLE = override(CONFIG, {"evaluation.stop_at": 0.6})
+
+
+def scoring(monkeypatch: pytest.MonkeyPatch, scores: dict[int, float]) -> None:
+    """Validations give these normalised scores, by their number from 1 on, else 0."""
+    counted = iter(range(1, 1000))
+    score = validation.score
+    monkeypatch.setattr(
+        validation, "score", lambda *arguments: score(*arguments) | {"normalised": scores.get(next(counted), 0.0)}
+    )
+
+
+def test_a_run_stops_at_the_first_validation_that_reaches_stop_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scoring(monkeypatch, {1: 0.59, 2: 0.6})
+    run = train(SOLVABLE, tmp_path / "run")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    assert [line["eval/solved"] for line in lines] == [0.0, 1.0]
+    (newest,), (best,) = CheckpointStore(run / "checkpoints").all(), CheckpointStore(run / "checkpoints").all(best=True)
+    assert newest.step == best.step == lines[-1]["step"] < SOLVABLE.steps
+    before = (run / "metrics.jsonl").read_bytes()
+    train(SOLVABLE, run)  # it counts as finished
+    assert (run / "metrics.jsonl").read_bytes() == before
+
+
+def test_stopping_early_changes_nothing_before(tmp_path: Path) -> None:
+    planned = override(SOLVABLE, {"evaluation.stop_at": None})
+    whole = (train(planned, tmp_path / "whole") / "metrics.jsonl").read_text().splitlines()
+    scores = [json.loads(line)["eval/validation/normalised"] for line in whole]
+    reached = next(i for i, score in enumerate(scores) if i >= 2 and score > max(scores[:i]))
+    run = train(override(SOLVABLE, {"evaluation.stop_at": scores[reached]}), tmp_path / "run")
+    stopped = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    for line in stopped:
+        line.pop("eval/solved")
+    assert stopped == [json.loads(line) for line in whole[: reached + 1]]  # step sizes follow the planned steps
+
+
+def test_stop_at_is_refused_where_there_is_no_normalised_score(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"evaluation.stop_at is 0.6.*toys:Corridor has none.*implement optimal_return"):
+        train(override(TOY, {"evaluation.stop_at": 0.6}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_return_and_its_interval_are_logged_where_there_is_no_normalised_score(tmp_path: Path) -> None:
+    class Console(SilentProgress):
+        notes: list[str] = []
+        shown: dict[str, float] = {}
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+        def update(self, step: int, metrics: Any) -> None:
+            self.shown.update(metrics)
+
+    config = override(TOY, {"evaluation.trials": 200})
+    run = train(config, tmp_path / "run", progress=Console())
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    mean, low, high = (last[f"eval/validation/return{end}"] for end in ("", "_low", "_high"))
+    assert low <= mean <= high and "eval/validation/normalised" not in last
+    assert Console.shown["validation return"] == mean and Console.shown["+-"] == pytest.approx((high - low) / 2)
+    assert sum("implement optimal_return and no_exploration_return" in note for note in Console.notes) == 1
+
+
+# -- what disappears while training ------------------------------------------------------------------------------
+
+
+def at_round(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], None]) -> None:
+    """Do something at the beginning of one round."""
+    begun, collect = iter(range(1, 10_000)), DecoupledPair.collect
+
+    def doing(*arguments: Any) -> Any:
+        if next(begun) == number:
+            do()
+        return collect(*arguments)
+
+    monkeypatch.setattr(DecoupledPair, "collect", doing)
+
+
+def test_a_run_directory_removed_while_training_ends_the_run_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    at_round(monkeypatch, 9, lambda: shutil.rmtree(run))
+    with pytest.raises(UserError, match=r"run was removed or emptied while training, .* the same command starts it"):
+        train(CONFIG, run)
+    assert not run.exists()
+    monkeypatch.undo()
+    train(dataclasses.replace(CONFIG, steps=200), run)  # nothing is in the way
+
+
+def test_a_run_directory_without_its_config_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    at_round(monkeypatch, 9, (run / "config.yaml").unlink)
+    with pytest.raises(UserError, match=r"after you delete what is left of"):
+        train(CONFIG, run)
+
+
+def test_checkpoints_deleted_while_training_are_missed_and_another_best_one_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    scoring(monkeypatch, {1: 0.9})  # only the first would be the best
+    at_round(monkeypatch, 12, lambda: shutil.rmtree(run / "checkpoints"))
+    with pytest.warns(UserWarning, match="the best checkpoint was deleted from") as said:
+        train(CONFIG, run)
+    assert len([warning for warning in said if "best checkpoint" in str(warning.message)]) == 1
+    (best,) = CheckpointStore(run / "checkpoints").all(best=True)
+    assert best.step == CheckpointStore(run / "checkpoints").all()[-1].step  # of equal ones the latest
+
+
+# -- a checkpoint of something else ------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
+    step, weights, state = CheckpointStore(run / "checkpoints").load()  # type: ignore[misc]
+    some = next(iter(weights))
+    for changed, what in (
+        ({name: value for name, value in weights.items() if name != some}, f"the tensor {some} is missing"),
+        ({**weights, "online.more": torch.zeros(2)}, "the tensor online.more is unknown"),
+        ({**weights, some: weights[some].double()}, f"the tensor {some} is torch.float64"),
+    ):
+        CheckpointStore(run / "checkpoints").save(step, changed, state)
+        with pytest.raises(UserError, match=rf"cannot be resumed \(RuntimeError: {what}"):
+            train(CONFIG, run)
+    CheckpointStore(run / "checkpoints").save(step, weights, {**state, "counters": {}})
+    with pytest.raises(UserError, match=r"cannot be resumed \(KeyError"):
+        train(CONFIG, run)
+
+
+# -- readability -------------------------------------------------------------------------------------------------
+
+
+def test_the_training_loop_fits_a_screen() -> None:
+    assert len(inspect.getsource(train).splitlines()) <= 60

@@ -19,8 +19,8 @@ from dream.eval.pretrained import pretrained, pretrained_names
 from dream.eval.record.recorded import load_trials
 from dream.eval.show import watching
 from dream.eval.show.watching import SUFFIXES, _picked, record_run
-from dream.training import loop as training
 from dream.training.loop import train
+from dream.training.validation import Validation
 
 CONFIG = override(
     TrainConfig(method="dream", env="signpost", seed=1),
@@ -76,7 +76,7 @@ def test_the_same_seed_is_the_same_trials() -> None:
     ("arguments", "sentence"),
     [
         (["RUN", "--out", "film.mp4"], "--out film.mp4 has no ending that is known: give a name in .webm, .gif, .png"),
-        (["RUN", "--trials", "0"], "--trials is 0: it must be an integer from 1"),
+        (["RUN", "--trials", "0"], "--trials is 0: it must be at least 1"),
         (["RUN", "--seed", "-1"], "--seed is -1"),
         (["RUN", "--pick", "nicest"], "failures"),
         (["RUN", "--problem", "2"], "--problem 2 does not exist: signpost has problems 0 to 1"),
@@ -185,7 +185,7 @@ def test_a_run_shows_itself_in_tensorboard_and_keeps_recordings(run: Path) -> No
 def test_showing_changes_nothing_else_and_may_be_turned_off_or_on(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_showing", lambda config: pytest.fail("nothing was to be shown"))
+    monkeypatch.setattr(Validation, "show", lambda *arguments: pytest.fail("nothing was to be shown"))
     silent = override(CONFIG, {"evaluation.show_every": 0})
     other = train(silent, tmp_path / "run")
     assert (other / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()

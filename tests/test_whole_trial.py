@@ -393,6 +393,7 @@ def test_training_goes_on_from_weights_and_state(method: str, core: str) -> None
     other.generator.set_state(loop.generator.get_state())
     other.rng.bit_generator.state = loop.rng.bit_generator.state
     other.env.np_random.bit_generator.state = loop.env.np_random.bit_generator.state
+    other.training.step = loop.training.step
     assert same(other.rounds(1), loop.rounds(1))
     assert other.metrics == loop.metrics
     assert all(torch.equal(value, other.method.weights()[name]) for name, value in loop.method.weights().items())
@@ -412,6 +413,10 @@ def test_trials_that_make_no_sense_are_refused() -> None:
     for method, changes, message in (
         ("dream", {"trial__explore_episodes": 0}, "dream explores before it executes.*e-rl2"),
         ("dream", {"network__memory": "transformer"}, "dream has LSTMs.*rl2"),
+        ("rl2", {"trial__execute_episodes": 0}, "execute_episodes at least 1"),
+        ("rl2", {"trial__explore_episodes": -1}, "explore_episodes at least 0"),
+        ("rl2", {"network__memory": "transformer", "network__width": 12}, "network.width is 12"),
+        ("rl2", {"network__memory": "gru"}, "network.memory is 'gru'"),
     ):
         with pytest.raises(UserError, match=message):
             build(method, **changes)

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from dream.cli.printing import plain_warnings
-from dream.errors import UserError
+from dream.errors import Stopped, UserError
 
 COMMANDS = (
     "demo",
@@ -69,7 +69,10 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line. Returns the exit code: 0 done, 2 the user has something to put right, 130 interrupted."""
+    """Run one command line. Returns the exit code.
+
+    0: done. 2: the user has something to put right. 128 + the signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
+    """
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(WELCOME)
         return 0
@@ -82,9 +85,9 @@ def run(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"dream: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("dream: interrupted", file=sys.stderr)
-        return 130
+        return stop.exit_code if isinstance(stop, Stopped) else 130
 
 
 def find_command(name: str) -> Callable[[list[str]], int]:

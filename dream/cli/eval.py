@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from dream.cli.arguments import Seed, Trials, parse
-from dream.cli.checks import check_device, check_directory, trained_run
+from dream.cli.arguments import parse
+from dream.cli.checks import check_device, check_directory, check_least, trained_run
 from dream.cli.printing import as_text, print_json
 
 
@@ -29,9 +29,9 @@ class EvalArguments:
     """parameters of the family that differ from those of training, such as variant=walls"""
     split: Literal["train", "validation", "test"] = "test"
     """problems to evaluate on"""
-    trials: Trials = 1000
+    trials: int = 1000
     """trials, spread evenly over the problems"""
-    seed: Seed = 0
+    seed: int = 0
     """seed of the trials"""
     device: str = "cpu"
     """torch device"""
@@ -48,9 +48,10 @@ def command(arguments: list[str]) -> int:
     Or: dream eval --pretrained sign --env-parameters variant=walls
     """
     given = parse(EvalArguments, arguments, "eval", command)
+    check_least(1, trials=given.trials)
     check_directory(given.run)
-    from dream.eval.evaluate import eval_rows, evaluate_run
-    from dream.storage.tidy_csv import merge_tidy_csv
+    from dream.eval.evaluate import HOW_TO_GET_A_SCORE, eval_rows, evaluate_run
+    from dream.storage.run_directory import merge_tidy_csv
 
     check_device(given.device)
     run = trained_run(given.run, given.pretrained, given.env_parameters, "eval")
@@ -74,6 +75,7 @@ def command(arguments: list[str]) -> int:
     table.add_column(f"{result['trials']:,} trials at step {result['step']:,}", justify="right")
     for label, text in (
         ("return", as_text(result["return_mean"])),
+        ("its 95% interval", f"{as_text(result['return_low'])} to {as_text(result['return_high'])}"),
         ("optimal return", as_text(result["optimal_mean"])),
         ("regret", as_text(result["regret"])),
         ("best return without exploring", as_text(result["no_exploration"])),
@@ -83,4 +85,6 @@ def command(arguments: list[str]) -> int:
     ):
         table.add_row(label, text)
     Console().print(table)
+    if found.normalised is None:
+        print(f"{found.env} has no normalised score: {HOW_TO_GET_A_SCORE}.")
     return 0

@@ -13,7 +13,7 @@ from tyro.conf import arg
 from dream.cli.arguments import parse, value_of
 from dream.cli.checks import check_config, check_device
 from dream.config import PRESETS, TrainConfig, default_config, override
-from dream.errors import AT_ONCE, UserError
+from dream.errors import Stopped, UserError
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ def command(arguments: list[str]) -> int:
     progress = ConsoleProgress()
     try:
         train_run(config, run_dir, overwrite=given.overwrite, progress=progress)
-    except KeyboardInterrupt as stop:
+    except Stopped as stop:
         progress.close()
         again = ["dream", "train", config.method, *(word for word in arguments if word != "--overwrite")]
-        saved = f"Stopped; what was learned is saved in {run_dir}"
-        if AT_ONCE in stop.args:
-            saved = f"Stopped at once; what was learned after the last checkpoint in {run_dir} is lost"
-        print(f"{saved}. To go on: {shlex.join(again)}", file=sys.stderr)
-        return 130
+        saved = f"Stopped. A checkpoint is saved in {run_dir}"
+        if not stop.saved:
+            saved = f"Stopped at once. The training after the last checkpoint in {run_dir} is lost"
+        print(f"{saved}. To resume: {shlex.join(again)}", file=sys.stderr)
+        return stop.exit_code
     finally:
         progress.close()
     print(f"{run_dir} is trained. Next: dream eval {shlex.quote(str(run_dir))}")

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from dream.config import default_config, override
-from dream.core.replay import TrialReplay
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
 from dream.methods.pair import DecoupledPair
 from dream.training.allocator import keep_freed_memory
+from dream.training.clock import Clock
+from dream.training.rounds import Training, rounds
 
 ENV_MEMBERS = 4096
 """Members when the environment is measured alone."""
@@ -81,38 +82,29 @@ def measure_training(method_name: str, name: str, device: str, seconds: float, t
     """
     config = default_config(method_name, name, device=device, threads=threads)
     config = override(config, {"learning.buffer_size": min(config.learning.buffer_size, MOST_TRIALS)})
-    learning = config.learning
     torch.manual_seed(0)
-    method, env = build(config, learning.num_envs)
+    method, env = build(config, config.learning.num_envs)
     timed = _TimedEnv(env)
-    replay = TrialReplay(learning.buffer_size, 0, device)
-    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
-    env.reset(seed=0)
+    training = Training(method, timed, 0)
+    clock = Clock(wait=torch.cuda.synchronize if torch.device(device).type == "cuda" else None)
     steps = updates = 0
     replayed: list[dict[str, torch.Tensor]] = []
-    act = learn = 0.0
     begin, counting = time.perf_counter(), False
-    while time.perf_counter() - begin < seconds * 1.2 or not counting:
-        if not counting and time.perf_counter() - begin > seconds * 0.2 and replay.added >= learning.learning_starts:
-            counting, timed.seconds, steps, updates, act, learn = True, 0.0, 0, 0, 0.0, 0.0
-            replayed = []
-            begin = time.perf_counter() - seconds * 0.2
-        start = time.perf_counter()
+    if isinstance(method, DecoupledPair):
+        method.explained.fill_(1.0)
+    for done in rounds(training, clock):
         if isinstance(method, DecoupledPair):
             method.explained.fill_(1.0)
-        trials = method.collect(timed, env.problems.sample("train", learning.num_envs, rng), generator)
-        replay.add(trials)
-        steps += trials.environment_steps()
-        act += time.perf_counter() - start
-        start = time.perf_counter()
-        if replay.added >= learning.learning_starts:
-            for _ in range(learning.updates_per_round):
-                replayed.append(method.update(replay, 0.0, generator))
-                updates += 1
-        if torch.device(device).type == "cuda":
-            torch.cuda.synchronize()
-        learn += time.perf_counter() - start
-    total = act + learn
+        if counting:
+            replayed += done.updates
+            if time.perf_counter() - begin >= seconds:
+                break
+        elif time.perf_counter() - begin > seconds * 0.2 and done.updates:
+            counting, timed.seconds, steps, updates = True, 0.0, training.step, training.updates
+            clock.seconds.clear()
+            begin = time.perf_counter()
+    act, learn = clock.seconds["act"], clock.seconds["learn"]
+    total, steps, updates = act + learn, training.step - steps, training.updates - updates
     streams, transitions = (
         float(torch.stack([metrics[f"replay/{what}"] for metrics in replayed]).sum())
         for what in ("streams", "transitions")
