@@ -50,21 +50,22 @@ EXPRESSIONS = {"arith_expr", "term", "power", "shift_expr", "expr", "and_expr", 
 """Kinds of syntax nodes (of parso) in which a symbol is a binary operator."""
 
 PAIR = "test_losses test_pair"
-END_TO_END = "test_stream test_losses_end_to_end test_whole_trial"
+END_TO_END = "test_stream test_initialisation test_losses_end_to_end test_whole_trial"
 TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/optimizer.py", "test_optimizer"),
     ("pair and core", "dream/core/qlearning.py", "test_qlearning"),
-    ("pair and core", "dream/core/bottleneck.py", f"test_bottleneck {PAIR}"),
+    ("pair and core", "dream/core/bottleneck.py", f"test_bottleneck test_initialisation {PAIR}"),
     ("pair and core", "dream/core/replay.py", f"test_replay {PAIR}"),
     ("pair and core", "dream/core/trial.py", "test_trial test_rollout test_stream"),
     ("pair and core", "dream/core/rollout.py", f"test_rollout {PAIR}"),
-    ("pair and core", "dream/core/networks.py", "test_networks test_bottleneck"),
+    ("pair and core", "dream/core/networks.py", "test_networks test_initialisation test_bottleneck"),
     ("pair and core", "dream/core/frames.py", "test_frames"),
     ("pair and core", "dream/core/transformer.py", "test_transformer"),
+    ("pair and core", "dream/core/acting.py", f"test_acting {PAIR}"),
     ("pair and core", "dream/core/*.py", f"test_networks test_rollout {PAIR}"),
     ("pair and core", "dream/methods/pair*.py", PAIR),
     ("rest", "dream/methods/end_to_end*.py", END_TO_END),
-    ("rest", "exploration/*.py", f"test_explorers {PAIR}"),
+    ("rest", "exploration/*.py", f"test_explorers test_initialisation {PAIR}"),
     ("rest", "execution/executor.py", PAIR),
     ("rest", "execution/*.py", END_TO_END),
     ("rest", "eval/statistics.py", "test_statistics"),

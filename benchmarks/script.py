@@ -12,7 +12,7 @@ import torch
 
 from dream.config import TrainConfig
 from dream.errors import UserError
-from dream.storage.run_directory import merge_tidy_csv
+from dream.storage.tidy_csv import merge_tidy_csv
 
 Rows = list[dict[str, Any]]
 """Tidy rows, `env,method,seed,step,split,metric,value`."""

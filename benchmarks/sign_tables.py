@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dream.storage.run_directory import read_tidy_csv
+from dream.storage.tidy_csv import read_tidy_csv
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 GOAL = 0.9

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.script import run_script
 from dream.envs.sign.layout import VARIANTS
 from dream.eval.evaluate import eval_rows, evaluate_run
-from dream.storage.run_directory import merge_tidy_csv
+from dream.storage.tidy_csv import merge_tidy_csv
 
 WORLDS: tuple[dict[str, Any], ...] = (
     {},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.script import run_script
 from dream.eval.report.disk import find_runs
-from dream.storage.run_directory import merge_tidy_csv
+from dream.storage.tidy_csv import merge_tidy_csv
 
 
 def main() -> None:

@@ -14,8 +14,9 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from dream.config import TrainConfig, config_from_dict
+from dream.config import TrainConfig
 from dream.core.frames import is_frame
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, find_family, make
@@ -23,6 +24,7 @@ from dream.errors import UserError
 from dream.eval.statistics import Interval, mean, normalised_interval, stratified_bootstrap
 from dream.methods.protocol import Method
 from dream.methods.registry import find_method
+from dream.storage.checkpoint_files import check_weights
 from dream.storage.run_directory import RunDirectory
 
 MEMBERS = 512
@@ -96,7 +98,7 @@ def eval_rows(result: EvalResult) -> list[dict[str, Any]]:
     return [
         {**identity, "metric": metric, "value": values[name]}
         for metric, name in _METRICS.items()
-        if values[name] is not None
+        if values[name] is not None and np.isfinite(values[name])
     ]
 
 
@@ -229,25 +231,24 @@ def load_method(
             one that does not fit its config.yaml; its family or method cannot be found or built.
     """
     run = RunDirectory.read(run_dir)
-    try:
-        config = config_from_dict({**run.config, "device": device})
-    except ValueError as error:
-        raise UserError(f"{run_dir} was made by another version of dream ({error}): train it again") from error
+    config = run.settings(device=device)
     if env_parameters:
         config = dataclasses.replace(config, env_parameters={**config.env_parameters, **env_parameters})
-    loaded = run.checkpoints.load(best=True, device=device) or run.checkpoints.load(device=device)
-    if loaded is None:
+    if not (run.checkpoints.all(best=True) or run.checkpoints.all()):
         raise UserError(f"{run_dir} has no checkpoint yet: train it first, or wait for its first checkpoint")
-    step, weights, _ = loaded
     try:
         method, env = build(config, members)
     except (ValueError, TypeError) as error:
         raise UserError(f"{config.method} on {config.env}, as {run_dir} has it, cannot be built: {error}") from error
-    try:
+
+    def use(step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        check_weights(weights, method.weights())
         method.load_weights(weights)
-    except RuntimeError as error:
-        what = " ".join(str(error).split())
-        raise UserError(f"the checkpoint in {run_dir} does not fit its config.yaml: {what}") from error
+
+    loaded = run.checkpoints.load(best=True, device=device, use=use) or run.checkpoints.load(device=device, use=use)
+    if loaded is None:
+        raise UserError(f"the checkpoints in {run_dir} were deleted while they were read: give the command again")
+    step, _, _ = loaded
     return method, env, step
 
 

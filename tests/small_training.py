@@ -24,8 +24,8 @@ SMALL: dict[str, Any] = {
     "learning.explore_batch_size": 8,
     "learning.execute_batch_size": 8,
     "learning.buffer_size": 64,
+    "learning.learning_starts": 12,
     "learning.transition_batch_size": 8,
-    "learning.learning_starts": 1,
     "learning.updates_per_round": 1,
 }
 
@@ -33,6 +33,7 @@ SMALL: dict[str, Any] = {
 def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[Any, MetaEnv]:
     """A small method (a pair or a policy) and its environment; `changes` of `SMALL` with `__` for a dot."""
     dotted = {name.replace("__", "."): value for name, value in changes.items()}
+    dotted.setdefault("learning.buffer_size", max(SMALL["learning.buffer_size"], dotted.get("learning.num_envs", 0)))
     config = override(TrainConfig(method=method, seed=seed), {**SMALL, **dotted})
     torch.manual_seed(seed)
     env = make(config.env, config.learning.num_envs)

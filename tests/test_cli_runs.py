@@ -11,7 +11,7 @@ import pytest
 
 from dream import cli
 from dream.errors import Stopped
-from dream.storage import checkpoints
+from dream.storage.checkpoint_files import HashingFile
 
 TRAIN = ["train", "dream", "--env", "map", "--preset", "debug"]
 
@@ -130,7 +130,7 @@ def test_a_read_only_directory(run: Path, tmp_path: Path, capsys):
 
 def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
     """Full at the second checkpoint: one sentence; with space again the same command goes on from the first."""
-    real, files = checkpoints._HashingFile.write, set()
+    real, files = HashingFile.write, set()
 
     def write(self, data):
         files.add(self.file.name)
@@ -139,7 +139,7 @@ def test_a_disk_that_fills_up(tmp_path: Path, capsys, monkeypatch):
             raise self.error
         return real(self, data)
 
-    monkeypatch.setattr(checkpoints._HashingFile, "write", write)
+    monkeypatch.setattr(HashingFile, "write", write)
     run = tmp_path / "run"
     assert cli.run([*TRAIN, "--run-dir", str(run)]) == 2
     assert "No space left" in capsys.readouterr().err

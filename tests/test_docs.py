@@ -214,6 +214,8 @@ python -m benchmarks.sign_links --csv results/sign_links.csv
 python -m benchmarks.sign_reading --csv results/sign_reading.csv
 python -m benchmarks.sign_worlds runs/sign/dream/s0 runs/sign/dream/s1 runs/sign/dream/s2 runs/sign/dream/s3 \
 runs/sign/dream/s4 --trials 500 --csv results/sign_worlds.csv
+python -m benchmarks.mutants --show
+python -m benchmarks.mutants --only pair.py --sample 999
 python docs/draw_families.py
 python docs/draw_sign.py FRAMES.npz
 python docs/draw_concepts.py
@@ -227,6 +229,9 @@ cd dream
 make demo
 make test
 make install
+make mutants
+pytest tests/test_losses.py
+pytest -m slow
 python3 -m venv .venv
 source .venv/bin/activate
 pip install '$(grep '"'"'^torch=='"'"' constraints.txt)'

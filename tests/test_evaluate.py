@@ -170,10 +170,10 @@ def test_what_cannot_be_loaded_is_explained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_method(tmp_path / "nowhere")
     change_config(run, "network.width", "wide")
-    with pytest.raises(UserError, match=r"another version of dream \(setting 'network.width' .* got 'wide'\)"):
+    with pytest.raises(UserError, match=r"settings of this version of dream \(network.width is 'wide'"):
         load_method(run)
     change_config(run, "network.width", 17)
-    with pytest.raises(UserError, match=r"does not fit its config.yaml"):
+    with pytest.raises(UserError, match=r"does not fit config.yaml \(averaged"):
         load_method(run)
     change_config(run, "method", "telepathy")
     with pytest.raises(UserError, match=r"unknown method 'telepathy': choose one of dream"):

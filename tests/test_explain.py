@@ -96,8 +96,8 @@ def test_what_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         ([dream, str(runs / "map")], "env is 'map' in"),
         ([dream, random, copy], "are both dream with seed 0: give one of them"),
         ([str(empty)], "no run to explain (skipped"),
-        ([dream, "--trials", "1"], "--trials is 1: it must be at least 2"),
-        ([dream, "--updates", "0"], "--updates is 0: it must be at least 1"),
+        ([dream, "--trials", "1"], "--trials is 1: it must be an integer from 2"),
+        ([dream, "--updates", "0"], "--updates is 0: it must be an integer from 1"),
         ([dream, "--out", str(tmp_path / "file" / "why")], "Cannot write"),
     ):
         assert (

@@ -37,9 +37,9 @@ def test_the_config_is_laid_over_the_defaults_in_order():
         (["dream[]"], (), "is no method"),
         (["dream cost=0"], (), "is no method"),
         ([""], (), "is no method"),
-        (["dream[cost]"], (), "'cost' is no setting: write SETTING=VALUE"),
-        (["dream[cost=]"], (), "'cost=' is no setting"),
-        (["dream"], ["=3"], "'=3' is no setting"),
+        (["dream[cost]"], (), "'cost' is not of the form NAME=VALUE"),
+        (["dream[cost=]"], (), "'cost=' is not of the form NAME=VALUE"),
+        (["dream"], ["=3"], "'=3' is not of the form NAME=VALUE"),
         (["dream[a=1,a=2]"], (), "setting 'a' is given twice for dream"),
         (["dream[a=1]"], ["a=2"], "setting 'a' is given twice for dream"),
         (["dream[seed=1]"], (), "'seed' is no setting of a method: use --methods"),
@@ -56,11 +56,14 @@ def test_what_is_no_label_is_refused(texts: list[str], settings: list[str], sent
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("dream[explorer.price=0]", "dream[explorer.price=0]: unknown setting 'price': choose from step_cost, "),
-        ("dream[learning.updates_per_round=0.5]", "setting 'learning.updates_per_round' must be of type int, got 0.5"),
+        (
+            "dream[explorer.price=0]",
+            "dream[explorer.price=0]: unknown setting 'explorer.price' (did you mean 'explorer.step_cost'?)",
+        ),
+        ("dream[learning.updates_per_round=0.5]", "learning.updates_per_round is 0.5: it must be an integer from 1 to"),
         (
             "dream[learning.updates_per_round=many]",
-            "setting 'learning.updates_per_round' must be of type int, got 'many'",
+            "learning.updates_per_round is 'many': it must be an integer from 1 to",
         ),
         ("dream[steps.more=1]", "steps"),
     ],

@@ -127,6 +127,19 @@ def test_z_scales_and_shifts_the_features() -> None:
     torch.testing.assert_close(encoder(obs, None, z), normed_relu(encoder.hidden(normed_relu(h))))
 
 
+def test_integers_and_numbers_are_added_to_the_observation() -> None:
+    torch.manual_seed(0)
+    encoder = StepEncoder(SPACE, 6, integers=[3, 2], numbers=2)
+    assert encoder.integers is not None and encoder.numbers is not None and encoder.scale_shift is None
+    obs, integers, numbers = torch.tensor([[1, 2]]), torch.tensor([[2, 1]]), torch.tensor([[0.5, -3.0]])
+    h = encoder.obs(obs) + encoder.integers(integers) + numbers @ encoder.numbers.weight.T
+    expected = normed_relu(encoder.hidden(normed_relu(h)))
+    torch.testing.assert_close(encoder(obs, integers, numbers=numbers), expected)
+    plain = StepEncoder(SPACE, 6)
+    assert plain.integers is None and plain.numbers is None
+    torch.testing.assert_close(plain(obs), normed_relu(plain.hidden(normed_relu(plain.obs(obs)))))
+
+
 def test_the_dueling_mean_is_per_state() -> None:
     torch.manual_seed(0)
     head = DuelingHead(4, 8, 3)

@@ -349,9 +349,9 @@ def test_weights_come_back() -> None:
 
 def test_weights_of_another_shape_or_method_are_refused() -> None:
     method, _ = build()
-    with pytest.raises(RuntimeError, match=r"the tensor averaged.* is torch.float32 .*, not torch.float32"):
+    with pytest.raises(RuntimeError, match="size mismatch"):
         method.load_weights(build(network__width=9)[0].weights())
-    with pytest.raises(RuntimeError, match=r"the tensor averaged.explorer.* is missing"):
+    with pytest.raises(RuntimeError, match=r"Missing key.*explorer"):
         method.load_weights(build("none")[0].weights())
 
 

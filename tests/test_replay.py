@@ -3,12 +3,14 @@
 import io
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from dream.core.replay import TrialReplay
+from dream.core.replay import TrialReplay, trial_bytes
 from dream.core.trial import Episodes, Trials
+from tests.small_training import build
 
 SLOTS = 6
 
@@ -206,8 +208,8 @@ def test_what_is_saved_takes_no_memory_of_its_own_but_for_what_is_small() -> Non
     replay = TrialReplay(2, seed=0)
     replay.add(trials(1, 2))
     state = replay.state_dict()
-    for name, value in state["store"].items():
-        assert value.data_ptr() == replay._store[name].data_ptr(), name
+    for name, value in replay.state_dict()["store"].items():  # the same memory each time, not a copy
+        assert value.data_ptr() == state["store"][name].data_ptr(), name
     fresh = TrialReplay(2, seed=5)
     fresh.load_state_dict(state)
     replay.add(trials(3, 4))  # what was loaded is its own
@@ -281,3 +283,15 @@ def test_observations_that_nobody_looks_at_stay_in_the_replay() -> None:
     for part in (explore, execute):
         assert torch.equal(part.execute.reward, whole.execute.reward)
         assert torch.equal(part.explore.action, whole.explore.action)
+
+
+@pytest.mark.parametrize("env_name", ["map", "cooking"])
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 3)])
+def test_the_bytes_of_a_trial_are_those_it_takes_in_the_replay(env_name: str, k: int, n: int) -> None:
+    method, env = build("random", env=env_name, trial__explore_episodes=k, trial__execute_episodes=n)
+    replay = TrialReplay(12, seed=0)
+    replay.add(method.collect(env, np.zeros(12, np.int64), torch.Generator().manual_seed(0)))
+    store = replay.state_dict()["store"]
+    small = ("problem_id", "used_id", "explore.instruction", "execute.instruction")  # not counted
+    taken = sum(value[0].numel() * value.element_size() for name, value in store.items() if name not in small)
+    assert trial_bytes(env, k, n) == taken

@@ -233,8 +233,8 @@ def test_the_command_says_where_the_file_is(copied: Path, capsys: pytest.Capture
     [
         ([], "give either runs or --pretrained"),
         (["--pretrained", "nothing"], "no pretrained pair 'nothing'"),
-        (["--pretrained", "bus", "--trials", "0"], "it must be at least 1"),
-        (["--pretrained", "bus", "--seed", "-1"], "it must be at least 0"),
+        (["--pretrained", "bus", "--trials", "0"], "it must be an integer from 1"),
+        (["--pretrained", "bus", "--seed", "-1"], "it must be an integer from 0"),
         (["--pretrained", "bus", "-o", "bus.png"], "give a name that ends in .html"),
         (["nowhere"], "nowhere is not a directory"),
     ],

@@ -533,28 +533,6 @@ def test_checkpoints_deleted_while_training_are_missed_and_another_best_one_is_k
     assert best.step == CheckpointStore(run / "checkpoints").all()[-1].step  # of equal ones the latest
 
 
-# -- a checkpoint of something else ------------------------------------------------------------------------------
-
-
-def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(
-    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Path(shutil.copytree(uninterrupted, tmp_path / "run"))
-    step, weights, state = CheckpointStore(run / "checkpoints").load()  # type: ignore[misc]
-    some = next(iter(weights))
-    for changed, what in (
-        ({name: value for name, value in weights.items() if name != some}, f"the tensor {some} is missing"),
-        ({**weights, "online.more": torch.zeros(2)}, "the tensor online.more is unknown"),
-        ({**weights, some: weights[some].double()}, f"the tensor {some} is torch.float64"),
-    ):
-        CheckpointStore(run / "checkpoints").save(step, changed, state)
-        with pytest.raises(UserError, match=rf"cannot be resumed \(RuntimeError: {what}"):
-            train(CONFIG, run)
-    CheckpointStore(run / "checkpoints").save(step, weights, {**state, "counters": {}})
-    with pytest.raises(UserError, match=r"cannot be resumed \(KeyError"):
-        train(CONFIG, run)
-
-
 # -- readability -------------------------------------------------------------------------------------------------
 
 

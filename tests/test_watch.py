@@ -76,7 +76,7 @@ def test_the_same_seed_is_the_same_trials() -> None:
     ("arguments", "sentence"),
     [
         (["RUN", "--out", "film.mp4"], "--out film.mp4 has no ending that is known: give a name in .webm, .gif, .png"),
-        (["RUN", "--trials", "0"], "--trials is 0: it must be at least 1"),
+        (["RUN", "--trials", "0"], "--trials is 0: it must be an integer from 1"),
         (["RUN", "--seed", "-1"], "--seed is -1"),
         (["RUN", "--pick", "nicest"], "failures"),
         (["RUN", "--problem", "2"], "--problem 2 does not exist: signpost has problems 0 to 1"),

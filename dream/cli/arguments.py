@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import inspect
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import tyro
 from tyro.conf import FlagCreatePairsOff
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from dream.config.ranges import Range, checked, kinds, range_of
 from dream.errors import UserError
 
 T = TypeVar("T")
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+Trials = Annotated[int, Range(1, 1_000_000)]
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,16 @@ def parse(
     default: Any = None,
     usage: str | None = None,
 ) -> T:
-    """Let tyro fill in a dataclass. Raises UserError, one sentence, for what it does not take."""
+    """Let tyro fill in a dataclass; check the ranges beside its fields.
+
+    Raises:
+        UserError: in one sentence, what is unknown, of another type or outside its range.
+    """
     complaint = io.StringIO()
     extra: dict[str, Any] = {} if default is None else {"default": default}
     try:
         with contextlib.redirect_stderr(complaint) if _asks_nothing(arguments) else contextlib.nullcontext():
-            return tyro.cli(
+            given = tyro.cli(
                 what,
                 args=arguments,
                 prog=f"dream {usage or command}",
@@ -54,6 +62,12 @@ def parse(
         if stop.code in (0, None):
             raise
         raise UserError(_one_sentence(complaint.getvalue(), command)) from None
+    for name, kind in kinds(what).items():
+        value = getattr(given, name)
+        if (limits := range_of(kind)) is not None and value is not None:
+            for item in value if isinstance(value, tuple) else (value,):
+                checked(item, Annotated[type(item), limits], f"--{name.replace('_', '-')}")
+    return given
 
 
 def value_of(option: str, arguments: Sequence[str]) -> str | None:
@@ -96,6 +110,47 @@ def _one_sentence(box: str, command: str) -> str:
 
 
 _REGISTRY = ConstructorRegistry()
+
+
+@_REGISTRY.primitive_rule
+def _integer(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+    """Integers may be written as 1e6."""
+    if info.type is not int:
+        return None
+
+    def read(words: list[str]) -> int:
+        try:
+            return int(words[0])
+        except ValueError:
+            value = float(words[0])
+            if not value.is_integer():
+                raise
+            return int(value)
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+@_REGISTRY.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """`Path | None` is shown as PATH: leaving the option out is the way to say None."""
+    options = get_args(info.type)
+    if len(options) != 2 or type(None) not in options:
+        return None
+    kind = next(option for option in options if option is not type(None))
+    inner = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, info.markers))
+    if not isinstance(inner, PrimitiveConstructorSpec):
+        return None
+    return dataclasses.replace(
+        inner,
+        is_instance=lambda value: value is None or inner.is_instance(value),
+        str_from_instance=lambda value: ["none"] if value is None else inner.str_from_instance(value),
+    )
 
 
 @_REGISTRY.primitive_rule

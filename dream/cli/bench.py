@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from dream.cli.arguments import parse
-from dream.cli.checks import check_config, check_device
+from dream.cli.checks import check_config, check_device, check_threads
 from dream.cli.printing import print_json
-from dream.config import TrainConfig
+from dream.config import Range, TrainConfig
 from dream.errors import UserError
 
 
@@ -21,9 +22,9 @@ class BenchArguments:
     """methods to measure on each"""
     device: str = "cpu"
     """torch device"""
-    seconds: float = 10.0
+    seconds: Annotated[float, Range(0, 86_400, above=True)] = 10.0
     """seconds of training measured for each family"""
-    threads: int = 1
+    threads: Annotated[int, Range(1, 1024)] = 1
     """CPU threads"""
     json: bool = False
     """print one JSON object"""
@@ -35,11 +36,9 @@ def command(arguments: list[str]) -> int:
     Example: dream bench --env bus --methods dream rl2 --seconds 20
     """
     given = parse(BenchArguments, arguments, "bench", command)
-    if not (given.env and given.methods) or given.seconds <= 0 or given.threads < 1:
-        raise UserError(
-            "--env, --methods, --seconds and --threads take one family or more, one method or more, seconds above 0, "
-            "1 thread or more"
-        )
+    if not (given.env and given.methods):
+        raise UserError("nothing to measure: give --env at least one family and --methods at least one method")
+    check_threads(given.threads)
     for name in given.env:
         check_config(TrainConfig(env=name))
     from dream.methods.registry import find_method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,11 @@ from dream.config import TrainConfig
 from dream.errors import UserError
 
 
-def check_least(least: int, **given: int | None) -> None:
-    """Raise UserError for the first of these arguments, by name, that is smaller; None is one that was not given."""
-    for name, value in given.items():
-        if value is not None and value < least:
-            raise UserError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
-
-
 def check_config(config: TrainConfig) -> None:
-    """Raise UserError for what can be seen to be wrong without torch: family, its parameters, numbers."""
+    """Raise UserError for what can be seen without torch: family, its parameters, more threads than cores."""
     from dream.envs import make
 
-    check_least(1, steps=config.steps, threads=config.threads)
-    check_least(0, seed=config.seed)
+    check_threads(config.threads)
     try:
         make(config.env, 1, **config.env_parameters).close()
     except ValueError as error:
@@ -31,12 +24,19 @@ def check_config(config: TrainConfig) -> None:
         raise UserError(f"{config.env!r} cannot be made with {dict(config.env_parameters)}: {error}") from error
 
 
+def check_threads(threads: int) -> None:
+    """Raise UserError for more threads than this machine has cores."""
+    cores = os.cpu_count() or 1
+    if threads > cores:
+        raise UserError(f"threads is {threads:,}: this machine has {cores} cores, so give at most that many")
+
+
 def check_device(device: str) -> None:
     """Raise UserError unless torch can use the device."""
     import torch
 
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         found = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
         raise UserError(f"device {device!r} cannot be used: this machine has {found} (see dream doctor)") from error

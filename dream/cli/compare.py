@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import arg
 
-from dream.cli.arguments import parse
-from dream.cli.checks import check_config, check_device, check_least
+from dream.cli.arguments import Seed, Trials, parse
+from dream.cli.checks import check_config, check_device
 from dream.cli.printing import print_json
-from dream.config import PRESETS, TrainConfig
+from dream.config import PRESETS, Range, TrainConfig
+from dream.config.settings import MOST_STEPS
 from dream.errors import UserError
 
 
@@ -29,17 +30,17 @@ class CompareArguments:
     """families to compare on"""
     methods: tuple[str, ...] = ()
     """NAME, or NAME[setting=value,...] with settings changed; the first is compared with each other one"""
-    seeds: int = 5
+    seeds: Annotated[int, Range(1, 10_000)] = 5
     """seeds of training of each method"""
-    first_seed: int = 0
+    first_seed: Seed = 0
     """the first of them"""
-    processes: int = 1
+    processes: Annotated[int, Range(1, 1024)] = 1
     """runs trained side by side, one core each"""
-    trials: int = 1000
+    trials: Trials = 1000
     """trials of each evaluation, the same ones for all"""
-    steps: int | None = None
+    steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
     """environment steps of each run (default: the family's)"""
-    bound_steps: int | None = None
+    bound_steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
     """environment steps of none, oracle and contextual, whose trials are short: fewer hold as many updates
     (default: --steps)"""
     settings: Annotated[tuple[str, ...], arg(name="set", metavar="SETTING=VALUE")] = ()
@@ -72,8 +73,6 @@ def command(arguments: list[str]) -> int:
     Or, from rows alone: dream compare --from results/bus.csv --env bus --out figures
     """
     given = parse(CompareArguments, arguments, "compare", command)
-    check_least(1, seeds=given.seeds, processes=given.processes, trials=given.trials)
-    check_least(0, first_seed=given.first_seed)
     if given.from_:
         if given.only_trained or given.settings or given.steps is not None:
             raise UserError("--from reads rows and trains nothing: leave out --only-trained, --set and --steps")
@@ -106,7 +105,6 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
 
     if not given.env or not given.methods:
         raise UserError("which ones? Write for example: dream compare --env map --methods dream random")
-    check_least(1, steps=given.steps, bound_steps=given.bound_steps)
     labels = parse_labels(given.methods, given.settings)
     for env in given.env:
         check_config(TrainConfig(env=env))
@@ -118,7 +116,7 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
 
     from dream.compare.jobs import is_finished, job_rows, plan, run_jobs
     from dream.compare.progress import JobProgress
-    from dream.storage.run_directory import merge_tidy_csv
+    from dream.storage.tidy_csv import merge_tidy_csv
 
     jobs = plan(
         labels,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
 
-from dream.cli.arguments import parse
+from dream.cli.arguments import Seed, parse
 from dream.cli.printing import print_json
+from dream.config import Range
 from dream.errors import UserError
 
 
@@ -17,17 +19,17 @@ from dream.errors import UserError
 class CouplingArguments:
     """What `dream coupling` takes."""
 
-    actions: tuple[int, ...] = (4, 8, 16, 32, 64)
+    actions: Annotated[tuple[int, ...], Range(2, 100_000)] = (4, 8, 16, 32, 64)
     """numbers of actions, two or more"""
-    problems: int = 4
+    problems: Annotated[int, Range(1, 10_000)] = 4
     """problems, at most as many as actions"""
-    runs: int = 100
+    runs: Annotated[int, Range(1, 100_000)] = 100
     """runs of each learner and number of actions"""
-    seed: int = 0
+    seed: Seed = 0
     """seed of all runs"""
-    max_trials: int = 2_000_000
+    max_trials: Annotated[int, Range(1, 10**12)] = 2_000_000
     """trials after which a run counts as unsolved"""
-    epsilon: float = 1.0
+    epsilon: Annotated[float, Range(0, 1, above=True)] = 1.0
     """share of actions drawn evenly while learning; 1 is the setting of the theory"""
     out: Path = Path("results/coupling")
     """directory for coupling.csv and coupling.svg, which are replaced"""
@@ -52,7 +54,7 @@ def command(arguments: list[str]) -> int:
             f"{given.out} cannot be made ({error.strerror}): choose another directory with --out"
         ) from error
     from dream.eval.coupling.figure import draw
-    from dream.storage.run_directory import write_atomic
+    from dream.storage.atomic import write_atomic
     from dream.training.progress import ConsoleProgress
 
     progress = ConsoleProgress()

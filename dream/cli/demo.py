@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from dream.cli.arguments import parse
-from dream.cli.checks import check_least
+from dream.config.ranges import Range
+from dream.config.settings import MOST_STEPS
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class DemoArguments:
 
     run_dir: Path = Path("runs/demo")
     """where the run and the picture are written; a second call resumes the run, or shows it again"""
-    steps: int | None = None
+    steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
     """environment steps to train (default: enough to solve it)"""
     overwrite: bool = False
     """train again"""
@@ -27,7 +29,6 @@ def command(arguments: list[str]) -> int:
     Example: dream demo --run-dir runs/demo
     """
     given = parse(DemoArguments, arguments, "demo", command)
-    check_least(1, steps=given.steps)
     from dream.tools.demo import main as show
 
     steps = {} if given.steps is None else {"steps": given.steps}

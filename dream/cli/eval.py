@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from dream.cli.arguments import parse
-from dream.cli.checks import check_device, check_directory, check_least, trained_run
+from dream.cli.arguments import Seed, Trials, parse
+from dream.cli.checks import check_device, check_directory, trained_run
 from dream.cli.printing import as_text, print_json
 
 
@@ -29,9 +29,9 @@ class EvalArguments:
     """parameters of the family that differ from those of training, such as variant=walls"""
     split: Literal["train", "validation", "test"] = "test"
     """problems to evaluate on"""
-    trials: int = 1000
+    trials: Trials = 1000
     """trials, spread evenly over the problems"""
-    seed: int = 0
+    seed: Seed = 0
     """seed of the trials"""
     device: str = "cpu"
     """torch device"""
@@ -48,10 +48,9 @@ def command(arguments: list[str]) -> int:
     Or: dream eval --pretrained sign --env-parameters variant=walls
     """
     given = parse(EvalArguments, arguments, "eval", command)
-    check_least(1, trials=given.trials)
     check_directory(given.run)
     from dream.eval.evaluate import HOW_TO_GET_A_SCORE, eval_rows, evaluate_run
-    from dream.storage.run_directory import merge_tidy_csv
+    from dream.storage.tidy_csv import merge_tidy_csv
 
     check_device(given.device)
     run = trained_run(given.run, given.pretrained, given.env_parameters, "eval")

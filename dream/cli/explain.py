@@ -6,15 +6,16 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional
 
-from dream.cli.arguments import parse
-from dream.cli.checks import check_least
+from dream.cli.arguments import Seed, parse
 from dream.cli.printing import print_json
+from dream.config import Range
 from dream.errors import UserError
 
 
@@ -26,11 +27,11 @@ class ExplainArguments:
     """run directories of one family, any methods and seeds"""
     out: Path | None = None
     """where tables and figures are written (default: runs/ENV/explain)"""
-    trials: int = 500
+    trials: Annotated[int, Range(2, 1_000_000)] = 500
     """test trials of each explorer, the same ones for all"""
-    seed: int = 0
+    seed: Seed = 0
     """seed of the trials and of the classifiers"""
-    updates: int | None = None
+    updates: Annotated[int | None, Range(1, 1_000_000)] = None
     """at most so many updates of each classifier (default: 600, on frames 1000)"""
     json: bool = False
     """print one JSON object"""
@@ -47,16 +48,13 @@ def command(arguments: list[str]) -> int:
     given = parse(ExplainArguments, arguments, "explain", command)
     if not given.runs:
         raise UserError("which runs? Write for example: dream explain runs/map/dream/s0 runs/map/random/s0")
-    check_least(2, trials=given.trials)
-    check_least(1, updates=given.updates)
-    check_least(0, seed=given.seed)
 
     from dream.eval.explain.analysis import explain as explain_runs
     from dream.eval.explain.files import write_explanation
     from dream.eval.explain.loading import load_runs
     from dream.eval.explain.probe import default_settings
     from dream.eval.explain.words import as_text, columns, sentences
-    from dream.storage.checkpoints import disk_errors
+    from dream.storage.atomic import disk_errors
     from dream.training.progress import pieces_of_work
 
     loaded = load_runs(given.runs, given.trials)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from dream.cli.arguments import parse
-from dream.cli.checks import check_least
+from dream.cli.arguments import Seed, parse
 from dream.cli.printing import print_json
+from dream.config import Range
 from dream.errors import UserError
 
 
@@ -25,9 +25,9 @@ class ReportArguments:
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """the HTML file; default: report.html in the directory given, ./report.html for several, ./report-FAMILY.html for a
     pretrained pair"""
-    trials: int | None = None
+    trials: Annotated[int | None, Range(1, 1000)] = None
     """trials to step through of each method; default: 3 to 12, fewer of many methods"""
-    seed: int = 0
+    seed: Seed = 0
     """seed of problems, starts and instructions of these trials"""
     json: bool = False
     """print one JSON object"""
@@ -47,8 +47,6 @@ def command(arguments: list[str]) -> int:
     given = parse(ReportArguments, arguments, "report", command)
     if bool(given.runs) == (given.pretrained is not None):
         raise UserError("give either runs or --pretrained FAMILY, for example: dream report runs/bus")
-    check_least(1, trials=given.trials)
-    check_least(0, seed=given.seed)
     if given.out is not None and given.out.suffix not in (".html", ".htm"):
         raise UserError(f"--out {given.out} is no HTML file: give a name that ends in .html")
 

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-from dream.cli.arguments import parse
-from dream.cli.checks import check_directory, check_least, trained_run
+from dream.cli.arguments import Seed, parse
+from dream.cli.checks import check_directory, trained_run
 from dream.cli.printing import print_json
+from dream.config import Range
 from dream.errors import UserError
 
 
@@ -24,15 +25,15 @@ class WatchArguments:
     """run directory that dream train wrote"""
     pretrained: str | None = None
     """instead of a run: the trained pair for this family that comes with the package"""
-    trials: int = 3
+    trials: Annotated[int, Range(1, 1000)] = 3
     """trials to show"""
     split: Literal["train", "validation", "test"] = "test"
     """whose problems are played"""
-    problem: tuple[int, ...] = ()
+    problem: Annotated[tuple[int, ...], Range(0, 10**12)] = ()
     """play these problems, in turn"""
     pick: Literal["any", "best", "worst", "failures"] = "any"
     """which trials of many: failures got less than halfway from the best return without exploring to the optimum"""
-    seed: int = 0
+    seed: Seed = 0
     """seed of problems, starts and instructions"""
     env_parameters: Mapping[str, Any] = field(default_factory=dict)
     """parameters of the family that differ from those of training, such as variant=walls"""
@@ -53,8 +54,6 @@ def command(arguments: list[str]) -> int:
     Or: dream watch --pretrained bus --problem 17 100 --out trials.png
     """
     given = parse(WatchArguments, arguments, "watch", command)
-    check_least(1, trials=given.trials)
-    check_least(0, seed=given.seed)
     suffixes = (".webm", ".gif", ".png", ".npz")
     if given.out is not None and given.out.suffix not in suffixes:
         raise UserError(f"--out {given.out} has no ending that is known: give a name in {', '.join(suffixes)}")

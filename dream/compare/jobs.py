@@ -26,7 +26,8 @@ from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.errors import UserError
 from dream.eval.evaluate import eval_rows, evaluate_run
 from dream.methods.labels import MethodLabel
-from dream.storage.run_directory import RunDirectory, merge_tidy_csv, read_tidy_csv, settings_that_differ
+from dream.storage.run_directory import RunDirectory, settings_that_differ
+from dream.storage.tidy_csv import merge_tidy_csv, read_tidy_csv
 from dream.training.loop import train
 
 SPLITS: tuple[Literal["test", "train"], ...] = ("test", "train")

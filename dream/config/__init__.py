@@ -1,8 +1,11 @@
 """The settings of a training run: typed, with named sets of them (presets). Imports no torch."""
 
-from dream.config.presets import PRESETS, override
+from dream.config.build import config_from_dict, default_config, override
+from dream.config.presets import PRESETS
+from dream.config.ranges import Range
 from dream.config.settings import (
     FAMILY_SETTINGS,
+    SETTINGS,
     WITHOUT_EFFECT,
     BottleneckConfig,
     EndToEndConfig,
@@ -13,13 +16,12 @@ from dream.config.settings import (
     NetworkConfig,
     TrainConfig,
     TrialConfig,
-    config_from_dict,
-    default_config,
 )
 
 __all__ = [
     "FAMILY_SETTINGS",
     "PRESETS",
+    "SETTINGS",
     "WITHOUT_EFFECT",
     "BottleneckConfig",
     "EndToEndConfig",
@@ -28,6 +30,7 @@ __all__ = [
     "ExplorerConfig",
     "LearningConfig",
     "NetworkConfig",
+    "Range",
     "TrainConfig",
     "TrialConfig",
     "config_from_dict",

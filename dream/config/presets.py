@@ -1,16 +1,13 @@
-"""Named sets of settings, and how one set is laid over another."""
+"""Named sets of settings."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
-    # Everything a run does, in seconds: it learns nothing.
+    # Runs everything within seconds; learns nothing.
     "debug": {
         "steps": 6_000,
         "network.width": 16,
@@ -27,31 +24,3 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "evaluation.show_every": 6_000,
     },
 }
-
-
-def override(config: T, changes: Mapping[str, Any]) -> T:
-    """A copy of a (nested) dataclass with some settings changed.
-
-    Args:
-        config: the dataclass.
-        changes: dotted name -> value, such as {"learning.batch": 16}; a mapping's entries too, such as
-            {"env_parameters.grid_size": 5}, where any name is taken.
-
-    Raises:
-        ValueError: there is no setting of that name.
-    """
-    here: dict[str, Any] = {}
-    below: dict[str, dict[str, Any]] = {}
-    names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
-    for name, value in changes.items():
-        head, _, rest = name.partition(".")
-        if head not in names:
-            raise ValueError(f"unknown setting {head!r}: choose from {', '.join(names)}")
-        if rest:
-            below.setdefault(head, {})[rest] = value
-        else:
-            here[head] = value
-    for head, nested in below.items():
-        inner = here.get(head, getattr(config, head))
-        here[head] = {**inner, **nested} if isinstance(inner, Mapping) else override(inner, nested)
-    return dataclasses.replace(config, **here)  # type: ignore[type-var]

@@ -1,6 +1,7 @@
-"""Every setting of a training run, typed. No torch here, so that a bad argument fails at once.
+"""Every setting of a training run, with its type, range and default. No torch here, so that a bad value fails at once.
 
-The defaults are one set for every family but for what `FAMILY_SETTINGS` names.
+A range stands beside its field and holds wherever a value comes from: the command line, a label of `dream compare`,
+config.yaml or Python. The defaults serve every family, apart from what `FAMILY_SETTINGS` names.
 """
 
 from __future__ import annotations
@@ -8,172 +9,190 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from dream.config.presets import override
+from dream.config.ranges import Range, Settings, kinds
+from dream.errors import UserError
+
+MOST_STEPS = 10**12
+Share = Annotated[float, Range(0, 1)]
+PositiveShare = Annotated[float, Range(0, 1, above=True)]
 
 
 @dataclass(frozen=True)
-class TrialConfig:
-    """What a trial is."""
+class TrialConfig(Settings, section="trial"):
+    """Episodes of a trial."""
 
-    explore_episodes: int = 1
-    """k, exploration episodes of a trial"""
-    execute_episodes: int = 1
+    explore_episodes: Annotated[int, Range(0, 100)] = 1
+    """k, exploration episodes of a trial; 0 for end-to-end policies only"""
+    execute_episodes: Annotated[int, Range(1, 100)] = 1
     """n, execution episodes of a trial"""
 
 
 @dataclass(frozen=True)
-class BottleneckConfig:
-    """z, and how much of the problem it may keep."""
+class BottleneckConfig(Settings, section="bottleneck"):
+    """The code z and its information bottleneck."""
 
-    z_dim: int = 32
+    z_dim: Annotated[int, Range(1, 4096)] = 32
     """dimensions of z"""
-    noise_std: float = 0.3
-    """rho, standard deviation of F(z | mu) and q(z | tau)"""
-    init_scale: float = 0.25
-    """scale of f's linear layer at the start: 1 would give codes of norm 3"""
-    rate_weight: float = 3e-4
-    """lambda, weight of the rate |f|^2 / 2 (nats) against the executor's loss"""
+    noise_std: Annotated[float, Range(0, 100, above=True)] = 0.3
+    """rho, standard deviation of F(z | mu) and of q(z | tau)"""
+    init_scale: Annotated[float, Range(0, 1000, above=True)] = 0.25
+    """initial scale of f's linear layer; with 1 the codes would start with norm 3"""
+    rate_weight: Annotated[float, Range(0, 1000)] = 3e-4
+    """lambda in the paper, weight of the rate |f|^2 / 2 (in nats) in the executor's loss; 0 for no bottleneck"""
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
-    """Sizes, the same for f, g, explorer and executor, and for whole-trial policies."""
+class NetworkConfig(Settings, section="network"):
+    """Network sizes: the same for f, g, explorer and executor, and for end-to-end policies."""
 
     memory: Literal["lstm", "transformer"] = "lstm"
-    """memory of a whole-trial policy; pairs have LSTMs"""
-    width: int = 64
-    """units of the feed-forward layers, and of a transformer"""
-    memory_size: int = 32
+    """memory of an end-to-end policy; pairs use LSTMs"""
+    width: Annotated[int, Range(1, 8192)] = 64
+    """units of the feed-forward layers and of the transformer (for which it must be a multiple of 8)"""
+    memory_size: Annotated[int, Range(1, 8192)] = 32
     """units of the LSTMs"""
 
 
 @dataclass(frozen=True)
-class ExplorerConfig:
+class ExplorerConfig(Settings, section="explorer"):
     """The exploration policy."""
 
-    step_cost: float = 0.01
-    """c, nats that a step of exploration costs"""
-    gamma: float = 0.95
-    """discount of the exploration reward"""
-    lambda_: float = 0.9
+    step_cost: Annotated[float, Range(0, 100)] = 0.01
+    """c, cost of an exploration step in nats"""
+    gamma: Share = 0.95
+    """discount factor of the exploration reward"""
+    lambda_: Share = 0.9
     """lambda of Watkins's Q(lambda)"""
-    epsilon_min: float = 0.01
-    """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
-    random_fraction: float = 0.25
-    """share of training trials explored at random from beginning to end"""
-    min_explained: float = 0.02
-    """explore at random until g explains this share of f's spread: before, stopping at once looks best"""
+    epsilon_min: PositiveShare = 0.01
+    """share of random actions of the greediest parallel env; the others are spaced geometrically up to 1"""
+    random_fraction: Share = 0.25
+    """share of training trials explored with random actions only"""
+    min_explained: Annotated[float, Range(-1000, 1)] = 0.02
+    """explore at random until g explains this share of the variance of f's codes: before that, stopping immediately
+    maximises the reward; -1000 to never wait"""
 
 
 @dataclass(frozen=True)
-class ExecutorConfig:
+class ExecutorConfig(Settings, section="executor"):
     """The execution policy."""
 
     context: Literal["id", "instruction"] = "id"
-    """what the method `contextual` is told: the problem, or nothing but the instruction"""
-    gamma: float = 0.9
-    """discount of the execution reward"""
-    lambda_: float = 0.9
+    """input of the method `contextual`: the problem and the instruction, or the instruction alone"""
+    gamma: Share = 0.9
+    """discount factor of the execution reward"""
+    lambda_: Share = 0.9
     """lambda of Watkins's Q(lambda)"""
-    epsilon_min: float = 0.05
-    """random actions of the most greedy parallel member; the others spread geometrically up to 1"""
-    priority_exponent: float = 0.7
-    """exponent of prioritised replay, for what is learned on f(problem); 0 replays evenly"""
-    id_fraction: float = 0.5
-    """share of training trials executed on f(problem) instead of on g(exploration)"""
+    epsilon_min: PositiveShare = 0.05
+    """share of random actions of the greediest parallel env; the others are spaced geometrically up to 1"""
+    priority_exponent: Annotated[float, Range(0, 10)] = 0.7
+    """exponent of prioritised replay for the updates on z = f(problem); 0 samples uniformly"""
+    id_fraction: Share = 0.5
+    """share of training trials executed on z = f(problem); the others are executed on z = g(exploration)"""
 
 
 @dataclass(frozen=True)
-class EndToEndConfig:
-    """Policies that explore and execute with one memory: rl2, e-rl2, import, varibad.
+class EndToEndConfig(Settings, section="end_to_end"):
+    """Policies with one memory for the whole trial: rl2, e-rl2, import, varibad.
 
-    The rest of what they need they share with the pairs: `executor.gamma`, `executor.lambda_`, the epsilons of both
-    phases, `explorer.random_fraction`.
+    They also use `executor.gamma`, `executor.lambda_`, the `epsilon_min` of both phases and `explorer.random_fraction`.
     """
 
-    explore_gamma: float = 0.99
-    """discount of a step of the exploration phase"""
-    priority_exponent: float = 0.0
-    """exponent of prioritised replay; at 0.7 e-rl2 sooner walks to its goal on bus, but then learns no more"""
-    import_weight: float = 0.1
+    explore_gamma: Share = 0.99
+    """discount factor of an exploration step"""
+    priority_exponent: Annotated[float, Range(0, 10)] = 0.0
+    """exponent of prioritised replay; with 0.7 e-rl2 reaches the goal sooner on bus, but then stops improving"""
+    import_weight: Annotated[float, Range(0, 1e9)] = 0.1
     """import: beta, weight of the distance between memory and problem embedding"""
-    kl_weight: float = 0.1
-    """varibad: weight of the KL in the ELBO"""
-    elbo_prefixes: int = 4
+    kl_weight: Annotated[float, Range(0, 1e9)] = 0.1
+    """varibad: weight of the KL term in the ELBO"""
+    elbo_prefixes: Annotated[int, Range(1, 1000)] = 4
     """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
 
 
 @dataclass(frozen=True)
-class LearningConfig:
+class LearningConfig(Settings, section="learning"):
     """Optimisation and replay."""
 
-    num_envs: int = 128
-    """trials run side by side in a round"""
-    updates_per_round: int = 8
+    num_envs: Annotated[int, Range(2, 100_000)] = 128
+    """parallel envs: trials collected in each round"""
+    updates_per_round: Annotated[int, Range(1, 100_000)] = 8
     """updates after each round"""
-    explore_batch_size: int = 64
-    """explorations in an update of g and the explorer"""
-    transition_batch_size: int = 192
-    """single transitions in an update that teach g's features what to look for; 0 leaves this out"""
-    execute_batch_size: int = 64
-    """trials in an update of the executor on f(problem); half as many more on g(exploration)"""
-    learning_rate: float = 2e-3
-    """AdamW's step size at the start"""
-    final_learning_rate: float = 2e-4
-    """AdamW's step size at the end (linear in between)"""
-    weight_decay: float = 0.3
-    """AdamW's decoupled decay: what was learned on training problems carries over to others"""
-    max_grad_norm: float = 1.0
-    """largest gradient norm of each network"""
-    tau: float = 0.05
-    """rate of the averaged networks, which give the targets and are what is evaluated"""
-    buffer_size: int = 10_000
-    """trials kept for replay"""
-    learning_starts: int = 512
-    """trials before the first update"""
+    explore_batch_size: Annotated[int, Range(4, 100_000)] = 64
+    """explorations in an update of g and of the explorer"""
+    transition_batch_size: Annotated[int, Range(0, 1_000_000)] = 192
+    """single transitions in an update of g's features, an auxiliary loss; 0 switches it off"""
+    execute_batch_size: Annotated[int, Range(4, 100_000)] = 64
+    """trials in an update of the executor on z = f(problem); half as many are added on z = g(exploration)"""
+    learning_rate: PositiveShare = 2e-3
+    """initial learning rate of AdamW"""
+    final_learning_rate: Share = 2e-4
+    """final learning rate; linear in between"""
+    weight_decay: Annotated[float, Range(0, 100)] = 0.3
+    """decoupled weight decay of AdamW: for generalisation from training problems to others"""
+    max_grad_norm: Annotated[float, Range(0, 1e9, above=True)] = 1.0
+    """gradients are clipped to this norm, each network on its own"""
+    tau: PositiveShare = 0.05
+    """rate of the averaged (target) networks, which are also the ones evaluated"""
+    buffer_size: Annotated[int, Range(1, 10_000_000)] = 10_000
+    """trials in the replay buffer; at least num_envs"""
+    learning_starts: Annotated[int, Range(0, 10_000_000)] = 512
+    """trials collected before the first update; at most buffer_size"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.buffer_size < self.num_envs:
+            raise UserError(
+                f"learning.buffer_size is {self.buffer_size:,}: the replay buffer must hold a round of trials, so give "
+                f"at least learning.num_envs = {self.num_envs:,}"
+            )
+        if self.learning_starts > self.buffer_size:
+            raise UserError(
+                f"learning.learning_starts is {self.learning_starts:,}: the replay buffer never holds as many trials, "
+                f"so give at most learning.buffer_size = {self.buffer_size:,}"
+            )
 
     def learning_rate_at(self, progress: float) -> float:
-        """The step size when this share of the training steps is done: linear from the first to the final one."""
+        """The learning rate after this share of the training steps: linear from the initial to the final one."""
         first, final = self.learning_rate, self.final_learning_rate
         return first + (final - first) * min(1.0, progress)
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """Validation while training."""
+class EvaluationConfig(Settings, section="evaluation"):
+    """Validation during training, and checkpoints."""
 
-    every: int = 100_000
+    every: Annotated[int, Range(1, MOST_STEPS)] = 100_000
     """environment steps between validations"""
-    trials: int = 500
+    trials: Annotated[int, Range(1, 1_000_000)] = 500
     """validation trials"""
-    checkpoint_every: int = 100_000
+    checkpoint_every: Annotated[int, Range(1, MOST_STEPS)] = 100_000
     """environment steps between checkpoints"""
-    stop_at: float | None = None
+    stop_at: Annotated[float | None, Range(-1_000, 1)] = None
     """stop at the first validation with this normalised score, such as 0.99 (schedules still follow `steps`)"""
-    show_every: int = 500_000
-    """environment steps between pictures of validation trials for TensorBoard; 0 for none (changes no result)"""
+    show_every: Annotated[int, Range(0, MOST_STEPS)] = 500_000
+    """environment steps between pictures of validation trials in TensorBoard; 0 for none (changes no result)"""
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """One training run: a method on a family with a seed."""
+class TrainConfig(Settings):
+    """One training run: a method, a family and a seed."""
 
     method: str = "dream"
     """method to train: see `dream methods`"""
     env: str = "map"
     """problem family: see `dream envs`"""
-    seed: int = 0
-    """seed of everything random"""
-    steps: int = 1_500_000
-    """environment steps, exploration counted; the default depends on the family"""
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    """random seed"""
+    steps: Annotated[int, Range(1, MOST_STEPS)] = 1_500_000
+    """environment steps, exploration included; the default depends on the family"""
     device: str = "cpu"
-    """torch device"""
-    threads: int = 1
-    """CPU threads; part of what must be the same for the same numbers"""
+    """torch device, such as cpu or cuda:0"""
+    threads: Annotated[int, Range(1, 1024)] = 1
+    """CPU threads; results are reproducible for the same number only"""
     env_parameters: Mapping[str, Any] = field(default_factory=dict)
-    """parameters of the family, such as a grid size"""
+    """parameters of the family, such as grid_size=5: see `dream envs FAMILY`"""
     trial: TrialConfig = field(default_factory=TrialConfig)
     bottleneck: BottleneckConfig = field(default_factory=BottleneckConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -183,10 +202,28 @@ class TrainConfig:
     learning: LearningConfig = field(default_factory=LearningConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.network.memory == "transformer" and self.network.width % 8:
+            raise UserError(
+                f"network.width is {self.network.width}: a transformer has 4 heads and needs a multiple of 8"
+            )
+
     def as_dict(self) -> dict[str, Any]:
         """Nested plain data, as written to config.yaml."""
         return dataclasses.asdict(self)
 
+
+SECTIONS: Mapping[str, type[Settings]] = {
+    name: kind for name, kind in kinds(TrainConfig).items() if isinstance(kind, type) and issubclass(kind, Settings)
+}
+"""Name of each group of settings -> its dataclass."""
+
+SETTINGS: tuple[str, ...] = (
+    *(name for name in kinds(TrainConfig) if name not in SECTIONS),
+    *(f"{section}.{name}" for section, kind in SECTIONS.items() for name in kinds(kind)),
+)
+"""The dotted names of all settings."""
 
 WITHOUT_EFFECT = ("evaluation.show_every",)
 """Settings that change nothing of what is learned or measured: a run may be resumed with others."""
@@ -203,40 +240,3 @@ FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What differs between families; all other settings serve every one of them (docs/learning.md, docs/sign.md)."""
-
-
-def default_config(method: str, env: str, **changes: Any) -> TrainConfig:
-    """The default settings for a method on a family, some top-level ones changed."""
-    config = TrainConfig(method=method, env=env, steps=2_000_000)
-    return dataclasses.replace(override(config, FAMILY_SETTINGS.get(env, {})), **changes)
-
-
-def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """The configuration that `as_dict` wrote. Raises ValueError for an unknown setting or one of another type."""
-    return _build(TrainConfig, values, "")
-
-
-def _build(kind: Any, values: Mapping[str, Any], where: str) -> Any:
-    given: dict[str, Any] = {}
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"unknown setting {where + name!r}: this version knows {', '.join(known)}")
-        default = _default(known[name])
-        if dataclasses.is_dataclass(default):
-            given[name] = _build(type(default), value, f"{where}{name}.")
-        elif isinstance(value, (bool, int, float, str)) and not _same_kind(value, default):
-            raise ValueError(f"setting {where + name!r} must be of type {type(default).__name__}, got {value!r}")
-        else:
-            given[name] = value
-    return kind(**given)
-
-
-def _default(item: dataclasses.Field[Any]) -> Any:
-    return item.default_factory() if item.default_factory is not dataclasses.MISSING else item.default
-
-
-def _same_kind(value: object, default: object) -> bool:
-    if isinstance(default, float) or default is None:  # the one setting that may be None is a number
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return type(value) is type(default)

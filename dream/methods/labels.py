@@ -6,18 +6,17 @@ figures and run directories call it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dream.config import TrainConfig, config_from_dict, default_config, override
+from dream.config import TrainConfig, default_config, override
+from dream.config.text import read_assignments, split_assignments
 from dream.errors import UserError
 
 _LABEL = re.compile(r"(?P<name>(?:[\w.]+:)?[\w-]+)(?:\[(?P<settings>.+)\])?")
-_SETTING = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\.\w+)*)=(?P<value>.+)")
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,13 @@ class MethodLabel:
         match = _LABEL.fullmatch(text.strip())
         if match is None:
             raise UserError(f"{text!r} is no method: write NAME or NAME[setting=value,...], as in dream[steps=9000]")
-        settings = match["settings"]
-        # A comma inside a value is not followed by `name=`.
-        return cls(match["name"]).with_settings(re.split(r",(?=[\w.]+=)", settings) if settings else ())
+        return cls(match["name"]).with_settings([match["settings"]] if match["settings"] else ())
 
     def with_settings(self, settings: Sequence[str]) -> MethodLabel:
         """The same with more `SETTING=VALUE`. Raises UserError for another form, or for a setting given twice."""
-        both = (*self.settings, *(setting.strip() for setting in settings))
+        both = (*self.settings, *split_assignments(settings))
         names = [setting.partition("=")[0] for setting in both]
         for setting, name in zip(both, names, strict=True):
-            if _SETTING.fullmatch(setting) is None:
-                raise UserError(f"{setting!r} is no setting: write SETTING=VALUE, such as explorer.step_cost=0.05")
             if names.count(name) > 1:
                 raise UserError(f"setting {name!r} is given twice for {self.method}: give it once")
             if name in ("method", "env", "seed"):
@@ -65,8 +60,8 @@ class MethodLabel:
         return str(MethodLabel(self.method.replace(":", "-"), self.settings))
 
     def changes(self) -> dict[str, Any]:
-        """Dotted name -> value: JSON where it is JSON (0.5, true, [1, 2], "text"), else the text itself."""
-        return {name: _value(text) for name, _, text in (setting.partition("=") for setting in self.settings)}
+        """Dotted name -> value."""
+        return read_assignments(self.settings)
 
     def config(self, env: str, seed: int, changes: Mapping[str, Any]) -> TrainConfig:
         """Settings of a run: defaults of method and family, then `changes` for all methods, then the label's own.
@@ -74,9 +69,8 @@ class MethodLabel:
         Raises UserError for a setting that does not exist, or a value of another type than its default's.
         """
         try:
-            config = override(override(default_config(self.method, env, seed=seed), changes), self.changes())
-            return config_from_dict(config.as_dict())
-        except (ValueError, TypeError) as error:
+            return override(default_config(self.method, env, seed=seed), {**changes, **self.changes()})
+        except UserError as error:
             raise UserError(f"{self}: {error}") from error
 
 
@@ -96,10 +90,3 @@ def label_of_run(path: Path, method: str) -> str:
         return name if MethodLabel.parse(name).method == method.replace(":", "-") else method
     except UserError:
         return method
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from dream.config import TrainConfig
 from dream.core.trial import Trials
 from dream.errors import UserError
 from dream.execution.informed import Import
-from dream.execution.rl2 import RL2, Core
+from dream.execution.rl2 import RL2
 from dream.execution.stream import Layout
 from dream.execution.varibad import VariBAD
 from dream.exploration.base import Belief, ExplorationReward
@@ -44,23 +44,13 @@ class MethodSpec:
     def build(self, env: Any, config: TrainConfig) -> Method:
         """The method with fresh weights, drawn from torch's global generator.
 
-        Raises UserError for a trial, or a memory, that it does not know.
+        Raises UserError for a number of exploration episodes, or a memory, that the method does not support.
         """
         rules, trial = self.rules(config), config.trial
-        if trial.execute_episodes < 1 or trial.explore_episodes < 0:
-            raise UserError(
-                f"a trial cannot have {trial.explore_episodes} exploration and {trial.execute_episodes} execution "
-                "episodes: give trial.explore_episodes at least 0, trial.execute_episodes at least 1"
-            )
-        core, width = config.network.memory, config.network.width
-        if core not in get_args(Core):
-            raise UserError(f"network.memory is {core!r}: choose one of {', '.join(get_args(Core))}")
-        if core == "transformer" and width % 8:
-            raise UserError(f"network.width is {width}: the 4 heads of a transformer need a multiple of 8")
         if isinstance(rules, EndToEndRules):
             return EndToEndPolicy(env, config, rules)
-        if core != "lstm":
-            raise UserError(f"{config.method} has LSTMs: network.memory {core!r} is for {_END_TO_END}")
+        if config.network.memory != "lstm":
+            raise UserError(f"{config.method} has LSTMs: network.memory {config.network.memory!r} is for {_END_TO_END}")
         if not trial.explore_episodes:
             raise UserError(
                 f"{config.method} explores before it executes: give trial.explore_episodes at least 1, or take a "

@@ -1,1 +1,1 @@
-"""What runs leave on disk: run directories, checkpoints, tidy CSV files."""
+"""What runs leave on disk: run directories, checkpoints, logs, tidy CSV files. Reading distrusts every file."""

@@ -10,7 +10,8 @@ import torch
 from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.errors import Stopped, UserError
 from dream.eval.evaluate import build
-from dream.storage.run_directory import RunDirectory, describe_environment
+from dream.storage.environment import describe_environment
+from dream.storage.run_directory import RunDirectory
 from dream.training.allocator import keep_freed_memory
 from dream.training.progress import Progress, SilentProgress
 from dream.training.rounds import rounds
@@ -43,8 +44,7 @@ def train(
     opened = RunDirectory.open(run_dir, config.as_dict(), environment, ignore=WITHOUT_EFFECT, overwrite=overwrite)
 
     with opened as run, stop_signals() as stop, contextlib.closing(progress):
-        if loaded := run.resume():
-            state.load(loaded, run.path)
+        if run.resume(state.load) is not None:
             progress.note(f"resumed at step {state.step:,} from {run.path}")
         for note in (state.training.memory(), *validation.notes):
             progress.note(note)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from dream.errors import UserError
 from dream.methods.protocol import Method
-from dream.storage.checkpoints import Loaded, pack_rng, restore_rng
+from dream.storage.checkpoint_files import check_weights
+from dream.storage.rng import pack_rng, restore_rng
 from dream.storage.run_directory import RunDirectory
 from dream.training.clock import Clock
 from dream.training.rounds import Round, Training
@@ -128,30 +128,23 @@ class RunState:
             "collected": self._returns,
         }
 
-    def load(self, loaded: Loaded, where: Path) -> None:
-        """Continue from a checkpoint of the run in `where`. Raises UserError if it is not one of this method."""
-        step, weights, state = loaded
+    def load(self, step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Continue from a checkpoint. Raises an exception if it does not fit the method or lacks a part."""
         training = self.training
-        try:
-            training.method.load_weights(weights)
-            training.method.load_state_dict(state["method"])
-            if state["replay"] is not None:
-                training.replay.load_state_dict(state["replay"])
-            restore_rng(training.generator, state["generator"])
-            restore_rng(training.rng, state["rng"])
-            restore_rng(training.env.np_random, state["instructions"])
-            counters = state["counters"]
-            training.step, training.updates, training.rounds = step, counters["updates"], counters["rounds"]
-            self.logged, self.best, self.solved = counters["logged"], counters["best"], counters["solved"]
-            self.clock.seconds["before"] = state["seconds"]
-            self._updates = [{name: x.to(self.config.device) for name, x in each.items()} for each in state["pending"]]
-            self._returns = state["collected"]
-        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-            what = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise UserError(
-                f"the checkpoint of step {step:,} in {where} cannot be resumed ({what}): put back the one that was "
-                "saved, or start again with --overwrite"
-            ) from error
+        check_weights(weights, training.method.weights())
+        training.method.load_weights(weights)
+        training.method.load_state_dict(state["method"])
+        if state["replay"] is not None:
+            training.replay.load_state_dict(state["replay"])
+        restore_rng(training.generator, state["generator"])
+        restore_rng(training.rng, state["rng"])
+        restore_rng(training.env.np_random, state["instructions"])
+        counters, device = state["counters"], self.config.device
+        training.step, training.updates, training.rounds = step, counters["updates"], counters["rounds"]
+        self.logged, self.best, self.solved = counters["logged"], counters["best"], counters["solved"]
+        self.clock.seconds["before"] = state["seconds"]
+        self._updates = [{name: value.to(device) for name, value in metrics.items()} for metrics in state["pending"]]
+        self._returns = state["collected"]
 
 
 def validation_score(scores: Mapping[str, float]) -> float:

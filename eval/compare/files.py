@@ -13,8 +13,8 @@ from typing import Any
 from dream.errors import UserError
 from dream.eval.compare.summary import Improvement, MethodSummary, improvements, read_runs, summarise
 from dream.eval.compare.tables import improvement_rows, markdown, summary_rows
-from dream.storage.checkpoints import disk_errors
-from dream.storage.run_directory import CSV_COLUMNS, read_tidy_csv, write_atomic
+from dream.storage.atomic import disk_errors, write_atomic
+from dream.storage.tidy_csv import CSV_COLUMNS, read_tidy_csv
 
 IMPROVEMENT_COLUMNS = ("env", "method", "baseline", "probability", "probability_low", "probability_high")
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.eval.explain.explanation import Explanation, Explored
-from dream.storage.checkpoints import disk_errors
-from dream.storage.run_directory import write_atomic
+from dream.storage.atomic import disk_errors, write_atomic
 
 
 def write_explanation(found: Explanation, out: Path) -> list[Path]:

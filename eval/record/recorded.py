@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.errors import UserError
-from dream.storage.checkpoints import disk_errors
+from dream.storage.atomic import disk_errors
 
 FORMAT = 1
 """Raised when files that were written before can no longer be read."""

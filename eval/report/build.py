@@ -26,8 +26,7 @@ from dream.eval.report.page import Page, render
 from dream.eval.report.scores import scores_section
 from dream.eval.show.visit_map import visits
 from dream.eval.show.watching import failures, floor_of, shortfall
-from dream.storage.checkpoints import disk_errors
-from dream.storage.run_directory import write_atomic
+from dream.storage.atomic import disk_errors, write_atomic
 
 POOL = 64
 """Trials that each method plays: the shown ones, `POOL` at most, are among them, and the heat maps are of all."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from dream.errors import UserError
 from dream.methods.labels import label_of_run
-from dream.storage.run_directory import RunDirectory, read_tidy_csv
+from dream.storage.run_directory import RunDirectory
+from dream.storage.tidy_csv import read_tidy_csv
 
 VALIDATION = "eval/validation/"
 _NO_RUNS = {"checkpoints", "tensorboard", "episodes", "videos"}

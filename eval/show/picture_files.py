@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.errors import UserError
-from dream.storage.checkpoints import disk_errors
+from dream.storage.atomic import disk_errors
 
 Picture = NDArray[np.uint8]
 FPS = 3.0

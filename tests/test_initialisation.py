@@ -1,0 +1,97 @@
+"""Networks start as documented: outputs near zero where large ones would be arbitrary, memories that remember."""
+
+import pytest
+import torch
+from torch import nn
+
+from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.networks import DiscreteEncoder, Recurrent
+from dream.envs import make
+from dream.envs.base import integer_space
+from dream.exploration.outcome import Improvement
+from dream.exploration.posterior import GaussianPosterior
+from tests.small_training import build
+
+SPACE = integer_space([4, 3])
+WIDTH, Z = 16, 5
+
+
+def scale_of(layer: nn.Linear) -> float:
+    """Largest weight relative to PyTorch's bound, 1 / sqrt(inputs): about 1 for a layer that was not scaled."""
+    return float(layer.weight.detach().abs().max()) * layer.in_features**0.5
+
+
+def starts_at(layer: nn.Linear, scale: float) -> None:
+    assert 0.7 * scale < scale_of(layer) <= scale + 1e-6
+    assert not layer.bias.any()
+
+
+def test_codes_of_f_start_near_zero() -> None:
+    torch.manual_seed(0)
+    starts_at(ProblemEncoder([50], width=WIDTH, z_dim=Z, initial_scale=0.25).out, 0.25)
+
+
+def test_outputs_of_g_start_near_zero() -> None:
+    torch.manual_seed(0)
+    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, hidden=6, z_dim=Z, single=True)
+    starts_at(g.out, 0.1)
+    assert g.single is not None
+    starts_at(g.single, 0.1)
+    assert TrajectoryEncoder(SPACE, 3, width=WIDTH, hidden=6, z_dim=Z).single is None
+
+
+@pytest.mark.parametrize(("core", "bias"), [(Recurrent(3, 4), 1.0), (Recurrent(3, 4, forget_bias=2.5), 2.5)])
+def test_memories_start_with_open_forget_gates(core: Recurrent, bias: float) -> None:
+    """The gates are input, forget, cell, output; the others keep PyTorch's initialisation, at most 1/sqrt(4)."""
+    started = core.lstm.get_parameter("bias_ih_l0").view(4, 4)
+    assert started[1].tolist() == [bias] * 4
+    assert started[[0, 2, 3]].abs().max() <= 0.5
+
+
+def test_the_memory_of_g_forgets_least() -> None:
+    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, hidden=6, z_dim=Z)
+    assert g.core.lstm.get_parameter("bias_ih_l0").view(4, 6)[1].tolist() == [2.0] * 6
+
+
+def test_embeddings_of_several_components_start_with_variance_one_together() -> None:
+    torch.manual_seed(0)
+    for sizes in ([40], [40, 30, 20, 10]):
+        table = DiscreteEncoder(sizes, 200).table
+        assert table.shape == (sum(sizes), 200)
+        assert float(table.detach().var()) * len(sizes) == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_posterior_starts_at_its_prior() -> None:
+    torch.manual_seed(0)
+    posterior = GaussianPosterior(WIDTH, Z)
+    assert not posterior.prior_mean.any() and not posterior.prior_log_precision.any()
+    out = posterior.factor[2]
+    assert isinstance(out, nn.Linear)
+    assert 0.07 < scale_of(out) <= 0.1 + 1e-6
+    assert out.bias.tolist() == [0.0] * Z + [-6.0] * Z
+
+
+def test_no_improvement_is_expected_at_first() -> None:
+    value = Improvement([2, 3], WIDTH).value
+    assert not value.weight.any() and not value.bias.any()
+
+
+def test_contexts_of_import_and_beliefs_of_varibad_start_near_zero() -> None:
+    starts_at(build("import", bottleneck__init_scale=0.25)[0].networks.context, 0.25)
+    starts_at(build("varibad")[0].networks.belief, 0.1)
+
+
+def test_averaged_networks_start_as_the_online_ones() -> None:
+    for name in ("dream", "e-rl2"):
+        weights = build(name)[0].weights()
+        assert all(torch.equal(value, weights[name.replace("averaged.", "online.")]) for name, value in weights.items())
+
+
+def test_settings_of_a_pair_reach_its_networks() -> None:
+    method, _ = build("dream", network__width=24, network__memory_size=7, bottleneck__z_dim=3)
+    net, env = method.networks, make("signpost", 1)
+    assert net.f.out.weight.shape == net.g.out.weight.shape == (3, 24)
+    for core in (net.g.core, net.explorer.q.core, net.executor.q.core):
+        assert (core.lstm.input_size, core.lstm.hidden_size) == (24, 7)
+    assert net.executor.q.head.advantage.out_features == int(env.single_action_space.n)
+    assert net.g.single is not None and build("dream", learning__transition_batch_size=0)[0].networks.g.single is None
