@@ -110,7 +110,7 @@ class Script:
 
     def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
         """The next action of each member."""
-        self.pixels[:, self.env.elapsed] = self.env.sign_pixels()
+        self.pixels[np.arange(self.env.num_envs), self.env.elapsed] = self.env.sign_pixels()
         return torch.from_numpy(self.explorer.act(now.obs.numpy())), None
 
 

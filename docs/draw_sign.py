@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from dream.envs.render import contact_sheet
 from dream.envs.sign.check import compare_frames
 from dream.envs.sign.family import Sign
-from dream.envs.sign.picture import write_video
 from dream.envs.sign.planning import Search, search, sign_pixels
 from dream.envs.world3d.models import box
 from dream.envs.world3d.renderer import Renderer
 from dream.envs.world3d.scene import compile_scene
 from dream.envs.world3d.worlds import four_rooms, maze
+from dream.eval.show.video import write_video
 
 IMAGES = Path(__file__).resolve().parent / "images"
 Frame = NDArray[np.uint8]
@@ -79,7 +79,7 @@ def walk(env: Sign, way: list[int]) -> list[Frame]:
     for action in way:
         _, reward, *_ = env.step(np.array([action]))
         paid = f", reward {reward[0]:+.0f}" if env.phase == "execute" else ""
-        film.append(env.episode_picture(0, f"step {env.elapsed}: {env.action_names[action]}{paid}"))
+        film.append(env.episode_picture(0, f"step {env.elapsed[0]}: {env.action_names[action]}{paid}"))
     return film
 
 

@@ -10,13 +10,13 @@ Importing this package registers every family with gymnasium: `gymnasium.make("d
 
 from __future__ import annotations
 
-import gymnasium as gym
-
 from dream.envs.adapter import GymnasiumAdapter
-from dream.envs.base import PHASES, MetaEnv, Phase, integer_space
+from dream.envs.base import MetaEnv, integer_space
 from dream.envs.consistency import consistent_problems
+from dream.envs.drawing import Moment
+from dream.envs.gymnasium_entry import register_families
 from dream.envs.insight import Expert, Part
-from dream.envs.problems import SPLITS, ProblemSet, split_problems
+from dream.envs.problems import PHASES, SPLITS, Phase, ProblemSet, split_problems
 from dream.envs.registry import families, find_family, make
 from dream.envs.watch import Watcher
 
@@ -26,6 +26,7 @@ __all__ = [
     "Expert",
     "GymnasiumAdapter",
     "MetaEnv",
+    "Moment",
     "Part",
     "Phase",
     "ProblemSet",
@@ -38,12 +39,4 @@ __all__ = [
     "split_problems",
 ]
 
-for _family in families():
-    _id = f"dream/{''.join(word.capitalize() for word in _family.split('-'))}-v0"
-    if _id not in gym.registry:
-        gym.register(
-            _id,
-            entry_point="dream.envs.single:SingleEnv",
-            vector_entry_point="dream.envs.single:make_vector",
-            kwargs={"family": _family},
-        )
+register_families()

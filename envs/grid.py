@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.telling import counted
+from dream.envs.words import counted
 
 ACTION_NAMES: Final = ("left", "up", "right", "down", "no-op", "ride", "end-episode", "pick up", "drop")
 LEFT, UP, RIGHT, DOWN, NO_OP, RIDE, END, PICK_UP, DROP = range(9)
@@ -49,9 +49,14 @@ def coordinates(grid_size: int) -> NDArray[np.int16]:
     return np.stack(np.divmod(np.arange(grid_size**2), grid_size), axis=1).astype(np.int16)
 
 
-def price_of_step(actions: NDArray[np.int64], steps_left: int) -> NDArray[np.float32]:
-    """(B,) float32: -0.1 a step; ending early costs as much again for every one of the `steps_left` not used."""
-    return np.where(actions == END, np.float32(-STEP_COST * (1 + steps_left)), np.float32(-STEP_COST))
+def rewards_of_ending(horizon: int) -> NDArray[np.float32]:
+    """(horizon + 1,) float32, by step: -0.1 for ending there, and as much again for each step that is then unused."""
+    return (-STEP_COST * (1 + horizon - np.arange(horizon + 1))).astype(np.float32)
+
+
+def step_reward(actions: NDArray[np.int64], reward_of_ending: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B,) float32: -0.1 for a step, the given reward (B,) for the action that ends the episode."""
+    return np.where(actions == END, reward_of_ending, np.float32(-STEP_COST))
 
 
 def positions(obs: NDArray[Any]) -> NDArray[np.float64]:

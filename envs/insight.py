@@ -1,29 +1,35 @@
-"""What a family can say about its problems and about good play, so that explorers can be explained: `Part`, `Expert`.
+"""What a family can say about its problems, so that explorers can be scored and explained: bounds, parts, scripts.
 
-The truth, for people, bounds and tests: nothing of it reaches a policy that is trained.
+All of it is optional and for people, bounds and tests: policies in training never see it.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from dream.envs.problems import ProblemSet
+from dream.envs.words import counted, plain
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the things that a problem is made of, such as where one bus line leads.
+    """One part of a problem, such as where one bus line leads.
 
-    Independent of the factors that the problem encoder is given (`ProblemSet.factor_table`), which are a setting.
+    Parts do not depend on the factors that the problem encoder reads (`ProblemSet.factor_table`), which are a setting.
 
     Attributes:
         name: such as "line A" or "drawer 2".
-        labels: (num_problems,) int64, what it is in each problem, from 0 up to classes - 1.
-        classes: how many values there are.
-        relevant: whether the best way to execute depends on it; the rest is there to distract.
-        values: what a person calls each of its values, `classes` short words; their numbers where there are none.
+        labels: (num_problems,) int64, its value in each problem, from 0 to classes - 1.
+        classes: number of values.
+        relevant: whether the best execution depends on it; the other parts are distractors.
+        values: names of the values, `classes` short words; empty: their numbers.
     """
 
     name: str
@@ -32,17 +38,182 @@ class Part:
     relevant: bool
     values: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", plain(self.name))
+        object.__setattr__(self, "values", tuple(plain(value) for value in self.values))
+
     def value_name(self, label: int) -> str:
-        """What a person calls one of its values."""
+        """The name of one of its values."""
         return self.values[label] if self.values else str(label)
 
 
 class Expert(Protocol):
-    """Acts by a script for N members at once. It may remember what it saw: take a new one for each episode."""
+    """A scripted policy for N members. It may remember what it observed: make a new one for each episode."""
 
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Actions (N,) on observations (N, ...), asked once a step from the first observation on.
+        """Actions (N,) for observations (N, ...), called once per step from the first observation on.
 
-        It may be asked for members that are finished, with their last observation; that changes nothing for others.
+        For members that are finished it gets their last observation; its actions for them are ignored.
         """
         ...
+
+
+class Insight:
+    """The optional half of `MetaEnv`: exact bounds, and what explains explorations. Override what the family knows.
+
+    Methods without an answer raise NotImplementedError, return an empty value or None, as documented; the tools then
+    leave out what depends on them. Text of subclasses (`summary`, `tell`, `instruction_name`) is stripped of control
+    characters, because it is printed to terminals.
+    """
+
+    summary: ClassVar[str] = ""
+    """One line for the list of families."""
+
+    family: str
+    problems: ProblemSet
+    instruction_space: gym.spaces.MultiDiscrete
+    action_names: tuple[str, ...]
+    last_obs: NDArray[Any]
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.summary = plain(cls.summary)
+        for name in ("tell", "instruction_name"):
+            if name in cls.__dict__:
+                setattr(cls, name, _without_control_characters(cls.__dict__[name]))
+
+    # Bounds
+
+    def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Best undiscounted return of an execution episode when the problem is known, (N,), (N, I) -> (N,) float64.
+
+        Raises:
+            ValueError: problems or instructions that do not exist.
+            NotImplementedError: the family does not know it.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no exact optimal return")
+
+    def no_exploration_return(self, split: str = "all") -> float:
+        """Best expected undiscounted return without exploration: the value 0 of a normalised score.
+
+        The executor knows the rules, its instruction and that each problem of the split is equally likely, and it may
+        learn during the execution episode. Knowing a small split is informative in itself (given the list of the 16
+        test kitchens, an executor guesses well), so the fair bound for a score on test problems is that of "all".
+
+        Raises:
+            ValueError: the split does not exist.
+            NotImplementedError: the family does not know it.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no exact no-exploration return")
+
+    def instruction_probability(
+        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """Probability of an instruction under `sample_instruction`, (N,), (N, I) -> (N,): evidence on the problem.
+
+        Raises NotImplementedError where the family does not know it.
+        """
+        raise NotImplementedError(f"family {self.family!r} does not say how probable an instruction is")
+
+    # Scripted policies
+
+    def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """An optimal executor that believes in the problems (N,) and follows the instructions (N, I).
+
+        If the belief is true, its return is `optimal_return`. Otherwise each observation corrects the part of the
+        belief that it contradicts, and the expert replans from where it is. An instruction need not be possible in the
+        problem. Once the goal is reached, or known to be out of reach, the expert ends the episode.
+
+        Raises:
+            ValueError: problems that do not exist.
+            NotImplementedError: the family has no expert.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no expert")
+
+    def scripted_explorer(self, num: int) -> Expert:
+        """An explorer for `num` members that finds out every relevant part, given the rules, and then ends.
+
+        Raises NotImplementedError where the family has none.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no scripted explorer")
+
+    # What was explored
+
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of a problem; empty where the family does not say."""
+        return ()
+
+    def informative(self) -> NDArray[np.bool_] | None:
+        """Whether each member's last observation shows what identifies the problem, (B,) bool; None: not known."""
+        return None
+
+    def exploration_summary(
+        self,
+        problem_id: NDArray[np.integer],
+        obs: NDArray[Any],
+        action: NDArray[np.integer],
+        mask: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float64]]:
+        """Statistics of N recorded explorations by name, each (N,); empty where the family has none.
+
+        Args:
+            problem_id: (N,) ints.
+            obs: (N, T + 1, ...), slot t is the observation before action t.
+            action: (N, T) ints; the number of actions marks the reset step between two episodes of a stream.
+            mask: (N, T) bool, the stream has a step here; padding is at the end only.
+        """
+        return {}
+
+    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+        """One recorded episode in words, a phrase per event, such as "walked to the bowl".
+
+        Args:
+            problem_id: the problem.
+            obs: (T + 1, ...), slot t is the observation before action t.
+            action: (T,) ints.
+        """
+        return counted([self.action_names[number] for number in action])
+
+    def instruction_name(self, instruction: NDArray[np.integer]) -> str:
+        """The instruction (I,) in words; "" in a family with a single instruction."""
+        if int(np.prod(self.instruction_space.nvec)) == 1:
+            return ""
+        return f"instruction {', '.join(str(int(value)) for value in instruction)}"
+
+    # Where the agent was
+
+    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
+        """The agent's position in each observation, (..., D) -> (..., 2) x and y, in the units of `map_extent`.
+
+        Raises NotImplementedError where observations do not show it.
+        """
+        raise NotImplementedError(f"observations of family {self.family!r} do not tell where the agent is")
+
+    def position(self) -> NDArray[np.float64]:
+        """Every member's position now, (B, 2); a family may know it in play even if observations do not show it.
+
+        Raises NotImplementedError where there are no positions.
+        """
+        return self.positions(self.last_obs)
+
+    @property
+    def map_extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge of a map of the positions (bottom > top where y grows downwards).
+
+        A grid whose cells are centred on integers has its edges halfway between two integers, so that visits are
+        counted by cell. Raises NotImplementedError where there are no positions.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no map")
+
+    def scene(self) -> dict[str, NDArray[Any]]:
+        """Hidden state of this moment that pictures show, arrays (B, ...) by name (see `draw`); {}: nothing hidden."""
+        return {}
+
+
+def _without_control_characters(method: Callable[..., str | list[str]]) -> Callable[..., str | list[str]]:
+    @functools.wraps(method)
+    def cleaned(*arguments: Any, **named: Any) -> str | list[str]:
+        text = method(*arguments, **named)
+        return plain(text) if isinstance(text, str) else [plain(phrase) for phrase in text]
+
+    return cleaned

@@ -1,4 +1,4 @@
-"""`ProblemSet`: the problems of a family and their fixed train, validation and test splits."""
+"""`ProblemSet`: the problems of a family and their fixed train, validation and test splits; the two phases."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
+Phase = Literal["explore", "execute"]
+PHASES: tuple[Phase, ...] = ("explore", "execute")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,19 @@ class ProblemSet:
         whole = np.repeat(ids, n // len(ids))
         rest = rng.choice(ids, size=n - len(whole), replace=False)
         return rng.permutation(np.concatenate([whole, rest]))
+
+    def checked(self, problem_id: Any, n: int | None = None) -> NDArray[np.int64]:
+        """The ids as (n,) int64, any number of them without n. Raises ValueError for anything else."""
+        ids = np.asarray(problem_id)
+        if ids.ndim != 1 or (n is not None and len(ids) != n) or ids.dtype.kind not in "iu":
+            many = "a list of integers" if n is None else f"{n} integers, one for each member"
+            raise ValueError(f"problem_id is {ids.dtype} of shape {ids.shape}: give {many}")
+        bad = (ids < 0) | (ids >= self.num_problems)
+        if bad.any():
+            raise ValueError(
+                f"problem_id {ids[bad][0]} does not exist: {self.family} has ids 0 to {self.num_problems - 1}"
+            )
+        return ids.astype(np.int64)
 
     def features(self, problem_id: NDArray[np.integer]) -> NDArray[np.int64]:
         """Factors of the given problems, (N,) -> (N, F) int64."""

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.envs.drawing import Drawn, Moment
+
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
@@ -169,22 +171,21 @@ class Board:
                 canvas.disc(place, thick, INK)
 
 
-def page(family: str, problem_id: int, phase: str, caption: str) -> Canvas:
+def page(family: str, moment: Moment) -> Canvas:
     """An empty picture with a head (phase, family, problem) and a foot (caption): HEADER and FOOTER pixels high."""
     canvas = Canvas(WIDTH, HEIGHT)
-    colour = PHASE_COLOURS[phase]
+    colour = PHASE_COLOURS[moment.phase]
     canvas.box(12, 9, 78, 22, colour, radius=11)
-    canvas.text(phase.upper(), (51, 20), 9, WHITE, bold=True)
-    canvas.text(f"{family} {problem_id}", (WIDTH - 14, 20), 11, FAINT, align=1)
-    canvas.text(caption, (14, HEIGHT - FOOTER / 2), 10.5, INK, align=0)
+    canvas.text(moment.phase.upper(), (51, 20), 9, WHITE, bold=True)
+    canvas.text(f"{family} {moment.problem_id}", (WIDTH - 14, 20), 11, FAINT, align=1)
+    canvas.text(moment.caption, (14, HEIGHT - FOOTER / 2), 10.5, INK, align=0)
     return canvas
 
 
-def picture_of_numbers(
-    family: str, problem_id: int, phase: str, obs: NDArray[Any], instruction: NDArray[Any], caption: str
-) -> NDArray[np.uint8]:
-    """What can be shown of a family that draws no pictures of its own: its image, or its numbers."""
-    canvas = page(family, problem_id, phase, caption)
+def picture_of_numbers(env: Drawn, moment: Moment) -> NDArray[np.uint8]:
+    """The picture of a family that has none of its own: its image observation, or the numbers."""
+    obs, instruction = moment.obs, moment.instruction
+    canvas = page(env.family, moment)
     space = HEIGHT - HEADER - FOOTER
     if obs.ndim == 3:
         picture = canvas.picture()

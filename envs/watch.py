@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, Phase
+from dream.envs.base import MetaEnv
+from dream.envs.problems import Phase
 
 
 @dataclass

@@ -37,13 +37,15 @@ def test_random_play_stays_in_the_spaces(name: str, phase: Phase) -> None:
     assert info["instruction"].shape == (64, *envs.instruction_space.shape)
     assert info["instruction"].dtype == info["problem_id"].dtype == np.int64
     assert info["instruction"].any() == (phase == "execute" and name != "signpost")
+    ended = np.zeros(64, bool)
     for obs, reward, terminated, truncated, info in steps:
+        ended |= terminated | truncated
         assert obs in envs.observation_space
         assert reward.dtype == np.float32 and terminated.dtype == truncated.dtype == info["active"].dtype == np.bool_
         assert not (terminated & truncated).any()
         if phase == "explore":
             assert not reward.any()
-    assert (terminated | truncated).all()
+    assert ended.all() and not envs.active.any()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -51,16 +53,19 @@ def test_random_play_stays_in_the_spaces(name: str, phase: Phase) -> None:
 def test_finished_members_freeze(name: str, phase: Phase) -> None:
     envs = make(name, 64)
     actions = random_actions(envs, steps=envs.horizon + 3)
-    (obs, _), *steps = play(envs, actions, phase=phase)
+    obs, _ = envs.reset(seed=3, options={"phase": phase})
     ended = np.zeros(64, bool)
-    flags = np.zeros((2, 64), bool)
-    for number, (now, reward, terminated, truncated, info) in enumerate(steps, start=1):
+    ends = np.zeros((2, 64), int)
+    for number, action in enumerate(actions, start=1):
+        now, reward, terminated, truncated, info = envs.step(action)
         assert (info["active"] == ~ended).all()
         assert (now[ended] == obs[ended]).all() and not reward[ended].any()
-        assert (np.stack([terminated, truncated])[:, ended] == flags[:, ended]).all()
-        assert (truncated & ~ended).any() <= (number == envs.horizon)
-        obs, ended, flags = now, terminated | truncated, np.stack([terminated, truncated])
-    assert ended.all() and terminated.any() and (truncated.any() or name.startswith("sign"))
+        assert truncated.any() <= (number == envs.horizon)
+        obs, ended = now, ended | terminated | truncated
+        assert (envs.active == ~ended).all() and (envs.elapsed[info["active"]] == number).all()
+        ends += [terminated, truncated]
+    assert (ends.sum(axis=0) == 1).all()  # the end of an episode is reported once
+    assert ends[0].any() and (ends[1].any() or name.startswith("sign"))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -71,7 +76,7 @@ def test_the_end_action_ends_and_the_time_limit_truncates(name: str) -> None:
         for step in range(1, envs.horizon + 1):
             actions = np.array([0, 0, envs.end_action if step in (2, envs.horizon) else 0])
             _, _, terminated, truncated, _ = envs.step(actions)
-            assert terminated.tolist() == [False, False, step >= 2]
+            assert terminated.tolist() == [False, False, step == 2]
             assert truncated.tolist() == [step == envs.horizon] * 2 + [False]
         envs.reset(options={"phase": phase})  # ending with the very last step is an end, no time-out
         for step in range(1, envs.horizon + 1):
@@ -224,7 +229,7 @@ GOOD = {"problem_id": np.array([1, 2]), "phase": "execute", "instruction": np.ar
         ({"instruction": np.array([[0, 8], [9, 8]])}, r"instruction \[9, 8\] does not exist"),
         ({"instruction": np.array([[0, 8], [4, 8]])}, r"instruction \[4, 8\] is no corner"),
         ({"phase": "explore"}, "an exploration episode has no instruction"),
-        ({"problem": 3}, "unknown reset option 'problem': bus takes problem_id, phase and instruction"),
+        ({"problem": 3}, "unknown reset option 'problem': bus takes problem_id, phase, instruction and"),
     ],
 )
 def test_reset_refuses_nonsense(change: dict[str, Any], message: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dream.envs import GymnasiumAdapter, MetaEnv, families, make, registry, split_problems
+from dream.errors import UserError
 
 PAGE = Path(__file__).parents[1] / "docs" / "add-a-problem-family.md"
 
@@ -44,7 +45,7 @@ def test_the_family_of_the_page_works(page: dict[str, Any]) -> None:
 def test_a_family_can_be_named_by_module_and_class(page: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "Doors", page["Doors"], raising=False)
     assert make("dream.envs.registry:Doors", 2, doors=5).problems.num_problems == 20
-    with pytest.raises(ValueError, match=r"cannot load family 'no\.such:Thing'"):
+    with pytest.raises(UserError, match=r"cannot load 'no\.such:Thing'"):
         make("no.such:Thing", 2)
     with pytest.raises(ValueError, match="is not a family"):
         make("dream.envs.base:ProblemSet", 2)
@@ -77,7 +78,7 @@ def test_frozen_lake_through_the_adapter(page: dict[str, Any]) -> None:
             row, column = divmod(int(obs[member, 0]), 4)
             tile = envs.envs[member].unwrapped.desc[row, column]  # type: ignore[attr-defined]
             assert tile == (b"G" if reward[member] == 1 else b"H")
-        ended = terminated | truncated
+        ended |= terminated | truncated
     assert ended.all()
     assert envs.render_members([1])[0].shape == (400, 352, 3)
     envs.close()
@@ -145,9 +146,9 @@ def test_reset_hands_on_problem_phase_and_instruction() -> None:
 def test_finished_envs_are_left_alone() -> None:
     envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(5), action_names=tuple("abcde"), end_action=4)
     envs.reset(seed=0)
-    for actions in ((0, 3), (1, 0), (4, 2), (0, 0)):
-        *_, terminated, truncated, _ = envs.step(np.array(actions))
-    assert terminated.all() and not truncated.any()
+    ends = [envs.step(np.array(actions))[2:4] for actions in ((0, 3), (1, 0), (4, 2), (0, 0))]
+    assert [terminated.tolist() for terminated, _ in ends] == [[False, True], [False] * 2, [True, False], [False] * 2]
+    assert not any(truncated.any() for _, truncated in ends)
     assert [env.seen[1:] for env in envs.envs] == [[0, 1, 4], [3]]  # type: ignore[attr-defined]
 
 
@@ -169,7 +170,7 @@ def test_a_shorter_time_limit_is_refused() -> None:
     envs.reset(seed=0)
     for _ in range(2):
         envs.step(np.zeros(2, int))
-    with pytest.raises(RuntimeError, match="time limit ended an episode at step 3, before the horizon of 5"):
+    with pytest.raises(UserError, match="x has a time limit of its own that ended an episode at step 3, before the"):
         envs.step(np.zeros(2, int))
     envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(2), limit=5)
     envs.reset(seed=0)

@@ -132,7 +132,7 @@ def episodes(pair: MiniworldBackend, tmp_path_factory: pytest.TempPathFactory) -
 def replay(backend: MiniworldBackend, episodes: dict[str, np.ndarray], order: np.ndarray) -> dict[str, np.ndarray]:
     """The same episodes from the backend, all side by side, the members in this order."""
     given = {name: column[order] for name, column in episodes.items() if name != "facing"}
-    frames = [backend.reset(given["colour"], given["poses"][:, 0], given["yaw"], given["shape"])]
+    frames = [backend.reset(given["colour"], given["poses"][:, 0], given["yaw"], shape=given["shape"])]
     poses, rewards, ended, touched = [given["poses"][:, 0]], [], [], []
     for t in range(20):
         result = backend.step(given["actions"][:, t], t < given["length"])
@@ -181,7 +181,7 @@ def test_no_problem_shows_the_sign_of_another(
 
 def test_of_several_objects_near_the_one_that_miniworld_pays_for_is_touched(crowded: MiniworldBackend) -> None:
     colour, shape = np.tile(np.arange(3), 3), np.repeat(np.arange(3), 3)
-    crowded.reset(colour, np.tile([4.5, 5.0, 0.0], (9, 1)), np.zeros((9, 9)), shape)
+    crowded.reset(colour, np.tile([4.5, 5.0, 0.0], (9, 1)), np.zeros((9, 9)), shape=shape)
     first = crowded.step(np.full(9, 2))
     assert first.touched.tolist() == [4] * 9 and first.ended.all()  # the red key, which is large
     assert first.reward.tolist() == [-1] * 4 + [1] + [-1] * 4
@@ -243,10 +243,12 @@ def test_what_does_not_fit_is_refused(pair: MiniworldBackend) -> None:
         ((np.array([0.0, 1.0]), pose, yaw), "colour is float64 of shape"),
         ((np.array([0, 1]), pose[:1], yaw), r"pose has shape \(1, 3\)"),
         ((np.array([0, 1]), pose, yaw * np.nan), "yaw has shape .* give finite numbers"),
-        ((np.array([0, 1]), pose, yaw, np.array([0, 2])), "shape holds 0 to 2: give values from 0 to 1"),
+        ((np.array([0, 1]), pose, yaw, np.array([0, 2])), "starts is int64 of shape .* give 2 booleans"),
     ):
         with pytest.raises(ValueError, match=message):
             pair.reset(*arguments)
+    with pytest.raises(ValueError, match="shape holds 0 to 2: give values from 0 to 1"):
+        pair.reset(np.array([0, 1]), pose, yaw, shape=np.array([0, 2]))
     with pytest.raises(ValueError, match="actions holds -1 to 0"):
         pair.step(np.array([-1, 0]))
     with pytest.raises(ValueError, match="give 2 booleans"):
@@ -296,7 +298,7 @@ def compare_with_the_twin(real: MiniworldBackend, twin: FastBackend, rng: np.ran
     """
     many = real.num_envs
     colour, pose, yaw, kind = starts(twin.layout, many, rng, anywhere)
-    frames = [(real.reset(colour, pose, yaw, kind), twin.reset(colour, pose, yaw))]
+    frames = [(real.reset(colour, pose, yaw, shape=kind), twin.reset(colour, pose, yaw))]
     active, counts = np.ones(many, bool), {"bumps": 0, "touched": 0, "right": 0, "given up": 0, "out of time": 0}
     errors = []
     for _ in range(20):
@@ -470,7 +472,7 @@ def test_a_dead_worker_is_reported_and_nothing_is_left(pair: MiniworldBackend) -
     with MiniworldBackend(2, workers=2) as backend:
         start(backend)
         os.kill(min(set(children(os.getpid())) - before), signal.SIGKILL)
-        with pytest.raises(RuntimeError, match=r"a MiniWorld process is gone \(exit code -9\)"):
+        with pytest.raises(UserError, match=r"A MiniWorld process ended \(exit code -9\)"):
             for _ in range(3):
                 backend.step(np.array([0, 0]))
         assert set(children(os.getpid())) == before
@@ -534,12 +536,12 @@ def test_ci_installs_the_packages_that_the_message_names() -> None:
     assert f"packages='{' '.join(PACKAGES)} " in script  # the browser's come after them
 
 
-def test_a_job_survives_its_way_to_the_worker() -> None:
-    from dream.envs.sign.miniworld_worker import Job
+def test_a_task_survives_its_way_to_the_worker() -> None:
+    from dream.envs.sign.miniworld_worker import WorkerTask
 
     layout = LAYOUTS["sign"]
-    job = Job(4, 1, 3, 7, layout.objects, WORDS, layout.sign, layout.sign_height, layout.wall_texture)
-    assert Job.from_json(json.dumps(json.loads(job.to_json()))) == job
+    task = WorkerTask(4, 1, 3, 7, layout.objects, WORDS, layout.sign, layout.sign_height, layout.wall_texture)
+    assert WorkerTask.from_json(json.dumps(json.loads(task.to_json()))) == task
 
 
 def test_the_example_of_the_page_prints_what_it_says(

@@ -34,7 +34,7 @@ def test_a_recorded_episode_can_be_drawn_without_stepping() -> None:
     there = np.array([2, 1, 3, 2, 4, 4, 4])
     recipe = np.array([2, 1])
     plain = envs.draw(27, "execute", there, recipe)
-    assert envs.elapsed == -1  # not even reset
+    assert envs.elapsed.tolist() == [-1]  # not even reset
     for other in (
         envs.draw(26, "execute", there, recipe),
         envs.draw(27, "explore", there, recipe),

@@ -213,7 +213,7 @@ def test_the_families_play_as_the_naive_rules_say() -> None:
                     assert obs[i, 4:].tolist() == [*bowl, *[kinds] * (len(obs[i]) - 4 - len(bowl))]
                 else:
                     assert tuple(obs[i, :2].tolist()) == states[i]
-            ended = terminated | truncated
+            ended |= terminated | truncated
         assert ended.all() and goals > 0
 
 

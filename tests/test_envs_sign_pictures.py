@@ -8,7 +8,7 @@ import pytest
 
 from dream.envs import make, render
 from dream.envs.sign.family import FORWARD, LEFT, SignFamily
-from dream.envs.sign.picture import write_video
+from dream.eval.show.video import write_video
 
 
 def played(phase: str = "explore", steps: int = 3, **parameters: object) -> SignFamily:

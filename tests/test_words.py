@@ -8,7 +8,7 @@ import pytest
 
 from dream.envs import MetaEnv, make
 from dream.envs.sign.family import Sign
-from dream.envs.telling import counted
+from dream.envs.words import counted
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 from dream.eval.show.words import narrate
 

@@ -61,6 +61,7 @@ class Corridor(MetaEnv):
     ):
         self.facts, self.length, self.start = tuple(facts), length, start
         self.buttons_at, self.bus_at, self.step_cost = buttons_at, bus_at, step_cost
+        self._x = np.full(num_envs, start)
         self.values = np.array(list(product(*(range(fact.values) for fact in self.facts))))  # (problems, facts)
         mattering = [i for i, fact in enumerate(self.facts) if fact.matters]
         sizes = [self.facts[i].values for i in mattering]
@@ -90,8 +91,8 @@ class Corridor(MetaEnv):
         """Always 0, (N,) -> (N, 1)."""
         return np.zeros((len(problem_id), 1), np.int64)
 
-    def _begin(self) -> np.ndarray:
-        self._x = np.full(self.num_envs, self.start)
+    def _begin(self, members: np.ndarray) -> np.ndarray:
+        self._x[members] = self.start
         return self._observe()
 
     def _advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ from dream.config.build import config_from_dict, default_config, override
 from dream.config.presets import PRESETS
 from dream.config.ranges import Range
 from dream.config.settings import (
-    FAMILY_SETTINGS,
     SETTINGS,
     WITHOUT_EFFECT,
     BottleneckConfig,
@@ -19,7 +18,6 @@ from dream.config.settings import (
 )
 
 __all__ = [
-    "FAMILY_SETTINGS",
     "PRESETS",
     "SETTINGS",
     "WITHOUT_EFFECT",

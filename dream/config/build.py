@@ -9,14 +9,22 @@ from typing import Any
 
 from dream.config.names import suggest
 from dream.config.ranges import kinds
-from dream.config.settings import FAMILY_SETTINGS, SECTIONS, SETTINGS, TrainConfig
+from dream.config.settings import SECTIONS, SETTINGS, TrainConfig
+from dream.envs import find_family
 from dream.errors import UserError
 
 
 def default_config(method: str, env: str, **changes: Any) -> TrainConfig:
-    """The default settings for a method on a family, some top-level ones changed."""
+    """The default settings for a method on a family (`MetaEnv.default_settings`), some top-level ones changed.
+
+    Raises UserError for a family that does not exist.
+    """
+    try:
+        family = find_family(env)
+    except ValueError as error:
+        raise UserError(f"{error} (see dream envs)") from error
     config = TrainConfig(method=method, env=env, steps=2_000_000)
-    return dataclasses.replace(override(config, FAMILY_SETTINGS.get(env, {})), **changes)
+    return dataclasses.replace(override(config, family.default_settings), **changes)
 
 
 def override(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:

@@ -1,7 +1,8 @@
 """Every setting of a training run, with its type, range and default. No torch here, so that a bad value fails at once.
 
 A range stands beside its field and holds wherever a value comes from: the command line, a label of `dream compare`,
-config.yaml or Python. The defaults serve every family, apart from what `FAMILY_SETTINGS` names.
+config.yaml or Python. The defaults serve every family, apart from what a family changes on its
+class (`MetaEnv.default_settings`).
 """
 
 from __future__ import annotations
@@ -227,16 +228,3 @@ SETTINGS: tuple[str, ...] = (
 
 WITHOUT_EFFECT = ("evaluation.show_every",)
 """Settings that change nothing of what is learned or measured: a run may be resumed with others."""
-
-FAMILY_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "map": {"steps": 1_500_000},
-    "bus": {"steps": 1_500_000},
-    "cooking": {"steps": 3_000_000},
-    "signpost": {"steps": 60_000},
-    "sign": {
-        "steps": 1_000_000,
-        "learning.buffer_size": 6_000,  # 3.6 GB of frames
-        "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
-    },
-}
-"""What differs between families; all other settings serve every one of them (docs/learning.md, docs/sign.md)."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from dream.config import default_config, override
-from dream.envs import MetaEnv, make
+from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.eval.evaluate import build
 from dream.methods.pair import DecoupledPair
@@ -20,8 +20,6 @@ from dream.training.rounds import Training, rounds
 
 ENV_MEMBERS = 4096
 """Members when the environment is measured alone."""
-PIXELS = ("sign", "sign-ball")
-"""Families whose environment alone is measured against MiniWorld."""
 MOST_TRIALS = 2_048
 """Trials that the replay holds here at most: a measurement never fills more, and frames take gigabytes."""
 PIXEL_MEMBERS = {"fast": 128, "miniworld": 8}
@@ -68,7 +66,11 @@ def run(
     keep_freed_memory()
     return [
         measure_training(method, name, device, seconds, threads)
-        | (measure_pixels(name, seconds) if name in PIXELS else {"env_steps_per_s": measure_env(name)})
+        | (
+            measure_pixels(name, seconds)
+            if find_family(name).reference_backend
+            else {"env_steps_per_s": measure_env(name)}
+        )
         | {"device": device, "threads": threads}
         for name in envs
         for method in methods

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from dream.config import FAMILY_SETTINGS, TrainConfig
+from dream.config import TrainConfig, default_config
 from dream.envs import MetaEnv, make
 from dream.eval.evaluate import load_method, run_trials, spread_over_problems
 from dream.eval.record.recorder import record_trials
@@ -20,7 +20,7 @@ from dream.training.loop import train
 from dream.training.progress import ConsoleProgress
 
 FAMILY, TRIALS = "map", 480
-STEPS: int = FAMILY_SETTINGS[FAMILY]["steps"]
+STEPS = default_config("dream", FAMILY).steps
 SEED = 0
 
 

@@ -138,7 +138,7 @@ def _video() -> Check:
 
     frame = np.zeros((64, 64, 3), np.uint8)
     works = []
-    from dream.envs.stderr import without_stderr
+    from dream.eval.show.video import without_stderr
 
     with tempfile.TemporaryDirectory() as folder, without_stderr():
         for codec in ("VP80", "VP90"):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import permutations
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, Phase, integer_space
+from dream.envs.base import MetaEnv, integer_space
 from dream.envs.bus.planning import BusPlanner
 from dream.envs.bus.scripts import BusExpert, LineExplorer, SignExplorer, summary_of_rides
 from dream.envs.grid import Cell
@@ -33,6 +34,9 @@ class BusNetwork(MetaEnv):
     at either end of a line takes you to the other end. In execution every step costs 0.1, reaching the instructed
     corner pays 1 (instead) and ends the episode; ending early costs 0.1 more for every step not used.
     """
+
+    picture = "dream.envs.bus.picture:draw"
+    default_settings: ClassVar[Mapping[str, Any]] = {"steps": 1_500_000}
 
     useful_stops: tuple[Cell, ...]
     stops: tuple[Cell, ...]
@@ -98,6 +102,8 @@ class BusNetwork(MetaEnv):
         self._static_obs = np.zeros((self._cells, 3 + len(extra_nvec)), np.int16)
         self._static_obs[:, :2] = grid.coordinates(n)
         self._static_obs[self._ride.reshape(num_problems, -1)[0] != np.arange(self._cells), 2] = grid.BUS_STOP
+        self._cell = np.full(num_envs, self._start)
+        self._ending = grid.rewards_of_ending(horizon)
 
     def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
         """Groups of lines: inner stops, outer stops, and (problems, lines) which outer stop each inner one leads to."""
@@ -150,7 +156,7 @@ class BusNetwork(MetaEnv):
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return of the shortest way to the corner, the lines known, (N,), (N, 2) -> (N,). Errors as for `MetaEnv`."""
-        ids = self._checked_problems(problem_id)
+        ids = self.problems.checked(problem_id)
         goal = self._checked_instructions(ids, instruction)
         corner = (goal[:, None, :] == np.array(self.corners)).all(axis=2).argmax(axis=1)
         return self._planner.optimal(ids, 1 + corner)
@@ -230,15 +236,15 @@ class BusNetwork(MetaEnv):
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Takes the shortest way to the corner. Arguments and errors as for `MetaEnv`."""
-        ids = self._checked_problems(problem_id)
+        ids = self.problems.checked(problem_id)
         return BusExpert(self, ids, self._checked_instructions(ids, instruction))
 
     def scripted_explorer(self, num: int) -> Expert:
         """Rides useful lines until all are known."""
         return LineExplorer(self, num)
 
-    def _begin(self) -> NDArray[Any]:
-        self._cell = np.full(self.num_envs, self._start)
+    def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
+        self._cell[members] = self._start
         self._ride_row = self.problem_id * self._cells
         self._goal = self.instruction[:, 0] * self.grid_size + self.instruction[:, 1]
         return self._observe()
@@ -250,22 +256,9 @@ class BusNetwork(MetaEnv):
             nothing = np.zeros(self.num_envs, np.float32)
             return self._observe(), nothing, nothing.astype(np.bool_)
         arrived = self._cell == self._goal
-        reward = grid.price_of_step(actions, self.horizon - self.elapsed)
+        reward = grid.step_reward(actions, self._ending.take(self.elapsed))
         reward[arrived] = 1.0
         return self._observe(), reward, arrived
-
-    def _draw(
-        self,
-        problem_id: int,
-        phase: Phase,
-        obs: NDArray[Any],
-        instruction: NDArray[Any],
-        caption: str,
-        trail: NDArray[Any],
-    ) -> NDArray[np.uint8]:
-        from dream.envs.bus.picture import draw  # here, so that who draws nothing does not load opencv
-
-        return draw(self, problem_id, phase, obs, instruction, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         return self._static_obs.take(self._cell, axis=0)
@@ -290,6 +283,8 @@ class Bus(BusNetwork):
     """
 
     summary = "ride the right one of four buses to a corner, ignore four useless ones (576 problems)"
+    # The one-hot id of a problem outside training means nothing to f; where the lines lead does.
+    bound_settings: ClassVar[Mapping[str, Any]] = {"env_parameters.description": "lines"}
 
     def __init__(
         self,

@@ -8,31 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import render
+from dream.envs.drawing import Moment
 
 if TYPE_CHECKING:
     from dream.envs.bus.family import BusNetwork
 
 
-def draw(
-    env: BusNetwork,
-    problem_id: int,
-    phase: str,
-    obs: NDArray[np.integer],
-    instruction: NDArray[np.integer],
-    caption: str,
-    trail: NDArray[np.integer],
-) -> NDArray[np.uint8]:
+def draw(env: BusNetwork, moment: Moment) -> NDArray[np.uint8]:
     """The grid, its lines (useless ones pale), the agent, and in execution the goal as a star, (H, W, 3) uint8."""
-    canvas = render.page(env.family, problem_id, phase, caption)
+    obs, trail = moment.obs, moment.trail
+    canvas = render.page(env.family, moment)
     room = render.WIDTH - 24
     size = room / env.grid_size
     board = render.Board(canvas, env.grid_size, env.grid_size, 12, render.HEADER, size)
-    if phase == "execute":
-        x, y = board.centre(instruction.tolist())
+    if moment.phase == "execute":
+        x, y = board.centre(moment.instruction.tolist())
         canvas.box(x - size / 2, y - size / 2, size, size, (255, 240, 200))
         canvas.star((x, y), size * 0.42, render.GOLD)
 
-    lines = list(zip(env.stops, env.destinations[problem_id].tolist(), render.PALETTE, "ABCDEFGH", strict=False))
+    lines = list(zip(env.stops, env.destinations[moment.problem_id].tolist(), render.PALETTE, "ABCDEFGH", strict=False))
     useful = len(env.useful_stops)
     for number in (range(useful, len(lines)), range(useful)):  # the useless ones below
         with canvas.faded(0.75 if 0 in number else 0.3):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, Phase, integer_space
+from dream.envs.base import MetaEnv, integer_space
 from dream.envs.cooking.planning import no_exploration_return, optimal_returns
 from dream.envs.cooking.scripts import CookingExpert, DrawerExplorer, summary_of_drawers
 from dream.envs.grid import Cell
@@ -47,6 +48,8 @@ class Cooking(MetaEnv):
     """
 
     summary = "fetch the ingredients of a recipe from drawers whose contents are unknown (64 problems)"
+    picture = "dream.envs.cooking.picture:draw"
+    default_settings: ClassVar[Mapping[str, Any]] = {"steps": 3_000_000}
 
     def __init__(
         self,
@@ -120,6 +123,10 @@ class Cooking(MetaEnv):
         self._picked = self._picked.reshape(-1)
         self._without_exploring: dict[str, float] = {}
         self._rows = np.arange(num_envs)
+        self._ending = grid.rewards_of_ending(horizon)
+        self._cell, self._filled, self._progress = (np.zeros(num_envs, np.int64) for _ in range(3))
+        self._hand = np.full(num_envs, ingredients, np.int16)
+        self._bowl = np.full((num_envs, recipe + 1), ingredients, np.int16)
 
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
         """A recipe for each problem, drawn with replacement from its drawers' contents, (N,) -> (N, recipe)."""
@@ -148,7 +155,7 @@ class Cooking(MetaEnv):
 
         Errors as for `MetaEnv`.
         """
-        ids = self._checked_problems(problem_id)
+        ids = self.problems.checked(problem_id)
         recipes = self._checked_instructions(ids, instruction)
         contents = self.problems.features(ids)
         return optimal_returns(self._walk[-1, :-1], contents, recipes, self.horizon, grid.STEP_COST, PROGRESS_REWARD)
@@ -230,18 +237,18 @@ class Cooking(MetaEnv):
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Fetches each ingredient from the nearest drawer that holds it. Arguments and errors as for `MetaEnv`."""
-        return CookingExpert(self, self._checked_problems(problem_id), np.asarray(instruction, np.int64))
+        return CookingExpert(self, self.problems.checked(problem_id), np.asarray(instruction, np.int64))
 
     def scripted_explorer(self, num: int) -> Expert:
         """Opens all drawers."""
         return DrawerExplorer(self, num)
 
-    def _begin(self) -> NDArray[Any]:
-        self._cell = np.full(self.num_envs, self._start)
-        self._hand = np.full(self.num_envs, self.ingredients, np.int16)
-        self._bowl = np.full((self.num_envs, self.recipe + 1), self.ingredients, np.int16)
-        self._filled = np.zeros(self.num_envs, np.int64)
-        self._progress = np.zeros(self.num_envs, np.int64)
+    def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
+        self._cell[members] = self._start
+        self._hand[members] = self.ingredients
+        self._bowl[members] = self.ingredients
+        self._filled[members] = 0
+        self._progress[members] = 0
         self._picked_row = self.problem_id * self._cells
         return self._observe()
 
@@ -260,7 +267,7 @@ class Cooking(MetaEnv):
         if self.phase == "explore":
             nothing = np.zeros(self.num_envs, np.float32)
             return self._observe(), nothing, nothing.astype(np.bool_)
-        reward = grid.price_of_step(actions, self.horizon - self.elapsed) + self._judge(picking)
+        reward = grid.step_reward(actions, self._ending.take(self.elapsed)) + self._judge(picking)
         return self._observe(), reward, self._progress == 2 * self.recipe
 
     def _judge(self, picking: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -274,19 +281,6 @@ class Cooking(MetaEnv):
         self._progress += good
         self._progress -= bad & (carrying == 1)
         return good * np.float32(PROGRESS_REWARD + grid.STEP_COST) - bad * np.float32(PROGRESS_REWARD)
-
-    def _draw(
-        self,
-        problem_id: int,
-        phase: Phase,
-        obs: NDArray[Any],
-        instruction: NDArray[Any],
-        caption: str,
-        trail: NDArray[Any],
-    ) -> NDArray[np.uint8]:
-        from dream.envs.cooking.picture import draw  # here, so that who draws nothing does not load opencv
-
-        return draw(self, problem_id, phase, obs, instruction, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         return np.concatenate([self._static_obs.take(self._cell, axis=0), self._hand[:, None], self._bowl], axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import render
+from dream.envs.drawing import Moment
 
 if TYPE_CHECKING:
     from dream.envs.cooking.family import Cooking
@@ -15,25 +16,18 @@ if TYPE_CHECKING:
 LEAF, WOOD, DARK_WOOD, CHINA = (70, 140, 60), (205, 170, 125), (150, 112, 72), (120, 150, 185)
 
 
-def draw(
-    env: Cooking,
-    problem_id: int,
-    phase: str,
-    obs: NDArray[np.integer],
-    instruction: NDArray[np.integer],
-    caption: str,
-    trail: NDArray[np.integer],
-) -> NDArray[np.uint8]:
+def draw(env: Cooking, moment: Moment) -> NDArray[np.uint8]:
     """The kitchen from above with what each drawer holds; below it hand, bowl and recipe, (H, W, 3) uint8."""
-    canvas = render.page(env.family, problem_id, phase, caption)
+    obs = moment.obs
+    canvas = render.page(env.family, moment)
     size = 252 / env.grid_size
     board = render.Board(canvas, env.grid_size, env.grid_size, (render.WIDTH - 252) / 2, render.HEADER, size)
-    for cell, item in zip(env.drawers, env.problems.factor_table[problem_id].tolist(), strict=True):
+    for cell, item in zip(env.drawers, env.problems.factor_table[moment.problem_id].tolist(), strict=True):
         drawer(canvas, board.centre(cell), size, item)
     hand, bowl = int(obs[3]), obs[4:].tolist()
     inside = [item for item in bowl if item < env.ingredients]
     draw_bowl(canvas, board.centre(env.bowl), size, inside)
-    board.trail(canvas, np.concatenate([trail[:, :2], obs[None, :2]]), shift=(-0.24, -0.22))
+    board.trail(canvas, np.concatenate([moment.trail[:, :2], obs[None, :2]]), shift=(-0.24, -0.22))
     x, y = board.centre((obs[0] - 0.24, obs[1] - 0.22))
     canvas.agent((x, y), size * 0.17)
     if hand < env.ingredients:
@@ -41,8 +35,8 @@ def draw(
         ingredient(canvas, (x + size * 0.27, y + size * 0.05), size * 0.11, hand)
 
     rows = [("hand", [hand], 0), ("bowl", bowl, 0)]
-    if phase == "execute":
-        wanted = instruction.tolist()
+    if moment.phase == "execute":
+        wanted = moment.instruction.tolist()
         done = next((i for i, item in enumerate(wanted) if bowl[i] != item), len(wanted))
         rows.append(("recipe", wanted, done))
     left, side = 24.0, min(38.0, (render.WIDTH - 48 - 2 * 20) / (2 + 2 * env.recipe))

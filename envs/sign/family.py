@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, Phase
+from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, layout_of
@@ -25,8 +25,10 @@ PLANNED_HORIZON = 20
 class SignFamily(MetaEnv):
     """What `sign` and `sign-ball` share; see `Sign`."""
 
+    picture = "dream.envs.sign.picture:draw"
+    reference_backend = "miniworld"
     wrong_object: ClassVar[float]
-    """What touching another object than the right one pays."""
+    """Reward for touching another object than the right one."""
 
     def __init__(
         self,
@@ -64,6 +66,12 @@ class SignFamily(MetaEnv):
         )
         self._backend = self._make_backend(backend, threads)
         self._tells = hasattr(self._backend, "thing_pixels")
+        self._everyone = np.arange(num_envs)
+        self._pose = np.zeros((num_envs, 3))
+        self._yaw = np.zeros((num_envs, len(self.layout.objects)))
+        self._pixels = np.zeros(num_envs, np.float32)
+        self._path = np.zeros((num_envs, horizon + 1, 3))
+        self._path_pixels = np.zeros((num_envs, horizon + 1), np.float32)
 
     def _make_backend(self, backend: str, threads: int) -> Any:
         # Here, so that nobody compiles kernels or opens OpenGL who does not need them.
@@ -90,7 +98,7 @@ class SignFamily(MetaEnv):
         Planned, not proved: `sign_planning.search` finds a way in 20 steps from every start that was tried
         (tests/test_envs_sign_planning.py). Errors as for `MetaEnv`; NotImplementedError for a horizon below 20.
         """
-        ids = self._checked_problems(problem_id)
+        ids = self.problems.checked(problem_id)
         self._checked_instructions(ids, instruction)
         if self.horizon < PLANNED_HORIZON:
             raise NotImplementedError(f"the optimal return is known for {PLANNED_HORIZON} steps or more")
@@ -117,7 +125,7 @@ class SignFamily(MetaEnv):
 
     def informative(self) -> NDArray[np.bool_] | None:
         """Whether the last frame shows enough of the sign to read it, (B,); None with backend "miniworld"."""
-        return self._seen[-1] >= LEGIBLE_PIXELS if self._tells else None
+        return self._pixels >= LEGIBLE_PIXELS if self._tells else None
 
     def parts(self) -> tuple[Part, ...]:
         """The colour that the sign names."""
@@ -142,7 +150,7 @@ class SignFamily(MetaEnv):
 
     def scene(self) -> dict[str, NDArray[Any]]:
         """pose (B, 3), sign_pixels (B,) and yaw (B, objects) of the objects: what a map shows."""
-        return {"pose": self._pose.copy(), "sign_pixels": self._seen[-1].copy(), "yaw": self._yaw.copy()}
+        return {"pose": self._pose.copy(), "sign_pixels": self._pixels.copy(), "yaw": self._yaw.copy()}
 
     def position(self) -> NDArray[np.float64]:
         """x and z of the agents, metres, (B, 2). Frames do not tell it: `positions` of recorded ones is not known."""
@@ -167,7 +175,7 @@ class SignFamily(MetaEnv):
         """
         from dream.envs.sign.scripts import SignExpert  # here, so that nobody compiles kernels who does not need them
 
-        ids = self._checked_problems(problem_id, self.num_envs)
+        ids = self.problems.checked(problem_id, self.num_envs)
         return SignExpert(self, ids, self._checked_instructions(ids, instruction))
 
     def scripted_explorer(self, num: int) -> Expert:
@@ -182,93 +190,50 @@ class SignFamily(MetaEnv):
         return SignExplorer(self)
 
     def episode_picture(self, member: int = 0, caption: str = "") -> NDArray[np.uint8]:
-        """Map of a member's episode so far, and what it sees, (400, 352, 3) uint8.
+        """Map of a member's episode so far, and its current frame, (400, 352, 3) uint8.
 
         Raises RuntimeError before the first reset, ValueError for a member that does not exist.
         """
-        from dream.envs.sign.picture import Path3D, episode_picture  # here, so that who draws nothing loads no opencv
-
-        if self.elapsed < 0:
+        if self.elapsed[0] < 0:
             raise RuntimeError("a picture was asked for before reset: call reset first")
         if not 0 <= member < self.num_envs:
             raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
-        last = int(self._lengths[member]) + 1
-        path = Path3D(
-            np.stack([pose[member] for pose in self._poses[:last]]),
-            np.stack([pixels[member] for pixels in self._seen[:last]]),
-        )
-        return episode_picture(
-            self.layout,
-            self.family,
-            int(self.problem_id[member]),
-            self.phase,
-            int(self.instruction[member, 0]),
-            self.last_obs[member],
-            path,
-            caption,
-            self._yaw[member],
-        )
-
-    def _draw(
-        self,
-        problem_id: int,
-        phase: Phase,
-        obs: NDArray[Any],
-        instruction: NDArray[Any],
-        caption: str,
-        trail: NDArray[Any],
-    ) -> NDArray[np.uint8]:
-        from dream.envs.sign.picture import frames_picture  # here, so that who draws nothing does not load opencv
-
-        kind = self.layout.kinds[int(instruction[0])]
-        return frames_picture(self.family, problem_id, phase, kind, obs, trail, caption)
-
-    def _draw_scene(
-        self,
-        problem_id: int,
-        phase: Phase,
-        obs: NDArray[Any],
-        instruction: NDArray[Any],
-        caption: str,
-        scene: Mapping[str, NDArray[Any]],
-    ) -> NDArray[np.uint8]:
-        from dream.envs.sign.picture import Path3D, episode_picture  # as in `_draw`
-
-        path, kind = Path3D(scene["pose"], scene["sign_pixels"]), int(instruction[0])
-        return episode_picture(self.layout, self.family, problem_id, phase, kind, obs, path, caption, scene["yaw"][-1])
+        so_far = slice(int(self.elapsed[member]) + 1)
+        yaw = self._yaw[member]
+        scene = {"pose": self._path[member, so_far], "sign_pixels": self._path_pixels[member, so_far], "yaw": yaw[None]}
+        problem_id, instruction = int(self.problem_id[member]), self.instruction[member]
+        return self.draw(problem_id, self.phase, self.last_obs[member], instruction, caption, scene=scene)
 
     @property
     def pose(self) -> NDArray[np.float64]:
         """(B, 3) x, z and direction of the agents: metres, and radians from +x, growing to the left."""
         return self._pose.copy()
 
-    def _look(self) -> None:
-        """Remember, for pictures, how much of the sign is seen; the miniworld backend does not tell."""
-        self._seen.append(self.sign_pixels() if self._tells else np.zeros(self.num_envs, np.float32))
-
-    def _begin(self) -> NDArray[Any]:
-        count = self.num_envs
-        layout = self.layout
-        draw = self.np_random.uniform
-        self._pose = np.stack(
-            [draw(*layout.start_x, count), draw(*layout.start_z, count), draw(-np.pi, np.pi, count)], axis=1
-        )
-        self._yaw = draw(-np.pi, np.pi, (count, len(layout.objects)))
-        self._poses = [self._pose]
-        self._seen: list[NDArray[np.float32]] = []
-        frames = self._backend.reset(self.problem_id, self._pose, self._yaw)
-        self._look()
+    def _observe(self, frames: NDArray[Any]) -> NDArray[Any]:
+        """The frames; what the pictures show beside them is noted: the pose, and how much of the sign is in view."""
+        if self._tells:  # the miniworld backend does not
+            self._pixels = self.sign_pixels()
+        self._path[self._everyone, self.elapsed] = self._pose
+        self._path_pixels[self._everyone, self.elapsed] = self._pixels
         return frames
 
+    def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
+        count, layout, draw = len(members), self.layout, self.np_random.uniform
+        self._pose[members] = np.stack(
+            [draw(*layout.start_x, count), draw(*layout.start_z, count), draw(-np.pi, np.pi, count)], axis=1
+        )
+        self._yaw[members] = draw(-np.pi, np.pi, (count, len(layout.objects)))
+        starts = np.zeros(self.num_envs, np.bool_)
+        starts[members] = True
+        return self._observe(self._backend.reset(self.problem_id, self._pose, self._yaw, starts))
+
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
-        result = self._backend.step(actions, self._active)
+        result = self._backend.step(actions, self.active)
         self._pose = result.pose
-        self._poses.append(self._pose)
-        self._look()
         touched = result.touched
         right = self.instruction[:, 0] * len(COLOURS) + self.problem_id
         reward = np.where(touched < 0, 0.0, np.where(touched == right, 1.0, self.wrong_object)).astype(np.float32)
-        return result.frames, reward, touched >= 0
+        return self._observe(result.frames), reward, touched >= 0
 
 
 class Sign(SignFamily):
@@ -294,6 +259,11 @@ class Sign(SignFamily):
     """
 
     summary = "walk around a barrier to read a colour off a sign, then go to the object; pixels (3 problems)"
+    default_settings: ClassVar[Mapping[str, Any]] = {
+        "steps": 1_000_000,
+        "learning.buffer_size": 6_000,  # 3.6 GB of frames
+        "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
+    }
     wrong_object = -1.0
 
     def __init__(

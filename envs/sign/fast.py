@@ -79,17 +79,22 @@ class FastBackend:
         self._pixels = np.zeros((num_envs, count + 1), np.float32)
 
     def reset(
-        self, colour: NDArray[np.integer], pose: NDArray[np.floating], yaw: NDArray[np.floating]
+        self,
+        colour: NDArray[np.integer],
+        pose: NDArray[np.floating],
+        yaw: NDArray[np.floating],
+        starts: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.uint8]:
-        """Start an episode in every member.
+        """Start an episode in every member, or in those of `starts`.
 
         Args:
             colour: (B,) index of the colour that the sign names.
             pose: (B, 3) x, z and direction of the agent.
             yaw: (B, K) directions of the objects, in the order of the layout.
+            starts: (B,) bool, the members that start; the others stay as they are.
 
         Returns:
-            (B, 60, 80, 3) uint8 first frames.
+            (B, 60, 80, 3) uint8 first frames; of the others the last ones.
 
         Raises:
             ValueError: arrays of another shape, or a colour that does not exist.
@@ -100,10 +105,11 @@ class FastBackend:
                 raise ValueError(f"{name} has shape {np.shape(given)}: give {(self.num_envs, *shape)}")
         if np.any((np.asarray(colour) < 0) | (np.asarray(colour) >= len(COLOURS))):
             raise ValueError(f"colour holds {np.min(colour)} to {np.max(colour)}: give 0 to {len(COLOURS) - 1}")
-        self._models[:, count] = count + np.asarray(colour)
-        self._pose[:] = pose
-        self._places[:, :count, 3] = yaw
-        self._render(np.arange(self.num_envs))
+        rows = np.arange(self.num_envs) if starts is None else np.flatnonzero(starts)
+        self._models[rows, count] = count + np.asarray(colour)[rows]
+        self._pose[rows] = np.asarray(pose)[rows]
+        self._places[rows, :count, 3] = np.asarray(yaw)[rows]
+        self._render(rows)
         return self._frames.copy()
 
     def step(self, actions: NDArray[np.integer], active: NDArray[np.bool_] | None = None) -> SignStep:

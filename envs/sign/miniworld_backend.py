@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from dream.envs.sign import miniworld_worker
 from dream.envs.sign.layout import LAYOUTS, WORDS, SignLayout
-from dream.envs.sign.miniworld_worker import Board, Job
+from dream.envs.sign.miniworld_worker import SharedArrays, WorkerTask
+from dream.envs.words import plain
 from dream.errors import UserError
 
 PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfreetype6")
@@ -65,8 +66,8 @@ class MiniworldBackend:
 
     Raises:
         ValueError: arguments that do not fit, here and in every method.
-        UserError: OpenGL or the miniworld package is missing; the text says what to install.
-        RuntimeError: a worker failed, or the backend is closed.
+        UserError: OpenGL or the miniworld package is missing (the text says what to install), or a worker failed.
+        RuntimeError: the backend is closed.
     """
 
     def __init__(self, num_envs: int, layout: str | SignLayout = "sign", *, workers: int | None = None) -> None:
@@ -86,13 +87,13 @@ class MiniworldBackend:
         self._memory = os.memfd_create("miniworld")
         self._close = weakref.finalize(self, _stop, self._workers)  # also when forgotten, and when Python ends
         try:
-            size = Board.size(num_envs, objects)
+            size = SharedArrays.size(num_envs, objects)
             os.truncate(self._memory, size)
-            self._board = Board.over(mmap.mmap(self._memory, size), num_envs, objects)
+            self._shared = SharedArrays.over(mmap.mmap(self._memory, size), num_envs, objects)
             count = min(num_envs, workers or len(os.sched_getaffinity(0)))
             bounds = np.linspace(0, num_envs, count + 1).astype(int).tolist()
             for first, last in itertools.pairwise(bounds):
-                job = Job(
+                task = WorkerTask(
                     num_envs,
                     first,
                     last,
@@ -103,7 +104,7 @@ class MiniworldBackend:
                     layout.sign_height,
                     layout.wall_texture,
                 )
-                self._workers.append(_Worker(job))
+                self._workers.append(_Worker(task))
             for worker in self._workers:
                 worker.wait()
         except BaseException:
@@ -117,41 +118,46 @@ class MiniworldBackend:
         colour: NDArray[np.integer],
         pose: NDArray[np.floating],
         yaw: NDArray[np.floating],
+        starts: NDArray[np.bool_] | None = None,
+        *,
         shape: NDArray[np.integer] | None = None,
         sign: NDArray[np.floating] | None = None,
     ) -> NDArray[np.uint8]:
-        """Start an episode in every member.
+        """Start an episode in every member, or in those of `starts`.
 
         Args:
             colour: (B,) index of the colour that the sign names: 0 blue, 1 red, 2 green.
             pose: (B, 3) x, z and direction of the agent; nobody checks that it stands in the room.
             yaw: (B, K) directions of the objects, in the order of the layout.
+            starts: (B,) bool, the members that start; the others stay as they are.
             shape: (B,) index of the kind that MiniWorld's own reward asks for, 0 by default.
             sign: (B, 4) x, y, z and direction of each member's sign, by default that of the layout.
 
         Returns:
-            (B, 60, 80, 3) uint8 first frames.
+            (B, 60, 80, 3) uint8 first frames; of the others the last ones.
         """
-        board, many = self._open_board(), len(self.layout.objects)
-        board.colour[:] = _integers("colour", colour, self.num_envs, len(WORDS))
-        board.shape[:] = 0 if shape is None else _integers("shape", shape, self.num_envs, len(self.layout.kinds))
-        board.sign[:] = self.layout.sign if sign is None else _numbers("sign", sign, (self.num_envs, 4))
-        board.pose[:] = _numbers("pose", pose, (self.num_envs, 3))
-        board.yaw[:] = _numbers("yaw", yaw, (self.num_envs, many))
+        shared, many = self._open(), len(self.layout.objects)
+        rows = _booleans("starts", starts, self.num_envs)
+        shared.active[:] = rows
+        shared.colour[rows] = _integers("colour", colour, self.num_envs, len(WORDS))[rows]
+        shared.shape[rows] = (
+            0 if shape is None else _integers("shape", shape, self.num_envs, len(self.layout.kinds))[rows]
+        )
+        shared.sign[rows] = self.layout.sign if sign is None else _numbers("sign", sign, (self.num_envs, 4))[rows]
+        shared.pose[rows] = _numbers("pose", pose, (self.num_envs, 3))[rows]
+        shared.yaw[rows] = _numbers("yaw", yaw, (self.num_envs, many))[rows]
         self._ask("reset")
-        return board.frames.copy()
+        return shared.frames.copy()
 
     def step(self, actions: NDArray[np.integer], active: NDArray[np.bool_] | None = None) -> MiniworldStep:
         """One step, actions (B,) from 0 to 3, of the members that are `active` (B,) bool, by default all."""
-        board = self._open_board()
-        board.action[:] = _integers("actions", actions, self.num_envs, 4)
-        if active is not None and (np.shape(active) != (self.num_envs,) or np.asarray(active).dtype != np.bool_):
-            raise ValueError(f"active has shape {np.shape(active)}: give {self.num_envs} booleans")
-        board.active[:] = True if active is None else active
-        board.touched[:], board.ended[:], board.reward[:] = -1, False, 0
+        shared = self._open()
+        shared.action[:] = _integers("actions", actions, self.num_envs, 4)
+        shared.active[:] = _booleans("active", active, self.num_envs)
+        shared.touched[:], shared.ended[:], shared.reward[:] = -1, False, 0
         self._ask("step")
         return MiniworldStep(
-            board.frames.copy(), board.pose.copy(), board.touched.copy(), board.ended.copy(), board.reward.copy()
+            shared.frames.copy(), shared.pose.copy(), shared.touched.copy(), shared.ended.copy(), shared.reward.copy()
         )
 
     def close(self) -> None:
@@ -164,10 +170,10 @@ class MiniworldBackend:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_board(self) -> Board:
+    def _open(self) -> SharedArrays:
         if not self._close.alive:
             raise RuntimeError("the miniworld backend is closed: make a new one")
-        return self._board
+        return self._shared
 
     def _ask(self, command: str) -> None:
         """Let all workers do the same at the same time. After an exception their answers would be one behind: close."""
@@ -184,15 +190,15 @@ class MiniworldBackend:
 class _Worker:
     """One process of `miniworld_worker`, the pipes to it and what it complained of."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, task: WorkerTask) -> None:
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `bury`
         self._process = subprocess.Popen(
             # -P: do not look for modules beside the script, where ours would hide those of others.
-            [sys.executable, "-P", str(Path(miniworld_worker.__file__).resolve()), job.to_json()],
+            [sys.executable, "-P", str(Path(miniworld_worker.__file__).resolve()), task.to_json()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
-            pass_fds=(job.memory,),
+            pass_fds=(task.memory,),
             process_group=0,  # Ctrl-C in a terminal goes to the caller's group, and it may want to go on for a while
             env=os.environ | {"LP_NUM_THREADS": "0"},  # Mesa draws in the worker's own thread: one core a worker
             text=True,
@@ -204,7 +210,7 @@ class _Worker:
             self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise RuntimeError(self._epitaph()) from None
+            raise self._ended() from None
 
     def wait(self) -> None:
         """Wait for an answer, and raise what it says."""
@@ -221,8 +227,10 @@ class _Worker:
                 f"The miniworld backend cannot open OpenGL ({message}): on Debian and Ubuntu, "
                 f"apt-get install {' '.join(PACKAGES)}, or take the backend fast, which needs none of them."
             )
-        if outcome in ("failed", "gone"):
-            raise RuntimeError(f"a MiniWorld process failed:\n{message}" if message else self._epitaph())
+        if outcome == "failed":
+            raise UserError(f"A MiniWorld process failed ({message}): run the command again, or take the backend fast.")
+        if outcome == "gone":
+            raise self._ended()
 
     def hang_up(self) -> None:
         """Close the pipes, which ends the process."""
@@ -240,11 +248,16 @@ class _Worker:
             self._process.wait()
         self._complaints.close()
 
-    def _epitaph(self) -> str:
+    def _ended(self) -> UserError:
+        """Why the process is gone: its exit code and the last line that it wrote."""
         self._process.wait(timeout=10)
         self._complaints.seek(0)
-        last = self._complaints.read()[-2000:].decode(errors="replace").strip()
-        return f"a MiniWorld process is gone (exit code {self._process.returncode}); its last words:\n{last}"
+        lines = self._complaints.read()[-2000:].decode(errors="replace").strip().splitlines()
+        wrote = f", after it wrote {plain(lines[-1])!r}" if lines else ""
+        return UserError(
+            f"A MiniWorld process ended (exit code {self._process.returncode}){wrote}: run the command again (a run "
+            "goes on from its last checkpoint), or take the backend fast."
+        )
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
@@ -252,6 +265,14 @@ def _stop(workers: Sequence[_Worker]) -> None:
         worker.hang_up()
     for worker in workers:
         worker.bury()
+
+
+def _booleans(name: str, given: Any, many: int) -> NDArray[np.bool_]:
+    """The values (many,) as bool, all true without any, or a ValueError."""
+    values = np.ones(many, np.bool_) if given is None else np.asarray(given)
+    if values.shape != (many,) or values.dtype != np.bool_:
+        raise ValueError(f"{name} is {values.dtype} of shape {values.shape}: give {many} booleans")
+    return values
 
 
 def _integers(name: str, given: Any, many: int, count: int) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """The process that holds one real MiniWorld environment and plays many members with it, one after the other.
 
-Started by `MiniworldBackend` as a script, so it imports nothing of ours, and neither it nor the caller depends on how
-the caller was started (a module, a notebook, standard input). `argv[1]` is a JSON `Job`. What is asked and what comes
-of it lies in memory shared with the caller, a `Board`; the pipes carry only "reset" or "step" and one line back.
+`MiniworldBackend` starts it as a script, so it imports nothing of ours and works however the caller was started (as a
+module, in a notebook, from standard input). `argv[1]` is a JSON `WorkerTask`. Actions, poses and frames are in memory
+shared with the caller (`SharedArrays`); the pipes carry only "reset" or "step" and one line back.
 
 MiniWorld compiles walls and sign into OpenGL display list number 1, whichever environment of the process it is. Two
 environments in one process therefore show each other's sign (seen with MiniWorld 2.1.0). So there is one environment
@@ -18,7 +18,6 @@ import json
 import mmap
 import os
 import sys
-import traceback
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ HEIGHT, WIDTH = 60, 80
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerTask:
     """What one worker is told: its members `first` to `last` - 1 of `num_envs`, and the world they live in."""
 
     num_envs: int
@@ -52,7 +51,7 @@ class Job:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Job:
+    def from_json(cls, text: str) -> WorkerTask:
         """Read what `to_json` wrote."""
         fields = json.loads(text)
         fields["objects"] = tuple(tuple(entry) for entry in fields["objects"])
@@ -60,7 +59,7 @@ class Job:
 
 
 @dataclass
-class Board:
+class SharedArrays:
     """Arrays over one shared buffer, B members and K objects; caller and workers see the same."""
 
     frames: NDArray[np.uint8]  # (B, 60, 80, 3)
@@ -100,7 +99,7 @@ class Board:
         )
 
     @classmethod
-    def over(cls, buffer: mmap.mmap, num_envs: int, objects: int) -> Board:
+    def over(cls, buffer: mmap.mmap, num_envs: int, objects: int) -> SharedArrays:
         """The arrays over a buffer of at least `size` bytes."""
         arrays, offset = {}, 0
         for name, (kind, shape) in cls._fields(num_envs, objects).items():
@@ -109,8 +108,8 @@ class Board:
         return cls(**arrays)
 
 
-def make_world(job: Job) -> Any:
-    """One MiniWorld Sign environment whose objects, sign and walls are those of the job; imports miniworld."""
+def make_world(task: WorkerTask) -> Any:
+    """One MiniWorld Sign environment whose objects, sign and walls are those of the task; imports miniworld."""
     # By name, because miniworld is optional and says nothing about types.
     entity, sign = importlib.import_module("miniworld.entity"), importlib.import_module("miniworld.envs.sign")
     kinds = {"box": entity.Box, "key": sign.BigKey, "ball": entity.Ball}
@@ -119,23 +118,25 @@ def make_world(job: Job) -> Any:
         """Sign with objects, sign and walls from data. Everything that moves or ends an episode is MiniWorld's."""
 
         def add_rect_room(self, **extent: float) -> Any:
-            return super().add_rect_room(wall_tex=job.wall_texture, **extent)
+            return super().add_rect_room(wall_tex=task.wall_texture, **extent)
 
         def _gen_world(self) -> None:
             super()._gen_world()
             self.entities.clear()
-            placed = [self.place_entity(kinds[kind](color=colour), pos=(x, 0, z)) for kind, colour, x, z in job.objects]
-            width = len(job.words)
+            placed = [
+                self.place_entity(kinds[kind](color=colour), pos=(x, 0, z)) for kind, colour, x, z in task.objects
+            ]
+            width = len(task.words)
             self._objects = [tuple(placed[i : i + width]) for i in range(0, len(placed), width)]
-            *place, direction = job.sign
-            self.sign = entity.TextFrame(place, direction, job.words[self._color_index], height=job.sign_height)
+            *place, direction = task.sign
+            self.sign = entity.TextFrame(place, direction, task.words[self._color_index], height=task.sign_height)
             self.entities += [self.sign, self.agent]
 
         def show(self, colour: int, place: list[float]) -> None:
             """Make the sign say this word in this place: compile walls and sign anew, unless it does so already."""
             if colour != self._color_index or place != [*self.sign.pos, self.sign.dir]:
                 self.set_color_index(colour)
-                self.sign.str, self.sign.pos, self.sign.dir = job.words[colour], place[:3], place[3]
+                self.sign.str, self.sign.pos, self.sign.dir = task.words[colour], place[:3], place[3]
                 self.sign.width = len(self.sign.str) * self.sign.height
                 self.sign.randomize(self.params, None)  # loads the letters
                 self._render_static()
@@ -146,46 +147,46 @@ def make_world(job: Job) -> Any:
 class Player:
     """Plays the members of one worker with its one environment."""
 
-    def __init__(self, job: Job, board: Board) -> None:
-        self.job, self.board = job, board
-        self.world = make_world(job)
+    def __init__(self, task: WorkerTask, shared: SharedArrays) -> None:
+        self.task, self.shared = task, shared
+        self.world = make_world(task)
         self.objects = [thing for kind in self.world._objects for thing in kind]
 
     def _become(self, member: int) -> None:
         """Put the environment into the state of a member."""
-        world, board = self.world, self.board
-        world.show(int(board.colour[member]), board.sign[member].tolist())
-        world._goal = int(board.shape[member])
+        world, shared = self.world, self.shared
+        world.show(int(shared.colour[member]), shared.sign[member].tolist())
+        world._goal = int(shared.shape[member])
         world.step_count = 0  # the time limit is the caller's
-        x, z, direction = board.pose[member].tolist()
+        x, z, direction = shared.pose[member].tolist()
         world.agent.pos, world.agent.dir = np.array([x, 0.0, z]), direction
-        for thing, yaw in zip(self.objects, board.yaw[member].tolist(), strict=True):
+        for thing, yaw in zip(self.objects, shared.yaw[member].tolist(), strict=True):
             thing.dir = yaw
 
     def _members(self, chosen: NDArray[np.bool_]) -> list[int]:
         """The chosen members of this worker, sorted by their sign."""
-        first, last = self.job.first, self.job.last
+        first, last = self.task.first, self.task.last
         mine = first + np.flatnonzero(chosen[first:last])
-        return mine[np.lexsort((*self.board.sign[mine].T, self.board.colour[mine]))].tolist()
+        return mine[np.lexsort((*self.shared.sign[mine].T, self.shared.colour[mine]))].tolist()
 
     def reset(self) -> None:
-        """First frame of every member."""
-        for member in self._members(np.ones(self.job.num_envs, np.bool_)):
+        """First frame of every active member."""
+        for member in self._members(self.shared.active):
             self._become(member)
-            self.board.frames[member] = self.world.render_obs()
+            self.shared.frames[member] = self.world.render_obs()
 
     def step(self) -> None:
         """One step of every active member."""
-        world, board = self.world, self.board
-        for member in self._members(board.active):
+        world, shared = self.world, self.shared
+        for member in self._members(shared.active):
             self._become(member)
-            state, reward, ended, _, _ = world.step(int(board.action[member]))
+            state, reward, ended, _, _ = world.step(int(shared.action[member]))
             x, _, z = world.agent.pos
             near = [index for index, thing in enumerate(self.objects) if world.near(thing)]
-            board.frames[member] = state["obs"]
-            board.pose[member] = x, z, world.agent.dir
-            board.reward[member], board.ended[member] = reward, ended
-            board.touched[member] = near[-1] if near else -1  # as in Sign.step, where the last one decides
+            shared.frames[member] = state["obs"]
+            shared.pose[member] = x, z, world.agent.dir
+            shared.reward[member], shared.ended[member] = reward, ended
+            shared.touched[member] = near[-1] if near else -1  # as in Sign.step, where the last one decides
 
 
 def main() -> None:
@@ -193,9 +194,9 @@ def main() -> None:
     # MiniWorld prints, and so may drivers: what belongs to the caller goes through a descriptor of its own.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    job = Job.from_json(sys.argv[1])
-    objects = len(job.objects)
-    memory = mmap.mmap(job.memory, Board.size(job.num_envs, objects))
+    task = WorkerTask.from_json(sys.argv[1])
+    objects = len(task.objects)
+    memory = mmap.mmap(task.memory, SharedArrays.size(task.num_envs, objects))
 
     def tell(outcome: str, message: str = "") -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -207,7 +208,7 @@ def main() -> None:
         importlib.import_module("pyglet").options.update(headless=True, debug_gl=False)
         importlib.import_module("miniworld")  # opens an OpenGL context
         opened = True
-        player = Player(job, Board.over(memory, job.num_envs, objects))
+        player = Player(task, SharedArrays.over(memory, task.num_envs, objects))
         tell("ready")
         for line in sys.stdin:
             {"reset": player.reset, "step": player.step}[line.strip()]()
@@ -216,7 +217,7 @@ def main() -> None:
         tell("no miniworld", str(error.name))
     except Exception as error:
         if opened and not isinstance(error, ImportError):  # which is what pyglet raises for any library, freetype last
-            tell("failed", traceback.format_exc())
+            tell("failed", f"{type(error).__name__}: {error}".rstrip("."))
         else:
             tell("no OpenGL", f"{type(error).__name__}: {error}".rstrip("."))
 

@@ -1,19 +1,22 @@
-"""Pictures of the sign families for a person: a map from above, what the agent sees, both as a video."""
+"""Pictures of the sign families: a map from above, and the agent's frames."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import render
+from dream.envs.drawing import Moment
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, WORDS, SignLayout
-from dream.envs.stderr import without_stderr
+
+if TYPE_CHECKING:
+    from dream.envs.sign.family import SignFamily
 
 INKS: dict[str, render.Colour] = {"blue": (45, 80, 220), "red": (214, 52, 50), "green": (30, 150, 60)}
 _ROOMS = ((0.0, 10.0, 0.0, 6.5), (0.0, 6.0, 6.5, 6.75), (0.0, 10.0, 6.75, 13.0))
@@ -87,76 +90,45 @@ def draw_map(
     canvas.polygon(nose, render.INK)
 
 
-def episode_picture(
-    layout: SignLayout,
-    family: str,
-    problem_id: int,
-    phase: str,
-    instruction: int,
-    frame: NDArray[np.uint8],
-    path: Path3D,
-    caption: str,
-    yaw: NDArray[np.floating] | None = None,
-) -> NDArray[np.uint8]:
-    """One moment of an episode: the map so far at the left, what the agent sees at the right, (400, 352, 3) uint8."""
-    canvas = render.page(family, problem_id, phase, caption)
-    goal = instruction * len(COLOURS) + problem_id if phase == "execute" else None
-    draw_map(canvas, layout, problem_id, goal, path, (6, render.HEADER, 204, 322), yaw)
+def draw(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
+    """The map and the frame where the scene was recorded, else the last frames, (400, 352, 3) uint8."""
+    return episode_picture(env, moment) if moment.scene else frames_picture(env, moment)
+
+
+def episode_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
+    """A moment whose scene was recorded: the map so far on the left, the agent's frame on the right."""
+    canvas, problem_id, kind = render.page(env.family, moment), moment.problem_id, int(moment.instruction[0])
+    goal = kind * len(COLOURS) + problem_id if moment.phase == "execute" else None
+    path, yaw = Path3D(moment.scene["pose"], moment.scene["sign_pixels"]), moment.scene["yaw"][-1]
+    draw_map(canvas, env.layout, problem_id, goal, path, (6, render.HEADER, 204, 322), yaw)
     x = 216.0
     canvas.text("the agent sees", (x, render.HEADER + 12), 9.5, render.FAINT, align=0)
     canvas.text("the sign says", (x, render.HEADER + 150), 9.5, render.FAINT, align=0)
     canvas.text(WORDS[problem_id], (x, render.HEADER + 168), 15, INKS[COLOURS[problem_id]], align=0, bold=True)
     pixels = float(path.sign_pixels[-1])
     canvas.text(f"{pixels:.0f} pixels of it in view", (x, render.HEADER + 186), 9.5, render.INK, align=0)
-    if phase == "execute":
+    if moment.phase == "execute":
         canvas.text("the instruction is", (x, render.HEADER + 222), 9.5, render.FAINT, align=0)
-        canvas.text(layout.kinds[instruction].upper(), (x, render.HEADER + 240), 15, render.INK, align=0, bold=True)
+        canvas.text(env.layout.kinds[kind].upper(), (x, render.HEADER + 240), 15, render.INK, align=0, bold=True)
     picture = canvas.picture()
-    _paste(picture, frame, int(x), render.HEADER + 24, 128, 96)
+    _paste(picture, moment.obs, int(x), render.HEADER + 24, 128, 96)
     return picture
 
 
-def frames_picture(
-    family: str,
-    problem_id: int,
-    phase: str,
-    kind: str,
-    frame: NDArray[np.uint8],
-    trail: NDArray[np.uint8],
-    caption: str,
-) -> NDArray[np.uint8]:
-    """One moment of an episode of which only frames are known, the last ones before it below, (400, 352, 3) uint8."""
-    canvas = render.page(family, problem_id, phase, caption)
-    ink = INKS[COLOURS[problem_id]]
-    canvas.text(f"the sign says {WORDS[problem_id]}", (14, render.HEADER + 10), 11, ink, align=0, bold=True)
-    if phase == "execute":
+def frames_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
+    """A moment of which only frames are known: the frame, and below it the last ones before it."""
+    canvas, colour = render.page(env.family, moment), COLOURS[moment.problem_id]
+    words = f"the sign says {WORDS[moment.problem_id]}"
+    canvas.text(words, (14, render.HEADER + 10), 11, INKS[colour], align=0, bold=True)
+    if moment.phase == "execute":
+        kind = env.layout.kinds[int(moment.instruction[0])]
         where = (render.WIDTH - 14, render.HEADER + 10)
-        canvas.text(f"go to the {COLOURS[problem_id]} {kind}", where, 11, render.INK, align=1)
+        canvas.text(f"go to the {colour} {kind}", where, 11, render.INK, align=1)
     picture = canvas.picture()
-    _paste(picture, frame, 36, render.HEADER + 24, 280, 210)
-    for number, earlier in enumerate(trail[-4:]):
+    _paste(picture, moment.obs, 36, render.HEADER + 24, 280, 210)
+    for number, earlier in enumerate(moment.trail[-4:]):
         _paste(picture, earlier, 14 + 82 * number, render.HEADER + 248, 76, 57)
     return picture
-
-
-def write_video(path: Path, pictures: Sequence[NDArray[np.uint8]], fps: float = 4.0) -> None:
-    """Pictures (H, W, 3) of one size as a .webm (VP80) that browsers play.
-
-    Raises:
-        ValueError: no pictures, another ending than .webm, or a video that cannot be written there.
-    """
-    if path.suffix != ".webm":
-        raise ValueError(f"{path.name} is no .webm: give a name that ends so")
-    if not len(pictures):
-        raise ValueError("there are no pictures: give at least one")
-    height, width, _ = pictures[0].shape
-    with without_stderr():
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), fps, (width, height))
-    if not writer.isOpened():
-        raise ValueError(f"{path} cannot be written: is there such a folder?")
-    for picture in pictures:
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    writer.release()
 
 
 def _paste(picture: NDArray[np.uint8], frame: NDArray[np.uint8], x: int, y: int, width: int, height: int) -> None:

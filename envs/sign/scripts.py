@@ -36,8 +36,8 @@ class _Planned(ABC):
         """Actions (B,); the frames are not looked at."""
         if self._ways is None:
             self._ways = [self._way(member, start) for member, start in enumerate(self.env.pose)]
-        step = self.env.elapsed
-        return np.array([way[step] if step < len(way) else END for way in self._ways])
+        steps = self.env.elapsed.tolist()
+        return np.array([way[step] if step < len(way) else END for way, step in zip(self._ways, steps, strict=True)])
 
     @abstractmethod
     def _way(self, member: int, start: NDArray[np.float64]) -> list[int]:

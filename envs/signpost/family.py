@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, Phase, integer_space
+from dream.envs.base import MetaEnv, integer_space
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 
@@ -36,6 +37,8 @@ class Signpost(MetaEnv):
     """
 
     summary = "read one bit off a sign, then press the right one of two buttons (2 problems, for tests)"
+    picture = "dream.envs.signpost.picture:draw"
+    default_settings: ClassVar[Mapping[str, Any]] = {"steps": 60_000}
     length = 5
 
     def __init__(self, num_envs: int, buttons: int = 2, distance: int = 2, render_mode: str | None = None) -> None:
@@ -43,18 +46,19 @@ class Signpost(MetaEnv):
             raise ValueError(f"buttons is {buttons}: give 2 to {len(LETTERS)}")
         if not 0 <= distance < self.length:
             raise ValueError(f"distance is {distance}: give 0 to {self.length - 1}")
-        self.buttons, self.distance = buttons, distance
+        self.buttons, self.distance, self.letters = buttons, distance, LETTERS[:buttons]
         ids = np.arange(buttons)
         given = {"buttons": (buttons, 2), "distance": (distance, 2)}
         parameters = {name: value for name, (value, default) in given.items() if value != default}
         splits = {"train": ids, "validation": ids, "test": ids}
+        self._x = np.zeros(num_envs, np.int64)
         super().__init__(
             num_envs,
             problems=ProblemSet("signpost", parameters, buttons, splits, (buttons,), ids[:, None]),
             horizon=6,
             observation_space=integer_space([self.length, buttons + 1]),
             instruction_space=gym.spaces.MultiDiscrete([1]),
-            action_names=("left", "right", *(f"press {letter}" for letter in LETTERS[:buttons]), "end-episode"),
+            action_names=("left", "right", *(f"press {letter}" for letter in self.letters), "end-episode"),
             end_action=PRESS_A + buttons,
             render_mode=render_mode,
         )
@@ -65,7 +69,7 @@ class Signpost(MetaEnv):
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """1: press the right button at once, (N,), (N, 1) -> (N,)."""
-        ids = self._checked_problems(problem_id)
+        ids = self.problems.checked(problem_id)
         self._checked_instructions(ids, instruction)
         return np.ones(len(ids))
 
@@ -80,7 +84,7 @@ class Signpost(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """All there is to know: which button is right."""
-        return (Part("right button", np.arange(self.buttons), self.buttons, True, tuple(LETTERS[: self.buttons])),)
+        return (Part("right button", np.arange(self.buttons), self.buttons, True, tuple(self.letters)),)
 
     def exploration_summary(
         self,
@@ -110,14 +114,14 @@ class Signpost(MetaEnv):
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Presses the right button at once. Arguments and errors as for `MetaEnv`."""
-        return _Presser(self._checked_problems(problem_id), end=PRESS_A + self.buttons)
+        return _Presser(self.problems.checked(problem_id), end=PRESS_A + self.buttons)
 
     def scripted_explorer(self, num: int) -> Expert:
         """Walks to the sign."""
         return _Walker(end=PRESS_A + self.buttons)
 
-    def _begin(self) -> NDArray[Any]:
-        self._x = np.full(self.num_envs, self.length - 1 - self.distance)
+    def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
+        self._x[members] = self.length - 1 - self.distance
         return self._observe()
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
@@ -127,19 +131,6 @@ class Signpost(MetaEnv):
         right = actions - PRESS_A == self.problem_id
         reward = pressed * (2 * right - 1).astype(np.float32)
         return self._observe(), reward, pressed & (self.phase == "execute")
-
-    def _draw(
-        self,
-        problem_id: int,
-        phase: Phase,
-        obs: NDArray[Any],
-        instruction: NDArray[Any],
-        caption: str,
-        trail: NDArray[Any],
-    ) -> NDArray[np.uint8]:
-        from dream.envs.signpost.picture import draw  # here, so that who draws nothing does not load opencv
-
-        return draw(self.length, LETTERS[: self.buttons], problem_id, phase, obs, caption, trail)
 
     def _observe(self) -> NDArray[np.int16]:
         obs = np.empty((self.num_envs, 2), np.int16)

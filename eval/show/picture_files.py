@@ -42,7 +42,7 @@ def write_png(path: Path, picture: Picture) -> None:
 
 
 def _write_webm(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
-    from dream.envs.sign.picture import write_video
+    from dream.eval.show.video import write_video
 
     write_video(path, [frame for frames in trials for frame in [*frames, *[frames[-1]] * HOLD]], FPS)
 
