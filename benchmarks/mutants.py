@@ -65,7 +65,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/*.py", f"test_networks test_rollout {PAIR}"),
     ("pair and core", "dream/methods/pair*.py", PAIR),
     ("rest", "dream/methods/end_to_end*.py", END_TO_END),
-    ("rest", "exploration/*.py", f"test_explorers test_initialisation {PAIR}"),
+    ("rest", "exploration/*.py", f"test_explorers test_reward_models test_initialisation {PAIR}"),
     ("rest", "execution/executor.py", PAIR),
     ("rest", "execution/*.py", END_TO_END),
     ("rest", "eval/statistics.py", "test_statistics"),
