@@ -69,7 +69,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("rest", "execution/executor.py", PAIR),
     ("rest", "execution/*.py", END_TO_END),
     ("rest", "eval/statistics.py", "test_statistics"),
-    ("rest", "eval/evaluate.py", "test_evaluate"),
+    ("rest", "eval/evaluate.py", "test_scores test_splits test_evaluate"),
 )
 """Group, modules, test files that guard them. A module belongs to the first line that fits."""
 

@@ -239,6 +239,21 @@ def test_the_elbo_of_varibad_by_hand() -> None:
     equal(negative, ((outcome + reward + KL_WEIGHT * kl) / (steps / COUNT)).detach())
 
 
+def test_frames_are_decoded_with_a_gaussian_around_their_pooled_colours() -> None:
+    method, _ = build("varibad", env="sign", learning__num_envs=2)
+    decoder = method.networks.outcome
+    with torch.no_grad():
+        decoder.out.weight.zero_()
+        decoder.out.bias.copy_(torch.linspace(-0.5, 0.5, 15 * 20 * 3))
+    frames = torch.randint(256, (2, 3, 60, 80, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    told = torch.zeros(2, 3, len(method.layout.integers), dtype=torch.int64)
+    seen = torch.zeros(2, 3, decoder.before.in_features)
+    nats = decoder.nats(seen, frames, torch.zeros(2, 3, dtype=torch.int64), told, torch.zeros(2, 2, 4))
+    colours = frames.float().view(2, 3, 15, 4, 20, 4, 3).mean((3, 5)) / 255 - 0.5  # means of 4 x 4 pixels
+    expected = 0.5 * ((colours.permute(0, 1, 4, 2, 3).flatten(2) - decoder.out.bias) ** 2).sum(-1)
+    torch.testing.assert_close(nats, expected.detach()[:, None].expand(2, 2, 3), rtol=1e-4, atol=1e-4)
+
+
 def same_gradients(update: Update, loss: Tensor) -> None:
     names, parameters = zip(*update.net.named_parameters(), strict=True)
     got = dict(update.method.networks.named_parameters())
