@@ -31,7 +31,9 @@ def test_iqm_by_hand():
     assert iqm([0.9, 0.0, 0.8, 1.0, 0.7]) == pytest.approx(0.8)  # one of five at each end: mean of .7 .8 .9
     assert iqm([3.0]) == 3
     assert iqm([[0, 1], [2, 100]]) == 1.5  # tasks are pooled
-    np.testing.assert_allclose(iqm([[[0], [1], [2], [100]], [[1], [1], [2], [2]]]), [1.5, 1.5])
+    stack = np.array([[[0], [1], [2], [100]], [[1], [2], [3], [3]]])
+    assert iqm(stack).tolist() == [1.5, 2.5]
+    assert iqm(stack[None]).tolist() == [[1.5, 2.5]]
 
 
 def test_mean_and_share_escaped_by_hand():
