@@ -30,6 +30,12 @@ class Moment:
     """(T, ...) the observations before this one, oldest first."""
     scene: Mapping[str, NDArray[Any]]
     """`MetaEnv.scene` of this member at each observation so far, arrays (T + 1, ...) by name; {}: not recorded."""
+    known: NDArray[np.bool_] | None = None
+    """(P,) whether each of `MetaEnv.parts` has been observed. The others are drawn as unknown; None: all are drawn."""
+
+    def knows(self, part: int) -> bool:
+        """Whether a part of the problem is to be drawn."""
+        return self.known is None or bool(self.known[part])
 
 
 class Drawn:
@@ -38,6 +44,9 @@ class Drawn:
     picture: ClassVar[str] = "dream.envs.render:picture_of_numbers"
     """`module:function` of (family, Moment) -> (400, 352, 3) uint8, red, green, blue. It is imported when a picture is
     first drawn, because opencv is slow to import. By default an image observation, or the numbers."""
+
+    observation_names: tuple[str, ...] = ()
+    """Names of the components of an integer observation, for the default picture; by default their numbers."""
 
     family: str
     problems: ProblemSet
@@ -67,10 +76,12 @@ class Drawn:
         caption: str = "",
         trail: Sequence[NDArray[Any]] = (),
         scene: Mapping[str, NDArray[Any]] | None = None,
+        known: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.uint8]:
         """Draw one moment of a recorded episode, without stepping. The arguments are the fields of `Moment`.
 
-        The picture shows the hidden problem. Without `scene` it shows what the observations tell.
+        The picture shows the hidden problem, except for the parts that are not `known`. Without `scene` it shows what
+        the observations tell.
 
         Returns:
             (400, 352, 3) uint8, red, green, blue.
@@ -88,7 +99,7 @@ class Drawn:
             if array.shape != expected:
                 raise ValueError(f"{name} has shape {array.shape}: give that of one member, {expected}")
         way = np.array([*trail]).reshape(len(trail), *obs.shape)
-        return self._draw(Moment(int(ids[0]), phase, obs, instruction, caption, way, scene or {}))
+        return self._draw(Moment(int(ids[0]), phase, obs, instruction, caption, way, scene or {}, known))
 
     def _draw(self, moment: Moment) -> NDArray[np.uint8]:
         """Draw a moment whose fields are checked; a family that has no module for it may override this."""

@@ -6,7 +6,7 @@ All of it is optional and for people, bounds and tests: policies in training nev
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -142,6 +142,19 @@ class Insight:
     def parts(self) -> tuple[Part, ...]:
         """The parts of a problem; empty where the family does not say."""
         return ()
+
+    def revealed(
+        self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.bool_] | None:
+        """Which of `parts` each observation of an episode shows, (T + 1, P) bool; None: the family cannot tell.
+
+        Args:
+            problem_id: the problem.
+            obs: (T + 1, ...), slot t is the observation before action t.
+            action: (T,) ints.
+            scene: `scene` at each observation, arrays (T + 1, ...) by name; {}: not recorded.
+        """
+        return None
 
     def informative(self) -> NDArray[np.bool_] | None:
         """Whether each member's last observation shows what identifies the problem, (B,) bool; None: not known."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.drawing import Drawn, Moment
+from dream.envs.drawing import Moment
+
+if TYPE_CHECKING:
+    from dream.envs.base import MetaEnv
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -26,6 +29,8 @@ PAPER, CELL, RULE, INK, FAINT, WHITE = (
     (125, 130, 140),
     (255, 255, 255),
 )
+UNKNOWN: Colour = (172, 176, 184)
+"""Of what has not been observed yet, marked with a question mark."""
 GOLD, GOOD, WOOD = (245, 184, 28), (46, 139, 87), (120, 90, 60)
 PHASE_COLOURS: dict[str, Colour] = {"explore": (0, 128, 128), "execute": (76, 70, 170)}
 PALETTE: tuple[Colour, ...] = (
@@ -182,9 +187,9 @@ def page(family: str, moment: Moment) -> Canvas:
     return canvas
 
 
-def picture_of_numbers(env: Drawn, moment: Moment) -> NDArray[np.uint8]:
-    """The picture of a family that has none of its own: its image observation, or the numbers."""
-    obs, instruction = moment.obs, moment.instruction
+def picture_of_numbers(env: MetaEnv, moment: Moment) -> NDArray[np.uint8]:
+    """The picture of a family that has none of its own: its image observation, or its components by name."""
+    obs = moment.obs
     canvas = page(env.family, moment)
     space = HEIGHT - HEADER - FOOTER
     if obs.ndim == 3:
@@ -195,11 +200,32 @@ def picture_of_numbers(env: Drawn, moment: Moment) -> NDArray[np.uint8]:
         x, y = (WIDTH - size[0]) // 2, HEADER + (space - size[1]) // 2
         picture[y : y + size[1], x : x + size[0]] = shown
         return picture
-    canvas.text("observation", (WIDTH / 2, HEADER + 60), 11, FAINT)
-    canvas.text(" ".join(str(value) for value in obs.ravel()[:16]), (WIDTH / 2, HEADER + 90), 15)
-    canvas.text("instruction", (WIDTH / 2, HEADER + 160), 11, FAINT)
-    canvas.text(" ".join(str(value) for value in instruction.ravel()[:16]), (WIDTH / 2, HEADER + 190), 15)
+    rows = [(name, str(value), share) for name, value, share in _components(env, moment)]
+    if moment.phase == "execute" and int(np.prod(env.instruction_space.nvec)) > 1:
+        rows += [("", "", -1.0), ("instruction", env.instruction_name(moment.instruction), -1.0)]
+    most = int((space - 30) / _LINE)
+    if len(rows) > most:
+        rows = [*rows[: most - 1], (f"and {len(rows) - most + 1} more", "", -1.0)]
+    canvas.text("observation", (14, HEADER + 12), 11, FAINT, align=0)
+    for number, (name, value, share) in enumerate(rows):
+        top = HEADER + 30 + _LINE * number
+        canvas.text(name, (14, top + _LINE / 2), 10.5, INK, align=0)
+        if share >= 0:
+            canvas.box(150, top + 4, 136, _LINE - 8, CELL, radius=3)
+            canvas.box(150, top + 4, max(3.0, 136 * share), _LINE - 8, (150, 175, 205), radius=3)
+        canvas.text(value, (WIDTH - 14, top + _LINE / 2), 11, INK, align=1, bold=True)
     return canvas.picture()
+
+
+_LINE = 20.0
+
+
+def _components(env: MetaEnv, moment: Moment) -> Iterator[tuple[str, int, float]]:
+    """Name and value of each component of an integer observation, and where the value lies between its bounds."""
+    sizes = np.asarray(getattr(env.single_observation_space, "nvec", np.ones(moment.obs.shape, np.int64))).ravel()
+    names = env.observation_names or tuple(f"component {number}" for number in range(moment.obs.size))
+    for name, value, size in zip(names, moment.obs.ravel().tolist(), sizes.tolist(), strict=True):
+        yield name, value, value / max(1, size - 1)
 
 
 def contact_sheet(

@@ -11,9 +11,11 @@ from PIL import Image
 
 from dream.config import TrainConfig, override
 from dream.envs import MetaEnv, make
+from dream.envs.render import Canvas
 from dream.errors import UserError
 from dream.eval.evaluate import build
-from dream.eval.record.recorded import RecordedTrials
+from dream.eval.record.beliefs import part_beliefs
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 from dream.eval.record.recorder import record_trials
 from dream.eval.show.movie import COLUMNS, Movie
 from dream.eval.show.panel import Panel
@@ -31,6 +33,26 @@ def played() -> tuple[RecordedTrials, MetaEnv]:
     )
     pair, env = build(config, 2)
     return record_trials(pair, env, np.array([5, 9]), 0, step=1000), env
+
+
+def by_hand(env: MetaEnv, problem: int, actions: list[int]) -> RecordedTrials:
+    """An exploration with given actions, and an execution of no steps."""
+    obs = [env.reset(seed=0, options={"problem_id": np.array([problem]), "phase": "explore"})[0]]
+    obs += [env.step(np.array([action]))[0] for action in actions]
+    steps = len(actions)
+
+    def streams(obs: np.ndarray, steps: int) -> RecordedStreams:
+        return RecordedStreams(
+            obs, np.resize(actions, (1, max(1, steps))), np.zeros((1, max(1, steps)), np.float32),
+            np.zeros((1, max(1, steps)), bool), np.arange(max(1, steps))[None] < steps,
+            np.arange(max(1, steps))[None] == 0, np.zeros((1, *env.instruction_space.shape), np.int64),
+        )  # fmt: skip
+
+    return RecordedTrials(
+        env=env.family, env_parameters={}, method="dream", step=0, seed=0, problem_id=np.array([problem]),
+        explore=streams(np.stack(obs, 1), steps), execute=streams(np.stack(obs[:2], 1), 0),
+        returns=np.zeros((1, 1)), optimal=None,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +111,113 @@ def test_a_sheet_has_a_row_for_each_episode_and_shows_where_most_was_found(
     prefixes[:, 5:] = 0.8 * recorded.code[:, None]  # step 5 tells nearly all
     sudden = Movie(dataclasses.replace(recorded, prefixes=prefixes), env)
     slots = recorded.explore.episodes(0)[0]
-    moments = sudden._moments(0, "explore", slots, COLUMNS)
+    moments = sudden.shown_moments(0, "explore", slots, COLUMNS)
     assert slots.stop > COLUMNS and len(moments) == COLUMNS == len(set(moments))
     assert moments == sorted(moments) and moments[0] == 0 and moments[-1] == slots.stop - 1 and 5 in moments
-    assert sudden._moments(0, "execute", slice(0, 3), COLUMNS) == [0, 1, 2]
+    assert sudden.shown_moments(0, "execute", slice(0, 3), COLUMNS) == [0, 1, 2]
+
+
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All that is written on pictures from now on."""
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "text", lambda self, text, *rest, **named: written.append(text))
+    return written
+
+
+def test_a_sheet_says_how_many_steps_it_leaves_out(
+    played: tuple[RecordedTrials, MetaEnv], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, _ = played
+    written = texts(monkeypatch)
+    Movie(*played).sheet([0], columns=4)
+    lengths = [slots.stop - slots.start for slots in recorded.explore.episodes(0)]
+    assert [text.split("; ")[1] for text in written if text.endswith("not shown") and text.startswith("problem")] == [
+        f"{length - 4} steps not shown" for length in lengths
+    ]
+    written.clear()
+    Movie(*played).sheet([0], columns=30)
+    assert not any("not shown" in text for text in written)
+
+
+def test_a_sheet_carries_information_and_belief(
+    played: tuple[RecordedTrials, MetaEnv], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, env = played
+    assert recorded.information is not None
+    written = texts(monkeypatch)
+    Movie(recorded, env).sheet([1], columns=30)
+    first = recorded.explore.episodes(1)[0]
+    found = recorded.information[1, first]
+    told = [text for text in written if "nats (" in text or text == "0.0 nats"]
+    gains = [0.0, *np.diff(found)]
+    assert told[: len(found)] == [
+        f"{round(now, 1) + 0.0:.1f} nats" + (f" ({round(gain, 1) + 0.0:+.1f})" if slot else "")
+        for slot, (now, gain) in enumerate(zip(found, gains, strict=True))
+    ]
+    about = next(one for one in part_beliefs(recorded, env) if one.part.name == "drawer 2")
+    last = about.probability[1, first.stop - 1]
+    likeliest = f"drawer 2 = {about.part.value_name(int(last.argmax()))}  {last.max():.0%}"
+    assert [text for text in written if text.startswith("drawer 2 = ")][len(found) - 1] == likeliest
+
+
+def test_values_and_gain_belong_to_the_action_that_the_picture_names(
+    played: tuple[RecordedTrials, MetaEnv], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, env = played
+    values = np.zeros_like(recorded.execute.values)
+    values[0, 1, 4] = 7.5  # of "no-op" when step 2 is chosen
+    action = recorded.execute.action.copy()
+    action[0, 1] = 4
+    streams = dataclasses.replace(recorded.execute, values=values, action=action)
+    panel = Panel(dataclasses.replace(recorded, execute=streams), env)
+    written = texts(monkeypatch)
+    panel.draw(0, "execute", 0, 0, 2)
+    assert "7.50" in written and "when this step was chosen" in written
+    for slot in (1, 3):
+        written.clear()
+        panel.draw(0, "execute", 0, 0, slot)
+        assert "7.50" not in written
+    written.clear()
+    panel.draw(0, "execute", 0, 0, 0)
+    assert "before the first step" in written
+
+
+def test_an_unknown_part_hides_the_truth_until_it_was_observed() -> None:
+    """The same walk in two problems gives the same pictures until the walk shows where they differ."""
+    env = make("cooking", 1)
+    up, right, pick = 1, 2, 7
+    actions = [right, pick, up, pick]  # drawer 2, then drawer 3
+    recorded = [by_hand(env, problem, actions) for problem in (6, 6 + 16)]  # they differ in drawer 3
+    movies = [Movie(one, env) for one in recorded]
+    known = [movie.known(0)[0] for movie in movies]
+    assert known[0] is not None and known[0].tolist() == [
+        [False, False, False], [False, False, False], [False, True, False], [False, True, False], [False, True, True],
+    ]  # fmt: skip
+    for slot in range(5):
+        veiled, shown = (
+            [
+                movie.moment(0, "explore", 0, slot, known=part[slot] if hide else None)[40:]
+                for movie, part in zip(movies, known, strict=True)
+            ]  # type: ignore[index]
+            for hide in (True, False)
+        )
+        assert np.array_equal(*veiled) == (slot < 4)
+        assert not np.array_equal(*shown)
+
+
+def test_execution_knows_what_exploration_showed(played: tuple[RecordedTrials, MetaEnv]) -> None:
+    recorded, env = played
+    given = dataclasses.replace(recorded, context="id")
+    for one in (recorded, given):
+        explored = [
+            part
+            for (phase, *_), part in zip(Movie(one, env).episodes(0), Movie(one, env).known(0), strict=True)
+            if phase == "explore"
+        ]
+        executed = Movie(one, env).known(0)[len(explored) :]
+        assert all(np.array_equal(part, np.logical_or.accumulate(part)) for part in explored)  # nothing is forgotten
+        assert (executed[0][0] >= explored[-1][-1]).all() and (executed[1][0] >= executed[0][-1]).all()  # type: ignore[index]
+        assert executed[0].all() == (one is given) or explored[-1][-1].all()  # type: ignore[union-attr, index]
 
 
 def test_without_encoders_there_is_no_panel(played: tuple[RecordedTrials, MetaEnv]) -> None:
@@ -167,7 +292,7 @@ def test_a_family_without_parts_shows_the_likeliest_problems(
     played: tuple[RecordedTrials, MetaEnv], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded, env = played
-    named = Panel(recorded, env).draw(0, "explore", 0, 2)
+    named = Panel(recorded, env).draw(0, "explore", 0, 0, 2)
     plain = make("cooking", 1)
     monkeypatch.setattr(plain, "parts", tuple)
-    assert not np.array_equal(Panel(recorded, plain).draw(0, "explore", 0, 2), named)
+    assert not np.array_equal(Panel(recorded, plain).draw(0, "explore", 0, 0, 2), named)

@@ -22,12 +22,13 @@ from dream.eval.evaluate import load_method, spread_over_problems
 from dream.eval.pretrained import pretrained, pretrained_names
 from dream.eval.record.recorder import record_trials
 from dream.eval.report import build
-from dream.eval.report.build import _chosen, _median, write_report
+from dream.eval.report.build import chosen_trials, median_first, write_report
 from dream.eval.report.disk import find_runs
 from dream.eval.report.moments import player_data
 from dream.eval.report.page import Page, render
 from dream.eval.report.svg import figure, heat_map
-from dream.eval.report.tiles import TILE, changed_tiles, png
+from dream.eval.report.tiles import TILE, changed_tiles, exact
+from dream.eval.show.movie import Movie
 
 DEBUG = ["--preset", "debug", "--steps", "600"]
 
@@ -103,7 +104,7 @@ def test_tiles_give_back_every_picture() -> None:
 
 def test_what_the_agent_saw_keeps_every_pixel() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-    assert (decoded(png(frame)) == frame).all()
+    assert (decoded(exact(frame)) == frame).all()
 
 
 def test_figures_share_no_ids_and_take_the_colours_of_the_page() -> None:
@@ -137,23 +138,63 @@ def test_a_heat_map_has_a_cell_for_each_place_visited() -> None:
 def test_the_player_gets_what_was_recorded() -> None:
     method, env, _ = load_method(pretrained("bus"), members=4)
     recorded = record_trials(method, env, spread_over_problems(env, "test", 4, 0), 0)
-    data = player_data(recorded, env, [2, 0], [["best"], ["test", "worst"]], "dream")
+    data = player_data(recorded, env, [2, 0], ["optimal", "failure"], "dream")
     assert data["actions"] == list(env.action_names) and len(data["space"]["codes"]) == len(recorded.candidates)
-    for row, trial in zip((2, 0), data["trials"], strict=True):
+    for row, outcome, trial in zip((2, 0), ("optimal", "failure"), data["trials"], strict=True):
         explore, execute = trial["episodes"]
-        length = int(recorded.explore.length[row])
-        assert trial["problem"] == recorded.problem_id[row] and trial["tags"][0] in ("best", "test")
+        length, executed = int(recorded.explore.length[row]), int(recorded.execute.length[row])
+        assert trial["problem"] == recorded.problem_id[row] and trial["outcome"] == outcome
+        assert trial["steps"] == [length, executed]
+        assert trial["instruction"] == execute["instruction"] == env.instruction_name(recorded.execute.instruction[row])
         assert len(explore["pictures"]) == len(explore["values"]) == length + 1 == len(trial["information"]["found"])
+        assert len(explore["truth"]) == len(explore["known"]) == length + 1
         assert len(explore["action"]) == length == len(trial["z"]["g"]) - 1
-        assert len(execute["pictures"]) == int(recorded.execute.length[row]) + 1
+        assert len(execute["pictures"]) == executed + 1
         assert sum(execute["reward"]) == pytest.approx(recorded.returns[row, 0], abs=1e-3)
         np.testing.assert_allclose(trial["information"]["found"], recorded.information[row, : length + 1], rtol=1e-3)
         assert trial["information"]["found"][0] == 0.0
-        for part in trial["beliefs"]:
+        assert len(trial["beliefs"]) == len(explore["known"][0]) == 4  # the useless lines are not in it
+        assert not any(explore["known"][0]) and explore["known"][-1] == execute["known"][0]
+        for number, part in enumerate(trial["beliefs"]):
             np.testing.assert_allclose(np.sum(part["share"], axis=1), 1.0, atol=1e-3)
-            assert np.argmax(part["share"][-1]) == part["truth"]  # the pair that comes along explores to the end
+            assert np.argmax(part["share"][-1]) == part["truth"]  # the shipped pair explores to the end
+            assert part["values"][part["truth"]] == str(tuple(env.destinations[trial["problem"]][number].tolist()))
         np.testing.assert_allclose(trial["z"]["g"][-1], trial["z"]["f"], atol=0.5)
     json.dumps(data, allow_nan=False)
+
+
+def test_the_truth_is_added_to_the_first_picture() -> None:
+    method, env, _ = load_method(pretrained("cooking"), members=2)
+    recorded = record_trials(method, env, spread_over_problems(env, "test", 2, 0), 0)
+    episode = player_data(recorded, env, [0], ["optimal"], "dream")["trials"][0]["episodes"][0]
+    columns = episode["size"][0] // TILE
+
+    def painted(*changes: dict[str, Any]) -> np.ndarray:
+        canvas = np.zeros((episode["size"][1], episode["size"][0], 3), int)
+        for change in changes:
+            for row, place in enumerate(change["at"]):
+                top, left = place // columns * TILE, place % columns * TILE
+                canvas[top : top + TILE, left : left + TILE] = decoded(change["image"])[row * TILE : (row + 1) * TILE]
+        return canvas
+
+    movie = Movie(recorded.select([0]), env)
+    last = len(episode["pictures"]) - 1
+    shown = painted(episode["pictures"][0], *episode["truth"][: last + 1])
+    hidden = painted(*episode["pictures"][:1])
+    assert np.abs(shown - movie.moment(0, "explore", 0, last)).mean() < 2.0
+    assert np.abs(hidden - movie.moment(0, "explore", 0, 0, known=np.zeros(3, bool))).mean() < 2.0
+    assert len(episode["truth"][0]["at"]) < len(episode["pictures"][0]["at"]) / 2  # only what differs
+
+
+def test_frames_are_kept_apart_from_the_picture_and_lie_where_it_shows_them() -> None:
+    method, env, _ = load_method(pretrained("sign"), members=2)
+    recorded = record_trials(method, env, spread_over_problems(env, "test", 2, 0), 0)
+    episode = player_data(recorded, env, [1], ["optimal"], "dream")["trials"][0]["episodes"][0]
+    left, top, width, height = episode["photo"]
+    whole = Movie(recorded, env).moment(1, "explore", 1, 0)[top : top + height, left : left + width]
+    frame = recorded.explore.obs[1, 0]
+    assert np.array_equal(whole, cv2.resize(frame, (width, height), interpolation=cv2.INTER_NEAREST))
+    assert np.array_equal(decoded(episode["seen"]["frames"][0]), frame)
 
 
 # -- the file ----------------------------------------------------------------------------------------------------
@@ -165,7 +206,7 @@ def test_the_report_of_several_methods(runs: Path, tmp_path: Path) -> None:
     page = write_report([runs], tmp_path / "made" / "report.html", trials=3, tell=lambda *step: done.append(step))
     text = (tmp_path / "made" / "report.html").read_text(encoding="utf-8")
     assert before == {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}  # nothing is written there
-    assert page.missing == [] and page.title == "2 methods on signpost" and "3 runs: 2 methods, 2 seeds." in text
+    assert page.missing == [] and page.title == "2 methods on signpost" and "3 runs, 2 seeds." in text
     found = Elements(text)
     assert len(found.ids) == len(set(found.ids))
     index = found.data["methods"]
@@ -305,20 +346,30 @@ def test_the_seed_with_the_median_score_is_played(runs: Path) -> None:
     def scored(seeds: Sequence[int]) -> list[RunScores]:
         return [RunScores("signpost", "rl2", seed, "return", scores[seed], None, {}, None) for seed in seeds]
 
-    assert [one.seed for one in _median("rl2", found, scored(range(5)))] == [2, 4, 3, 1, 0]
-    assert [one.seed for one in _median("rl2", found, scored([0, 1]))] == [1, 0, 2, 3, 4]  # the lower one of two
-    assert [one.seed for one in _median("rl2", found, [])] == [0, 1, 2, 3, 4]
+    assert [one.seed for one in median_first("rl2", found, scored(range(5)))] == [2, 4, 3, 1, 0]
+    assert [one.seed for one in median_first("rl2", found, scored([0, 1]))] == [1, 0, 2, 3, 4]  # the lower one of two
+    assert [one.seed for one in median_first("rl2", found, [])] == [0, 1, 2, 3, 4]
 
 
 def test_failures_and_the_best_are_among_the_trials() -> None:
     method, env, _ = load_method(pretrained("bus"), members=16)
     recorded = record_trials(method, env, spread_over_problems(env, "test", 16, 0), 0)
-    returns = np.full((16, 1), 0.5)
-    returns[11], returns[3] = -1.0, 0.79
-    rows, tags = _chosen(dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), 0.3, 6)
-    assert rows[:3] == [0, 1, 2] and len(rows) == 6
-    told = dict(zip(rows, tags, strict=True))
-    assert told[11] == ["failure"] and told[3] == ["best"] and told[0][0] == "test"
+    returns = np.full((16, 1), 0.5)  # more than halfway from 0.3 to 0.8 would be 0.55
+    returns[11], returns[3], returns[14] = -1.0, 0.8, 0.6
+    rows, outcomes = chosen_trials(
+        dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), 0.3, 6
+    )
+    assert len(rows) == 6 == len(set(rows)) and rows[:3] == [0, 1, 2] and {11, 3} <= set(rows)
+    told = dict(zip(rows, outcomes, strict=True))
+    assert told[0] == told[11] == "failure" and told[3] == "optimal"
+    rows, outcomes = chosen_trials(
+        dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), None, 16
+    )
+    told = dict(zip(rows, outcomes, strict=True))
+    assert told[0] == told[14] == "suboptimal" and told[3] == "optimal"  # without the floor nothing is a failure
+    rows, outcomes = chosen_trials(dataclasses.replace(recorded, returns=returns, optimal=None), None, 16)
+    told = dict(zip(rows, outcomes, strict=True))
+    assert told[3] == told[14] == "above the median" and told[0] == told[11] == "median or below"
 
 
 def test_runs_of_other_parameters_are_refused(copied: Path) -> None:

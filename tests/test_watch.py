@@ -18,7 +18,7 @@ from dream.config import PRESETS, TrainConfig, override
 from dream.eval.pretrained import pretrained, pretrained_names
 from dream.eval.record.recorded import load_trials
 from dream.eval.show import watching
-from dream.eval.show.watching import SUFFIXES, _picked, record_run
+from dream.eval.show.watching import SUFFIXES, picked, record_run
 from dream.training.loop import train
 from dream.training.validation import Validation
 
@@ -62,7 +62,7 @@ def test_watch_as_json_into_any_file(run: Path, suffix: str, capsys: pytest.Capt
     assert [trial["problem_id"] for trial in told["trials"]] == [1, 0]
     first = told["trials"][0]
     assert first["words"].startswith("Problem 1. ") and first["optimal_return"] == [1.0] and len(first["return"]) == 1
-    assert first["information"] <= first["information_there_is"]
+    assert first["information"] <= first["information_max"]
 
 
 def test_the_same_seed_is_the_same_trials() -> None:
@@ -97,16 +97,16 @@ def test_trials_are_picked_by_what_they_fell_short_of(run: Path, monkeypatch: py
     recorded, env = record_run(run, trials=5)
     returns = np.array([[1.0], [0.4], [-1.0], [0.6], [0.2]])
     told = dataclasses.replace(recorded, returns=returns, optimal=np.array([[1.0], [0.4], [1.0], [1.0], [1.0]]))
-    assert _picked(told, env, "any", 2) == [0, 1]
-    assert _picked(told, env, "worst", 3) == [2, 4, 3]
-    assert _picked(told, env, "best", 2) == [0, 1]
-    assert _picked(told, env, "failures", 5) == [2, 4]  # less than halfway from 0 to their optimum
+    assert picked(told, env, "any", 2) == [0, 1]
+    assert picked(told, env, "worst", 3) == [2, 4, 3]
+    assert picked(told, env, "best", 2) == [0, 1]
+    assert picked(told, env, "failures", 5) == [2, 4]  # less than halfway from 0 to their optimum
     with pytest.raises(watching.UserError, match="none of 5 trials failed"):
-        _picked(dataclasses.replace(told, returns=told.optimal), env, "failures", 5)
+        picked(dataclasses.replace(told, returns=told.optimal), env, "failures", 5)
     blind = dataclasses.replace(told, optimal=None)
-    assert _picked(blind, env, "worst", 2) == [2, 4]
+    assert picked(blind, env, "worst", 2) == [2, 4]
     with pytest.raises(watching.UserError, match="no exact bounds"):
-        _picked(blind, env, "failures", 2)
+        picked(blind, env, "failures", 2)
 
 
 def test_the_trials_that_failed_are_found_among_many(run: Path) -> None:
@@ -160,7 +160,7 @@ def test_without_a_display_the_file_is_there_and_a_sentence_says_why(
 def test_the_pairs_of_the_package_can_be_watched(capsys: pytest.CaptureFixture) -> None:
     for name in pretrained_names():
         assert cli.run(["watch", "--pretrained", name, "--trials", "1", "--out", f"{name}.npz"]) == 0
-        assert "it was sure: " in capsys.readouterr().out
+        assert "Certain after step" in capsys.readouterr().out
 
 
 # -- while training ----------------------------------------------------------------------------------------------

@@ -186,6 +186,20 @@ class BusNetwork(MetaEnv):
             for line, values in enumerate(ends)
         )
 
+    def revealed(
+        self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
+        """A ride shows the end of its line, and the map of the family with a map all lines; as for `MetaEnv`."""
+        shown = np.zeros((len(obs), len(self.stops)), np.bool_)
+        cells = [tuple(cell) for cell in obs[:, :2].tolist()]
+        ends = zip(self.stops, map(tuple, self.destinations[problem_id].tolist()), strict=True)
+        for line, (stop, end) in enumerate(ends):
+            for t in np.flatnonzero(action == grid.RIDE).tolist():
+                shown[t + 1, line] = {cells[t], cells[t + 1]} == {stop, end}
+        if self.sign is not None:
+            shown |= obs[:, 3:4] > 0
+        return shown
+
     def instruction_name(self, instruction: NDArray[np.integer]) -> str:
         """The corner, (2,) -> such as "corner (0, 8)"."""
         return f"corner ({instruction[0]}, {instruction[1]})"

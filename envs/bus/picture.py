@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def draw(env: BusNetwork, moment: Moment) -> NDArray[np.uint8]:
-    """The grid, its lines (useless ones pale), the agent, and in execution the goal as a star, (H, W, 3) uint8."""
+    """The grid, its lines (useless ones pale), the agent, and in execution the goal as a star, (H, W, 3) uint8.
+
+    Ends carry their cell, by which beliefs and words name them; the end of a line that is not known is grey.
+    """
     obs, trail = moment.obs, moment.trail
     canvas = render.page(env.family, moment)
     room = render.WIDTH - 24
@@ -24,22 +27,31 @@ def draw(env: BusNetwork, moment: Moment) -> NDArray[np.uint8]:
     if moment.phase == "execute":
         x, y = board.centre(moment.instruction.tolist())
         canvas.box(x - size / 2, y - size / 2, size, size, (255, 240, 200))
-        canvas.star((x, y), size * 0.42, render.GOLD)
+        canvas.star((x, y), size * 0.48, (190, 134, 0))
+        canvas.star((x, y), size * 0.38, render.GOLD)
 
     lines = list(zip(env.stops, env.destinations[moment.problem_id].tolist(), render.PALETTE, "ABCDEFGH", strict=False))
     useful = len(env.useful_stops)
     for number in (range(useful, len(lines)), range(useful)):  # the useless ones below
         with canvas.faded(0.75 if 0 in number else 0.3):
-            for stop, end, colour, _ in lines[number.start : number.stop]:
+            for line in filter(moment.knows, number):
+                stop, end, colour, _ = lines[line]
                 bend(canvas, board.centre(stop), board.centre(end), colour, size * (0.1 if 0 in number else 0.07))
     board.trail(canvas, np.concatenate([trail[:, :2], obs[None, :2]]))
     for number, (stop, end, colour, letter) in reversed(list(enumerate(lines))):
         shade = colour if number < useful else lighter(colour)
-        for cell in (stop, end):
-            x, y = board.centre(cell)
-            canvas.box(x - size * 0.36, y - size * 0.36, size * 0.72, size * 0.72, shade, radius=size * 0.14)
-            if size > 14:
-                canvas.text(letter, (x, y), size * 0.36, render.WHITE, bold=True)
+        x, y = board.centre(stop)
+        canvas.box(x - size * 0.36, y - size * 0.36, size * 0.72, size * 0.72, shade, radius=size * 0.14)
+        if size > 14:
+            canvas.text(letter, (x, y), size * 0.36, render.WHITE, bold=True)
+        x, y = board.centre(end)
+        ink = shade if moment.knows(number) else render.UNKNOWN
+        canvas.box(x - size * 0.46, y - size * 0.42, size * 0.92, size * 0.84, ink, radius=size * 0.14)
+        if size > 14:
+            name = letter if moment.knows(number) else "?"
+            canvas.text(name, (x, y - size * 0.14), size * 0.33, render.WHITE, bold=True)
+        if size > 30:
+            canvas.text(f"{end[0]}, {end[1]}", (x, y + size * 0.22), size * 0.27, render.WHITE)
 
     if env.sign is not None:
         sign(canvas, board.centre(env.sign), size, read=len(obs) > 3 and int(obs[3]) > 0)

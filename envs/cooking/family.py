@@ -180,6 +180,13 @@ class Cooking(MetaEnv):
             Part(f"drawer {i + 1}", contents[:, i], self.ingredients, True, names) for i in range(contents.shape[1])
         )
 
+    def revealed(
+        self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
+        """Picking up at a drawer shows its contents, (T + 1, drawers); arguments as for `MetaEnv`."""
+        at = np.all(obs[:-1, None, :2] == np.array(self.drawers), axis=2)
+        return np.concatenate([np.zeros((1, len(self.drawers)), np.bool_), at & (action == grid.PICK_UP)[:, None]])
+
     def instruction_name(self, instruction: NDArray[np.integer]) -> str:
         """The recipe, (recipe,) -> such as "tomato, then cheese"."""
         return ", then ".join(ingredient_name(item) for item in instruction)

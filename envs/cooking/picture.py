@@ -22,8 +22,10 @@ def draw(env: Cooking, moment: Moment) -> NDArray[np.uint8]:
     canvas = render.page(env.family, moment)
     size = 252 / env.grid_size
     board = render.Board(canvas, env.grid_size, env.grid_size, (render.WIDTH - 252) / 2, render.HEADER, size)
-    for cell, item in zip(env.drawers, env.problems.factor_table[moment.problem_id].tolist(), strict=True):
-        drawer(canvas, board.centre(cell), size, item)
+    for number, (cell, item) in enumerate(
+        zip(env.drawers, env.problems.factor_table[moment.problem_id].tolist(), strict=True)
+    ):
+        drawer(canvas, board.centre(cell), size, number + 1, item if moment.knows(number) else None)
     hand, bowl = int(obs[3]), obs[4:].tolist()
     inside = [item for item in bowl if item < env.ingredients]
     draw_bowl(canvas, board.centre(env.bowl), size, inside)
@@ -59,13 +61,19 @@ def slots(
             ingredient(canvas, (x, y), side * 0.31, item)
 
 
-def drawer(canvas: render.Canvas, centre: render.Point, size: float, item: int) -> None:
-    """A chest seen from the front with what it holds drawn above its handle."""
+def drawer(canvas: render.Canvas, centre: render.Point, size: float, number: int, item: int | None) -> None:
+    """A chest seen from the front: its number, and its contents above the handle; None: they are not known."""
     x, y = centre
     canvas.box(x - size * 0.42, y - size * 0.42, size * 0.84, size * 0.84, DARK_WOOD, radius=size * 0.06)
     canvas.box(x - size * 0.38, y - size * 0.38, size * 0.76, size * 0.76, WOOD, radius=size * 0.04)
-    canvas.disc((x + size * 0.1, y - size * 0.1), size * 0.24, (250, 244, 230))
-    ingredient(canvas, (x + size * 0.1, y - size * 0.1), size * 0.17, item)
+    if item is None:
+        canvas.disc((x + size * 0.1, y - size * 0.1), size * 0.24, render.UNKNOWN)
+        canvas.text("?", (x + size * 0.1, y - size * 0.1), size * 0.22, render.WHITE, bold=True)
+    else:
+        canvas.disc((x + size * 0.1, y - size * 0.1), size * 0.24, (250, 244, 230))
+        ingredient(canvas, (x + size * 0.1, y - size * 0.1), size * 0.17, item)
+    if size > 30:
+        canvas.text(str(number), (x - size * 0.26, y + size * 0.24), size * 0.16, DARK_WOOD, bold=True)
     canvas.box(x - size * 0.02, y + size * 0.24, size * 0.24, size * 0.06, DARK_WOOD, radius=size * 0.03)
 
 

@@ -131,6 +131,14 @@ class SignFamily(MetaEnv):
         """The colour that the sign names."""
         return (Part("colour", np.arange(len(COLOURS)), len(COLOURS), True, COLOURS),)
 
+    def revealed(
+        self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.bool_] | None:
+        """A legible sign shows the colour, (T + 1, 1); None without a scene or with backend "miniworld"."""
+        if not scene or not self._tells:
+            return None
+        return np.asarray(scene["sign_pixels"][:, None] >= LEGIBLE_PIXELS)
+
     def instruction_name(self, instruction: NDArray[np.integer]) -> str:
         """The kind of object, (1,) -> such as "key"."""
         return self.layout.kinds[int(instruction[0])]

@@ -37,7 +37,7 @@ class Path3D:
 def draw_map(
     canvas: render.Canvas,
     layout: SignLayout,
-    problem_id: int,
+    problem_id: int | None,
     goal: int | None,
     path: Path3D,
     box: tuple[float, float, float, float],
@@ -45,8 +45,8 @@ def draw_map(
 ) -> None:
     """Walls, objects, sign and path seen from above, into a box (left, top, width, height) of the canvas.
 
-    A step is a dot with a beak that shows the heading; golden where the sign was in view. `goal` is the index of the
-    object to be reached, ringed; None while exploring.
+    A step is a dot with a beak that shows the heading; golden where the sign was in view. A sign whose `problem_id` is
+    None has not been read and is grey. `goal` is the index of the object to be reached, ringed; None while exploring.
     """
     left, top, width, height = box
     scale = min(width / (ROOM_SIZE[0] + 0.6), height / (ROOM_SIZE[1] + 0.6))
@@ -98,13 +98,15 @@ def draw(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
 def episode_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
     """A moment whose scene was recorded: the map so far on the left, the agent's frame on the right."""
     canvas, problem_id, kind = render.page(env.family, moment), moment.problem_id, int(moment.instruction[0])
-    goal = kind * len(COLOURS) + problem_id if moment.phase == "execute" else None
+    known = moment.knows(0)
+    goal = kind * len(COLOURS) + problem_id if moment.phase == "execute" and known else None
     path, yaw = Path3D(moment.scene["pose"], moment.scene["sign_pixels"]), moment.scene["yaw"][-1]
-    draw_map(canvas, env.layout, problem_id, goal, path, (6, render.HEADER, 204, 322), yaw)
+    draw_map(canvas, env.layout, problem_id if known else None, goal, path, (6, render.HEADER, 204, 322), yaw)
     x = 216.0
     canvas.text("the agent sees", (x, render.HEADER + 12), 9.5, render.FAINT, align=0)
     canvas.text("the sign says", (x, render.HEADER + 150), 9.5, render.FAINT, align=0)
-    canvas.text(WORDS[problem_id], (x, render.HEADER + 168), 15, INKS[COLOURS[problem_id]], align=0, bold=True)
+    word, ink = (WORDS[problem_id], INKS[COLOURS[problem_id]]) if known else ("?", render.UNKNOWN)
+    canvas.text(word, (x, render.HEADER + 168), 15, ink, align=0, bold=True)
     pixels = float(path.sign_pixels[-1])
     canvas.text(f"{pixels:.0f} pixels of it in view", (x, render.HEADER + 186), 9.5, render.INK, align=0)
     if moment.phase == "execute":
@@ -118,12 +120,14 @@ def episode_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
 def frames_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
     """A moment of which only frames are known: the frame, and below it the last ones before it."""
     canvas, colour = render.page(env.family, moment), COLOURS[moment.problem_id]
-    words = f"the sign says {WORDS[moment.problem_id]}"
-    canvas.text(words, (14, render.HEADER + 10), 11, INKS[colour], align=0, bold=True)
+    known = moment.knows(0)
+    words = f"the sign says {WORDS[moment.problem_id] if known else '?'}"
+    ink = INKS[colour] if known else render.UNKNOWN
+    canvas.text(words, (14, render.HEADER + 10), 11, ink, align=0, bold=True)
     if moment.phase == "execute":
         kind = env.layout.kinds[int(moment.instruction[0])]
         where = (render.WIDTH - 14, render.HEADER + 10)
-        canvas.text(f"go to the {colour} {kind}", where, 11, render.INK, align=1)
+        canvas.text(f"go to the {colour if known else ''} {kind}".replace("  ", " "), where, 11, render.INK, align=1)
     picture = canvas.picture()
     _paste(picture, moment.obs, 36, render.HEADER + 24, 280, 210)
     for number, earlier in enumerate(moment.trail[-4:]):
@@ -136,13 +140,19 @@ def _paste(picture: NDArray[np.uint8], frame: NDArray[np.uint8], x: int, y: int,
 
 
 def _sign(
-    canvas: render.Canvas, layout: SignLayout, problem_id: int, scale: float, at: Callable[[float, float], render.Point]
+    canvas: render.Canvas,
+    layout: SignLayout,
+    problem_id: int | None,
+    scale: float,
+    at: Callable[[float, float], render.Point],
 ) -> None:
     x, _, z, _ = layout.sign
-    half = len(WORDS[problem_id]) * layout.sign_height / 2
+    longest = max(WORDS, key=len)  # the length of the word would give it away
+    word, ink = ("?", render.UNKNOWN) if problem_id is None else (WORDS[problem_id], INKS[COLOURS[problem_id]])
+    half = len(longest if problem_id is None else word) * layout.sign_height / 2
     left, top = at(x, z - half)
-    canvas.box(left - 5, top, 7, 2 * half * scale, INKS[COLOURS[problem_id]], radius=2)
-    canvas.text(WORDS[problem_id], (left - 9, top + half * scale), 8.5, INKS[COLOURS[problem_id]], align=1, bold=True)
+    canvas.box(left - 5, top, 7, 2 * half * scale, ink, radius=2)
+    canvas.text(word, (left - 9, top + half * scale), 8.5, ink, align=1, bold=True)
 
 
 def _object(

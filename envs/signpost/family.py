@@ -86,6 +86,12 @@ class Signpost(MetaEnv):
         """All there is to know: which button is right."""
         return (Part("right button", np.arange(self.buttons), self.buttons, True, tuple(self.letters)),)
 
+    def revealed(
+        self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.bool_]:
+        """The sign shows which button is right, (T + 1, 1); arguments as for `MetaEnv`."""
+        return np.asarray(obs[:, 1:2] > 0)
+
     def exploration_summary(
         self,
         problem_id: NDArray[np.integer],

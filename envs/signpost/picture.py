@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def draw(env: Signpost, moment: Moment) -> NDArray[np.uint8]:
-    """The corridor, the sign at its right end (golden while it is read), the right button in green, (H, W, 3) uint8."""
+    """The corridor, the sign at its right end (golden while it is read), the right button in green, (H, W, 3) uint8.
+
+    Before the sign has been read it shows a question mark, and no button is green.
+    """
     length, letters, obs, trail = env.length, env.letters, moment.obs, moment.trail
     canvas = render.page(env.family, moment)
     size = (render.WIDTH - 24) / length
@@ -27,13 +30,14 @@ def draw(env: Signpost, moment: Moment) -> NDArray[np.uint8]:
     if moment.phase == "explore":
         paper = render.GOLD if obs[1] else (250, 238, 214)
         canvas.box(x - 18, y - size * 1.4 + 4, 36, 30, paper, radius=4)
-        canvas.text(letter, (x, y - size * 1.4 + 19), 17, render.INK, bold=True)
+        shown, ink = (letter, render.INK) if moment.knows(0) else ("?", render.UNKNOWN)
+        canvas.text(shown, (x, y - size * 1.4 + 19), 17, ink, bold=True)
     spacing = min(100.0, (render.WIDTH - 24) / len(letters))
     disc = min(1.0, spacing / 64)
     for number, name in enumerate(letters):
         x = render.WIDTH / 2 + (number - (len(letters) - 1) / 2) * spacing
         top = render.HEADER + 216
-        right = number == moment.problem_id and moment.phase == "execute"
+        right = number == moment.problem_id and moment.phase == "execute" and moment.knows(0)
         canvas.disc((x, top + 30), 29 * disc, render.GOOD if right else render.RULE)
         canvas.disc((x, top + 30), 24 * disc, render.WHITE if right else render.CELL)
         canvas.text(

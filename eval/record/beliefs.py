@@ -1,4 +1,4 @@
-"""What an exploration led a pair to believe of the problem, and of its parts, such as where one bus line leads."""
+"""Beliefs about the problem and its parts after each step of an exploration, derived from the trajectory encoder g."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dream.envs import MetaEnv, Part
 from dream.eval.record.recorded import RecordedTrials
 
 SURE = 0.9
-"""Belief from which on words say that it is sure."""
+"""Probability from which on words call a belief certain."""
 SLACK = 0.1
-"""Variance allowed for g's own error, in units of rho^2: it keeps beliefs from 0 and 1."""
+"""Variance of g's own error, in units of rho^2: it keeps beliefs away from 0 and 1."""
 ITERATIONS = 40
 
 
@@ -23,24 +23,23 @@ class PartBelief:
 
     part: Part
     probability: NDArray[np.float64]
-    """(N, T + 1, classes) of each of its values after t steps; after the end of a stream its last value."""
+    """(N, T + 1, classes) of each value after t steps; after the end of a stream, that at its end."""
     truth: NDArray[np.int64]
-    """(N,) its true value."""
+    """(N,) the true value."""
 
 
 def belief(recorded: RecordedTrials) -> NDArray[np.float64] | None:
-    """What g(tau_:t) says of the problem: p(mu | tau_:t) over the candidates, (N, T + 1, C); None without f and g.
+    """p(mu | tau_:t) over the candidates as g implies it, (N, T + 1, C); None without f and g.
 
-    g is fitted by squared error, so g(tau) is the mean of f(mu) given what was seen. Of all distributions over the
-    candidates with that mean the belief is the one of largest entropy, the one that claims the least besides:
+    g is fitted by squared error, so g(tau) estimates the mean of f(mu) given tau. Among the distributions over the
+    candidates with that mean, the belief is the one of largest entropy:
 
         p(mu | tau)  ~  exp(l . f(mu)),   l such that sum_mu p(mu | tau) f(mu) = g(tau) up to a little slack.
 
-    Before anything was seen g is near the mean of all codes and the belief nearly uniform. (The nearer codes are not
-    simply the likelier ones: exp(-|f(mu) - g(tau)|^2 / 2 rho^2) is sure of the code that lies nearest to that mean,
-    since rho is small beside the distances of the codes; and after half of an exploration it is sure of one of the
-    problems that are left. docs/watch.md compares both with exact posteriors.) After the end of a stream the belief
-    stays.
+    Before the first observation g is near the mean of all codes and the belief nearly uniform. (Weights
+    exp(-|f(mu) - g(tau)|^2 / 2 rho^2) would not do: rho is small relative to the distances of the codes, so all mass
+    would go to the code nearest to the mean, and halfway through an exploration to one of the remaining problems.
+    docs/watch.md compares both with exact posteriors.) After the end of a stream the belief is that at its end.
     """
     if recorded.prefixes is None or recorded.codes is None or recorded.noise is None:
         return None
@@ -55,9 +54,9 @@ def belief(recorded: RecordedTrials) -> NDArray[np.float64] | None:
 
 
 def part_beliefs(recorded: RecordedTrials, env: MetaEnv) -> list[PartBelief]:
-    """Beliefs about all that matters to execution: `belief`, summed over the problems that agree in a part.
+    """Beliefs about the relevant parts of the problem: `belief`, summed over the problems that agree in a part.
 
-    [] where the family does not say what a problem is made of, or the method has no z.
+    [] where the family has no parts, or the method no z.
     """
     parts = [part for part in env.parts() if part.relevant]
     whole = belief(recorded) if parts else None
@@ -73,8 +72,8 @@ def part_beliefs(recorded: RecordedTrials, env: MetaEnv) -> list[PartBelief]:
 def _least_claiming(codes: NDArray[np.floating], mean: NDArray[np.floating], slack: float) -> NDArray[np.float64]:
     """Distributions over codes (C, Z) of largest entropy with the given means (M, Z), (M, C).
 
-    The dual, log sum exp(l . x) - l . mean + slack |l|^2 / 2, is convex: Newton's method, with steps shortened where
-    they would change the logarithm of a probability by much.
+    The dual, log sum exp(l . x) - l . mean + slack |l|^2 / 2, is convex. It is minimised by Newton's method with steps
+    limited so that no log-probability changes by much at once.
     """
     centre = codes.mean(axis=0, dtype=np.float64)
     _, spread, axes = np.linalg.svd(codes - centre, full_matrices=False)

@@ -1,4 +1,4 @@
-"""Plays trials and keeps everything: see `dream.eval.record.recorded`."""
+"""Plays trials and records them as `dream.eval.record.recorded.RecordedTrials`."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from dream.eval.record.recorded import RecordedStreams, RecordedTrials, joined, 
 from dream.methods.pair import DecoupledPair
 
 MOST_CANDIDATES = 1024
-"""Beliefs are about no more problems than this, but for the true ones."""
+"""Most problems in a belief; the true ones are added."""
 
 
 def record_trials(
     method: Any, env: MetaEnv, problem_id: NDArray[np.int64], seed: int, *, step: int = 0
 ) -> RecordedTrials:
-    """Play one greedy trial in each of the given problems and keep everything. Recording changes nothing of the play.
+    """Play one greedy trial in each of the given problems and record it. Recording does not change how it is played.
 
     Args:
-        method: explores and executes as `DecoupledPair` does; of one without f and g less is recorded.
-        env: any number of members; what it was playing is lost.
-        problem_id: (N,) ints, at least one; they choose the problems, and judge the trials after they were played.
+        method: explores and executes as `DecoupledPair` does. Codes, beliefs and values are recorded of pairs only.
+        env: any number of members; its current episodes are lost.
+        problem_id: (N,) ints, at least one. Policies do not see them, except those that are given the problem id.
         seed: of starts, instructions, and a random explorer's actions.
         step: environment steps that the method was trained for.
     """
@@ -68,12 +68,12 @@ def record_trials(
 
 
 class _Encoders:
-    """What f, g and the policies of a pair say of trials that were played."""
+    """Evaluates f, g and the policies of a pair on recorded trials."""
 
     def __init__(self, pair: DecoupledPair, env: MetaEnv, problem_id: NDArray[np.int64]) -> None:
         self._pair = pair
         table, train = env.problems.factor_table, env.problems.ids("train")
-        # f knows a problem if it was trained on all that the problem is made of.
+        # f has learned a problem if each of its factors occurs in the training split.
         learned = np.all([np.isin(table[:, k], table[train, k]) for k in range(table.shape[1])], axis=0)
         known = np.flatnonzero(learned)
         some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_CANDIDATES)).astype(np.int64)]

@@ -1,4 +1,4 @@
-"""`dream report`: runs in, one HTML file out."""
+"""`dream report`: one HTML file from runs."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from dream.eval.report.page import Page, render
 from dream.eval.report.scores import scores_section
 from dream.eval.show.visit_map import visits
 from dream.eval.show.watching import failures, floor_of, shortfall
-from dream.storage.atomic import write_atomic
+from dream.storage.atomic import disk_errors, write_atomic
 
 POOL = 64
-"""Trials that each method plays: the shown ones, `POOL` at most, are among them, and the heat maps are of all."""
+"""Trials that each method plays for the heat maps; those in the player are chosen from them."""
 SHOWN = 36
-"""Trials shown in all, shared by the methods."""
+"""Trials in the player, shared by the methods."""
 MOST, LEAST = 12, 3
-"""Trials shown of a method."""
+"""Most and fewest trials per method in the player."""
 EVALUATED = 500
-"""Trials of a run that has not been evaluated yet."""
+"""Trials on which a run without eval.csv is evaluated."""
 SWAPPED = 12
-"""The swap matrix is made of at most so many methods; it grows with their square."""
+"""Most methods in the swap matrix, whose cost grows with their square."""
 
 Tell = Callable[[int, int, str], None]
 
@@ -53,7 +53,7 @@ class _Played:
     floor: float | None
     """`floor_of` the family."""
     data: dict[str, Any]
-    """`player_data` of those that are shown."""
+    """`player_data` of those in the player."""
 
 
 def write_report(
@@ -66,18 +66,18 @@ def write_report(
 ) -> Page:
     """Make the report of runs of one family.
 
-    Scores are those in the runs' eval.csv; a run without is evaluated on `EVALUATED` trials, and nothing is written
-    into it. Of each method the seed with the median score is played.
+    Scores are read from the runs' eval.csv. A run without one is evaluated on `EVALUATED` trials; nothing is written to
+    the run. Of each method the seed with the median score is played.
 
     Args:
         paths: run directories, or directories with runs below them.
-        out: the file, replaced if it is there.
+        out: the file, replaced if it exists.
         seed: of the trials that are played.
-        trials: shown of each method; None: `SHOWN` shared by the methods, `LEAST` to `MOST` each.
-        tell: called with how many of how many pieces of work are done, and what comes next.
+        trials: in the player per method; None: `SHOWN` shared by the methods, `LEAST` to `MOST` each.
+        tell: called with the number of finished pieces of work, the number of all, and the next piece.
 
     Returns:
-        What stands in it.
+        The content of the report.
 
     Raises:
         UserError: no run, several families or parameters, or a file that cannot be written.
@@ -89,14 +89,14 @@ def write_report(
     work = _Work(len(runs) + 3 * len(labels) + 2, tell)
     scored = _scores(runs, missing, work)
     summaries = sorted(summarise(scored), key=lambda summary: -summary.iqm.value)
-    order = [summary.method for summary in summaries]  # the best method first, those without a score last
+    order = [summary.method for summary in summaries]  # the best method first, methods without a score last
     labels = order + [label for label in labels if label not in order]
     scored.sort(key=lambda one: order.index(one.method))
     shown = min(POOL, trials or max(LEAST, min(MOST, SHOWN // len(labels))))
     played: list[_Played] = []
     for label in labels:
         floor = played[0].floor if played else None
-        one = _play(_median(label, runs, scored), shown, seed, floor, missing, work)
+        one = _play(median_first(label, runs, scored), shown, seed, floor, missing, work)
         played += [one] if one is not None else []
     page = Page(
         title=f"{labels[0]} on {runs[0].env}" if len(labels) == 1 else f"{len(labels)} methods on {runs[0].env}",
@@ -111,13 +111,15 @@ def write_report(
     )
     page.swap_html = _swap(played, seed, missing, work)
     page.missing = missing
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, render(page))
     work.end()
     return page
 
 
 class _Work:
-    """Says what is being done, and how much of all."""
+    """Reports progress."""
 
     def __init__(self, total: int, tell: Tell) -> None:
         self._total, self._tell, self._done = total, tell, 0
@@ -145,12 +147,12 @@ def _scores(runs: Sequence[FoundRun], missing: list[str], work: _Work) -> list[R
     try:
         return read_runs(rows)
     except UserError as error:
-        missing.append(f"there are no scores: {error}")
+        missing.append(f"no scores: {error}")
         return []
 
 
-def _median(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -> list[FoundRun]:
-    """The runs of a method, the one with the median score first, then the others by their distance to it."""
+def median_first(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -> list[FoundRun]:
+    """The runs of a method by distance from the median score, runs without a score last."""
     mine = [run for run in runs if run.label == label]
     scores = {one.seed: one.score for one in scored if one.method == label}
     ranked = sorted((run for run in mine if run.seed in scores), key=lambda run: scores[run.seed])
@@ -164,38 +166,47 @@ def _median(label: str, runs: Sequence[FoundRun], scored: Sequence[RunScores]) -
 def _play(
     runs: Sequence[FoundRun], shown: int, seed: int, floor: float | None, missing: list[str], work: _Work
 ) -> _Played | None:
-    """Trials of the first of these runs that can be loaded. `floor` is worked out where it is not given."""
-    work.next(f"{runs[0].name}: plays")
+    """Trials of the first of these runs that can be loaded. `floor` is computed unless given."""
+    work.next(f"{runs[0].name}: trials")
     for run in runs:
         try:
             method, env, step = load_method(run.path, members=POOL)
             problem_id = spread_over_problems(env, "test", POOL, seed)
             recorded = record_trials(method, env, problem_id, seed, step=step)
             floor = floor_of(env) if floor is None else floor
-            rows, tags = _chosen(recorded, floor, shown)
+            rows, outcomes = chosen_trials(recorded, floor, shown)
             work.next(f"{run.name}: pictures")
-            return _Played(run, method, env, recorded, floor, player_data(recorded, env, rows, tags, run.name))
-        except (UserError, ValueError) as error:  # where weights are not finite, too
+            return _Played(run, method, env, recorded, floor, player_data(recorded, env, rows, outcomes, run.name))
+        except (UserError, ValueError) as error:  # also raised for weights that are not finite
             missing.append(f"{run.name} cannot be played: {error}")
     return None
 
 
-def _chosen(recorded: RecordedTrials, floor: float | None, shown: int) -> tuple[list[int], list[list[str]]]:
-    """Rows to show and why: the first ones, which all methods have in common, then failures or the worst, the best."""
+def chosen_trials(recorded: RecordedTrials, floor: float | None, shown: int) -> tuple[list[int], list[str]]:
+    """Rows to show, and the outcome of each: the first ones, which all methods share, then the worst and the best."""
     behind, common = shortfall(recorded), math.ceil(shown / 2)
-    failed = failures(recorded, floor)
-    rows = {row: ["test"] for row in range(min(common, len(behind)))}
     best = np.argsort(behind, kind="stable").tolist()
-    for number, (tag, order) in enumerate((("worst", best[::-1]), ("best", best))):
-        wanted = (shown - common + 1 - number) // 2
-        for row in order[:wanted]:
-            name = "failure" if tag == "worst" and failed is not None and failed[row] else tag
-            rows.setdefault(row, []).append(name)
-    for row in best[::-1]:  # where these were the same ones, more from the lower end
+    rows = dict.fromkeys(range(min(common, len(behind))))
+    for number, order in enumerate((best[::-1], best)):
+        rows |= dict.fromkeys(order[: (shown - common + 1 - number) // 2])
+    for row in best[::-1]:  # where some of these are the same, more of the worst
         if len(rows) >= shown:
             break
-        rows.setdefault(row, ["failure" if failed is not None and failed[row] else "worst"])
-    return list(rows), list(rows.values())
+        rows.setdefault(row)
+    outcomes = _outcomes(recorded, floor)
+    return list(rows), [outcomes[row] for row in rows]
+
+
+def _outcomes(recorded: RecordedTrials, floor: float | None) -> list[str]:
+    """How each trial went: against its optimum, or against the median of all trials where that is not known."""
+    behind = shortfall(recorded)
+    if recorded.optimal is None:
+        return ["above the median" if one < np.median(behind) else "median or below" for one in behind]
+    failed = failures(recorded, floor)
+    return [
+        "optimal" if one < 1e-6 else "failure" if failed is not None and failed[row] else "suboptimal"
+        for row, one in enumerate(behind)
+    ]
 
 
 def _swap(played: Sequence[_Played], seed: int, missing: list[str], work: _Work) -> str:
@@ -203,28 +214,27 @@ def _swap(played: Sequence[_Played], seed: int, missing: list[str], work: _Work)
         return ""
     some = played[:SWAPPED]
     if len(some) < len(played):
-        missing.append(f"the swap matrix is of the first {SWAPPED} methods: `dream explain` makes larger ones")
-    work.next("every explorer with every executor")
+        missing.append(f"the swap matrix has the first {SWAPPED} methods only: dream explain makes larger ones")
+    work.next("swap matrix")
     methods = {one.run.label: one.method for one in some}
     n = some[0].recorded.returns.shape[1]
     try:
         returns = swap_returns(methods, methods, some[0].env, POOL, seed, execute_episodes=n)
         matrix = SwapMatrix.from_returns(list(methods), list(methods), returns)
     except (ValueError, RuntimeError, UserError) as error:
-        missing.append(f"there is no swap matrix: {error}")
+        missing.append(f"no swap matrix: {error}")
         return ""
     return swap_section(matrix)
 
 
 def _summary(runs: Sequence[FoundRun], summaries: Sequence[MethodSummary], labels: Sequence[str]) -> list[str]:
     seeds = len({run.seed for run in runs})
-    sentences = [
-        f"{len(runs)} run{'s' * (len(runs) != 1)}: {len(labels)} method{'s' * (len(labels) != 1)}, "
-        f"{seeds} seed{'s' * (seeds != 1)}."
-    ]
+    counted = f"{len(runs)} run{'s' * (len(runs) != 1)}, {seeds} seed{'s' * (seeds != 1)}."
+    sentences = [counted] if len(runs) > 1 else [f"Seed {runs[0].seed}."]
     for summary in summaries[:1]:
-        measure = "normalised score" if summary.measure == "normalised" else "return"
-        best = "" if len(labels) == 1 else "Best on test problems: "
-        told = f"{measure} {interval_text(summary.iqm)}, return {summary.return_mean:.3f}"
-        sentences.append(f"{best}{summary.method}, {told}.")
+        measure = "Normalised score" if summary.measure == "normalised" else "Return"
+        best = "" if len(labels) == 1 else f" of {summary.method}, the best method"
+        score = f"{measure} on test problems{best}: {interval_text(summary.iqm)}"
+        mean = f" (return {summary.return_mean:.3f})" if summary.measure == "normalised" else ""
+        sentences.append(f"{score}{mean}.")
     return sentences

@@ -1,7 +1,8 @@
-"""Recorded trials as data for the player: pictures, and in step with them information, beliefs, values and z."""
+"""Recorded trials as data for the player: for each moment pictures, information, beliefs, action values and z."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from dream.envs import MetaEnv
 from dream.eval.record.beliefs import belief, part_beliefs
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
-from dream.eval.report.tiles import TILE, changed_tiles, png
+from dream.eval.report.tiles import TILE, changed_tiles, exact
 from dream.eval.show.movie import Movie
 from dream.eval.show.words import narrate
 from dream.eval.show.z_picture import principal_axes
@@ -22,7 +23,7 @@ LIKELIEST = 6
 
 
 def player_data(
-    recorded: RecordedTrials, env: MetaEnv, rows: Sequence[int], tags: Sequence[Sequence[str]], name: str
+    recorded: RecordedTrials, env: MetaEnv, rows: Sequence[int], outcomes: Sequence[str], name: str
 ) -> dict[str, Any]:
     """Some trials of one method, as plain data for static/player.js.
 
@@ -30,7 +31,7 @@ def player_data(
         recorded: trials of one method.
         env: their family with the parameters they were played with; it is not stepped.
         rows: trials to show.
-        tags: why each of them is shown.
+        outcomes: how each of them went, such as "optimal".
         name: of the method.
 
     Returns:
@@ -41,70 +42,81 @@ def player_data(
     data = _Data(shown, env)
     with ThreadPoolExecutor() as workers:  # drawing and encoding leave the interpreter to others most of the time
         trials = list(workers.map(data.trial, range(len(rows))))
-    for trial, why in zip(trials, tags, strict=True):
-        trial["tags"] = list(why)
+    for trial, outcome in zip(trials, outcomes, strict=True):
+        trial["outcome"] = outcome
     return {"name": name, "actions": list(env.action_names), "space": data.space, "tile": TILE, "trials": trials}
 
 
 class _Data:
-    """Gathers what a trial shows."""
+    """Gathers the data of single trials."""
 
     def __init__(self, recorded: RecordedTrials, env: MetaEnv) -> None:
         self._recorded, self._env = recorded, env
         self._movie = Movie(recorded, env)
         self._words = narrate(recorded, env)
         self._parts = part_beliefs(recorded, env)
+        self._relevant = [number for number, part in enumerate(env.parts()) if part.relevant]
         self._whole = belief(recorded) if not self._parts else None
         self._axes = None if recorded.codes is None else principal_axes(recorded.codes)
         self.space = self._space()
 
     def trial(self, trial: int) -> dict[str, Any]:
         """One trial."""
-        recorded, n = self._recorded, self._recorded.returns.shape[1]
+        recorded, movie = self._recorded, self._movie
+        episodes = [
+            self._episode(trial, *episode, known)
+            for episode, known in zip(movie.episodes(trial), movie.known(trial), strict=True)
+        ]
+        executions = [episode for episode in episodes if episode["phase"] == "execute"]
         return {
             "problem": int(recorded.problem_id[trial]),
+            "instruction": ", ".join(filter(None, dict.fromkeys(episode["instruction"] for episode in executions))),
+            "steps": [
+                sum(len(episode["action"]) for episode in episodes if episode["phase"] == phase)
+                for phase in ("explore", "execute")
+            ],
             "words": self._words[trial],
             "return": _numbers(recorded.returns[trial]),
-            "optimal": None if recorded.optimal is None else _numbers(recorded.optimal[trial]),
-            "told": recorded.context == "id",
             "information": self._information(trial),
             "beliefs": self._beliefs(trial),
             "z": self._way(trial),
-            "episodes": [
-                *(self._episode("explore", trial, trial, slots) for slots in recorded.explore.episodes(trial)),
-                *(
-                    self._episode("execute", trial, stream, recorded.execute.episodes(stream)[0])
-                    for stream in range(trial * n, trial * n + n)
-                ),
-            ],
+            "episodes": episodes,
         }
 
-    def _episode(self, phase: str, trial: int, stream: int, slots: slice) -> dict[str, Any]:
+    def _episode(
+        self, trial: int, phase: str, stream: int, slots: slice, known: NDArray[np.bool_] | None
+    ) -> dict[str, Any]:
+        """One episode; `known` (observations, parts) are the parts that had been observed, None: drawn as they are."""
         streams = self._streams(phase)
         every = range(slots.start, slots.stop)
         steps = slice(slots.start, slots.stop - 1)
-        pictures = [self._movie.moment(trial, phase, stream, slot) for slot in every]
+        frames = _are_frames(streams)
+        draw = functools.partial(self._movie.moment, trial, phase, stream, blank=frames)
+        pictures = [draw(slot, known=None if known is None else known[slot - slots.start]) for slot in every]
+        hidden = known is not None and not known.all()
+        truth = changed_tiles((draw(slot) for slot in every), start=pictures[0]) if hidden else None
         return {
             "phase": phase,
             "first": slots.start,
             "instruction": self._env.instruction_name(streams.instruction[stream]) if phase == "execute" else "",
             "size": [pictures[0].shape[1], pictures[0].shape[0]],
             "pictures": changed_tiles(pictures),
-            "seen": self._seen(streams, stream, slots),
+            "truth": truth,
+            "known": None if known is None else known[:, self._relevant].tolist(),
+            "photo": self._movie.frame_box(trial, phase, stream, slots.start) if frames else None,
+            "seen": self._seen(streams, stream, slots) if frames else None,
             "action": streams.action[stream, steps].tolist(),
             "reward": _numbers(streams.reward[stream, steps]),
             "values": None if streams.values is None else [_numbers(row) for row in streams.values[stream, slots]],
         }
 
-    def _seen(self, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any] | None:
-        """The observations themselves where they are frames."""
+    def _seen(self, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any]:
+        """The observations, which are frames."""
         obs = streams.obs[stream, slots]
-        if obs.dtype != np.uint8 or obs.ndim != 4:
-            return None
-        return {"size": [obs.shape[2], obs.shape[1]], "frames": [png(frame) for frame in obs]}
+        return {"size": [obs.shape[2], obs.shape[1]], "frames": [exact(frame) for frame in obs]}
 
     def _information(self, trial: int) -> dict[str, Any] | None:
-        """Nats found after each observation of the exploration, and what there is."""
+        """Information after each observation of the exploration, and its maximum, in nats."""
         information, error = self._recorded.information, self._recorded.error
         if information is None or error is None or not np.isfinite(error[trial, 0]):
             return None
@@ -147,7 +159,7 @@ class _Data:
         }
 
     def _way(self, trial: int) -> dict[str, Any] | None:
-        """g after each observation, and f of the problem (None where it has no code), in the plane of `space`."""
+        """g after each observation, and f of the problem (None where it has no code), in the axes of `space`."""
         recorded = self._recorded
         if self._axes is None or recorded.prefixes is None or recorded.code is None:
             return None
@@ -167,8 +179,12 @@ class _Data:
         return self._recorded.explore if phase == "explore" else self._recorded.execute
 
 
+def _are_frames(streams: RecordedStreams) -> bool:
+    return streams.obs.dtype == np.uint8 and streams.obs.ndim == 5
+
+
 def _number(value: float) -> float | None:
-    """Four digits are enough to draw; JSON knows neither NaN nor infinity."""
+    """Four digits are enough to draw; JSON has neither NaN nor infinity."""
     return float(f"{value:.4g}") if np.isfinite(value) else None
 
 

@@ -10,18 +10,18 @@ from importlib.resources import files
 from typing import Any
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""The browser itself refuses every request that would leave the file."""
+"""The browser refuses every request that would leave the file."""
 
 
 @dataclass
 class Page:
-    """What a report says; what was found is text, what is HTML is named so."""
+    """The content of a report: text, and HTML where the name says so."""
 
     title: str
     summary: Sequence[str]
     """Sentences at the head."""
     missing: Sequence[str] = ()
-    """Sentences on what is not there."""
+    """Sentences on data that is missing or damaged."""
     scores_html: str = ""
     methods: list[dict[str, Any]] = field(default_factory=list)
     """`player_data` of each method."""
@@ -34,10 +34,10 @@ class Page:
 def render(page: Page) -> str:
     """The whole file."""
     sections = [
-        ("scores", "How well it does", page.scores_html),
-        ("player", "Trials, step by step", _static("player.html") if page.methods else ""),
-        ("visits", "Where explorations went", page.visits_html),
-        ("swap", "Every explorer with every executor", page.swap_html),
+        ("player", "Trials", _static("player.html") if page.methods else ""),
+        ("scores", "Scores", page.scores_html),
+        ("visits", "Visits", page.visits_html),
+        ("swap", "Swap matrix", page.swap_html),
         ("settings", "Settings", _settings(page.settings)),
     ]
     shown = [(name, heading, content) for name, heading, content in sections if content]
@@ -53,13 +53,19 @@ def render(page: Page) -> str:
             f"<style>\n{_static('report.css')}</style>",
             "<header>",
             f"<h1>{html.escape(page.title)}</h1>",
+            f"<p>{html.escape(' '.join(page.summary))}</p>",
+            "<nav aria-label=Sections>"
+            + " ".join(f"<a href='#{name}'>{heading}</a>" for name, heading, _ in shown)
+            + "</nav>",
             "<button id=theme type=button>Toggle theme</button>",
-            *(f"<p>{html.escape(sentence)}</p>" for sentence in page.summary),
             _missing(page.missing),
-            "<nav>" + " ".join(f"<a href='#{name}'>{heading}</a>" for name, heading, _ in shown) + "</nav>",
             "</header>",
             "<main>",
-            *(f"<section id={name}><h2>{heading}</h2>\n{content}\n</section>" for name, heading, content in shown),
+            *(
+                f"<section id={name} aria-labelledby={name}-heading>"
+                f"<h2 id={name}-heading>{heading}</h2>\n{content}\n</section>"
+                for name, heading, content in shown
+            ),
             "</main>",
             *_data(page),
             f"<script>\n{_static('player.js')}</script>",
@@ -70,19 +76,19 @@ def render(page: Page) -> str:
 
 
 def _data(page: Page) -> Iterable[str]:
-    """Each trial in an element of its own, so that the browser reads only what is looked at."""
+    """Each trial in an element of its own, so that the browser parses only the trials that are opened."""
     index = []
     for number, method in enumerate(page.methods):
         trials = []
         for at, trial in enumerate(method["trials"]):
             yield _json(f"trial-{number}-{at}", trial)
-            trials.append({name: trial[name] for name in ("problem", "tags", "return", "optimal")})
+            trials.append({name: trial[name] for name in ("problem", "instruction", "steps", "return", "outcome")})
         index.append({**method, "trials": trials})
     yield _json("methods", index)
 
 
 def _json(name: str, value: Any) -> str:
-    """Data for the script. No "<" stands in it, so that no text of a run can end the element."""
+    """Data for the script. "<" is escaped, so that text of a run cannot end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{text}</script>'
 
@@ -91,14 +97,17 @@ def _missing(sentences: Sequence[str]) -> str:
     if not sentences:
         return ""
     items = "".join(f"<li>{html.escape(sentence)}" for sentence in sentences)
-    return f"<aside id=missing><strong>Missing data</strong><ul>{items}</ul></aside>"
+    count = f"{len(sentences)} item{'s' * (len(sentences) != 1)}"
+    return f"<details id=missing><summary><strong>Missing data</strong> ({count})</summary><ul>{items}</ul></details>"
 
 
 def _settings(settings: Mapping[str, str]) -> str:
-    return "".join(
-        f"<details><summary>{html.escape(name)}</summary><pre>{html.escape(text)}</pre></details>"
-        for name, text in settings.items()
-    )
+    found = []
+    for name, text in settings.items():
+        label = html.escape(name)
+        content = f'<pre tabindex=0 role=region aria-label="Settings of {label}">{html.escape(text)}</pre>'
+        found.append(f"<details><summary>{label}</summary>{content}</details>")
+    return "".join(found)
 
 
 def _static(name: str) -> str:

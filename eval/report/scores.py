@@ -1,4 +1,4 @@
-"""What was trained and how well: a sentence, a table, figures."""
+"""Scores and learning curves: a table, notes, figures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from dream.eval.compare.summary import Improvement, MethodSummary, RunScores, improvements
 from dream.eval.compare.tables import explanations, interval_text, whole
-from dream.eval.report.svg import figure
+from dream.eval.report.svg import figure, scrolled
 
 
 def scores_section(runs: Sequence[RunScores], summaries: Sequence[MethodSummary]) -> str:
-    """The table and the figures of runs of one family, and of their `summarise`, in one order of methods."""
+    """The table and the figures of runs of one family and of their `summarise`, methods in the same order."""
     if not runs:
         return "<p>No run has been evaluated on test problems.</p>"
     pairs = improvements(summaries)
@@ -36,7 +36,8 @@ def _table(summaries: Sequence[MethodSummary]) -> str:
     for row in rows:
         name, *others = map(html.escape, row[1:])
         lines.append(f"<tr><th scope=row>{name}" + "".join(f"<td>{cell}" for cell in others))
-    return f"<div class=wide><table class=scores><thead><tr>{head}<tbody>{''.join(lines)}</table></div>"
+    table = f"<table class=scores><thead><tr>{head}<tbody>{''.join(lines)}</table>"
+    return scrolled(table, "Table of scores")
 
 
 def _figures(runs: Sequence[RunScores], summaries: Sequence[MethodSummary], pairs: Sequence[Improvement]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures of a page: matplotlib's SVG made a part of it, and maps drawn by hand."""
+"""Figures of a page: SVG of matplotlib adapted to it, heat maps, and wide content that scrolls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_COLOURS = {  # matplotlib's, named by what they are: the page's style gives each its light and its dark
+_COLOURS = {  # of matplotlib, replaced by those of the page, which has a light and a dark value for each
     "#000000": "var(--ink)",
     "#ffffff": "var(--paper)",
     "white": "var(--paper)",
@@ -27,9 +27,9 @@ def figure(draw: Callable[[Path], Any], name: str, told: str) -> str:
     """What `draw` writes to a path as SVG, as a <figure> of the page; "" if it writes nothing.
 
     Args:
-        draw: writes an SVG, or returns without.
+        draw: writes an SVG, or returns without writing.
         name: of letters and dashes, unique on the page: it keeps the ids of figures apart.
-        told: what the figure shows, for who cannot see it.
+        told: alternative text.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "figure.svg")
@@ -42,7 +42,7 @@ def figure(draw: Callable[[Path], Any], name: str, told: str) -> str:
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
     text = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', text)
-    # Text is drawn without a colour of its own, which is black.
+    # Text has no colour of its own, which means black.
     text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(told)}" fill="var(--ink)" ', 1)
     text = re.sub(
         r"(fill|stroke): (#[0-9a-f]{6}|white)\b", lambda match: f"{match[1]}: {_COLOURS.get(match[2], match[2])}", text
@@ -51,7 +51,7 @@ def figure(draw: Callable[[Path], Any], name: str, told: str) -> str:
 
 
 def heat_map(counts: NDArray[np.integer], told: str) -> str:
-    """Counts (rows, columns), top first, as an SVG: the square root of a count is its depth of colour."""
+    """Counts (rows, columns), top row first, as an SVG; opacity is the square root of a count over the largest one."""
     rows, columns = counts.shape
     most = max(1, int(counts.max()))
     cells = []
@@ -63,3 +63,8 @@ def heat_map(counts: NDArray[np.integer], told: str) -> str:
         f'<svg class="heat" role="img" aria-label="{html.escape(told)}" viewBox="0 0 {columns} {rows}">'
         f'<rect class="ground" width="{columns}" height="{rows}"/>{"".join(cells)}</svg>'
     )
+
+
+def scrolled(content: str, told: str) -> str:
+    """HTML that scrolls sideways where the window is narrow, also with the keyboard. `told` names it, uniquely."""
+    return f'<div class=wide tabindex=0 role=region aria-label="{html.escape(told)}">{content}</div>'

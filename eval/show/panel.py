@@ -1,4 +1,4 @@
-"""The panel beside a picture of a moment: information found so far, beliefs, and the values of the actions."""
+"""The panel beside a picture of a moment: information so far, beliefs, and action values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from dream.eval.record.recorded import RecordedTrials
 WIDTH = 336
 BLUE: Colour = (35, 100, 180)
 MOST_CLASSES, MOST_ROWS = 5, 6
-"""A belief is drawn as a row of cells where a part has no more values, and no more rows are drawn."""
+"""Parts with at most so many values are drawn as a row of cells, and at most so many parts are drawn."""
+MOST_LINES = 4
+"""Lines of `Panel.likeliest`."""
 _LEFT, _RIGHT = 12, WIDTH - 12
 
 
@@ -32,15 +34,19 @@ class Panel:
         self._problems = belief(recorded) if not self._beliefs else None
         values = (recorded.explore.values, recorded.execute.values)
         self.empty = self._information is None and all(v is None for v in values)
-        """There is nothing that it could show."""
+        """The panel would show nothing."""
 
-    def draw(self, trial: int, phase: str, stream: int, slot: int) -> NDArray[np.uint8]:
+    def draw(self, trial: int, phase: str, stream: int, begin: int, slot: int) -> NDArray[np.uint8]:
         """The panel (400, 336, 3) uint8, red, green, blue.
+
+        What it shows belongs to the action before the observation, which the picture beside it names: the information
+        that it brought, and the values of all actions when it was chosen. At the start of an episode there is none.
 
         Args:
             trial: its row.
-            phase: "explore" or "execute"; executing, information and beliefs are those that it went in with.
+            phase: "explore" or "execute". During execution, information and beliefs are those after the exploration.
             stream: the row of the phase's streams.
+            begin: the first observation of the episode in the stream.
             slot: the observation in the stream.
         """
         canvas = Canvas(WIDTH, HEIGHT, PAPER)
@@ -55,16 +61,39 @@ class Panel:
             top = self._likeliest(canvas, top, trial, now)
         streams = self._recorded.explore if phase == "explore" else self._recorded.execute
         if streams.values is not None:
-            acts = slot < streams.length[stream] and streams.action[stream, slot] < len(self._actions)
-            taken = int(streams.action[stream, slot]) if acts else None
-            self._values(canvas, top, streams.values[stream, slot], taken, phase)
+            taken = int(streams.action[stream, slot - 1]) if slot > begin else None
+            self._values(canvas, top, streams.values[stream, max(begin, slot - 1)], taken, phase)
         return canvas.picture()
+
+    def information(self, trial: int, slot: int) -> str:
+        """Such as "12.3 nats (+3.2)": the information after an observation of the exploration; "" where unknown."""
+        if self._information is None or not np.isfinite(self._information[trial, slot]):
+            return ""
+        now = float(self._information[trial, slot])
+        gain = "" if slot == 0 else f" ({round(now - float(self._information[trial, slot - 1]), 1) + 0.0:+.1f})"
+        return f"{_no_minus_zero(now, 1)} nats{gain}"
+
+    def likeliest(self, trial: int, slot: int) -> list[tuple[str, float]]:
+        """The likeliest value of each part after an observation of the exploration, such as "line A = (0, 1)", and its
+        probability; of the whole problem where the family has no parts. At most `MOST_LINES`.
+        """
+        if self._problems is not None and self._recorded.candidates is not None:
+            best = np.argsort(-self._problems[trial, slot], kind="stable")[:MOST_LINES]
+            shares = self._problems[trial, slot, best].tolist()
+            numbers = self._recorded.candidates[best].tolist()
+            return [(f"problem {number}", share) for number, share in zip(numbers, shares, strict=True)]
+        found = []
+        for about in self._beliefs[:MOST_LINES]:
+            probability = about.probability[trial, slot]
+            value = int(probability.argmax())
+            found.append((f"{about.part.name} = {about.part.value_name(value)}", float(probability[value])))
+        return found
 
     def _curve(self, canvas: Canvas, top: float, trial: int, now: int, explored: int) -> float:
         assert self._information is not None and self._error is not None
         found = self._information[trial, : explored + 1]
         there_is = float(self._error[trial, 0])
-        canvas.text("information found", (_LEFT, top), 11, INK, align=0, bold=True)
+        canvas.text("information", (_LEFT, top), 11, INK, align=0, bold=True)
         canvas.text(f"{found[now]:.1f} of {there_is:.1f} nats", (_RIGHT, top), 11, INK, align=1)
         low, high = min(0.0, float(found.min())), max(there_is, float(found.max()), 1e-6)
         height, begin = 74.0, top + 16
@@ -88,7 +117,7 @@ class Panel:
 
     def _parts(self, canvas: Canvas, top: float, trial: int, now: int) -> float:
         canvas.text("belief", (_LEFT, top), 11, INK, align=0, bold=True)
-        canvas.text("framed: the truth", (_RIGHT, top), 8.5, FAINT, align=1)
+        canvas.text("framed: true value", (_RIGHT, top), 8.5, FAINT, align=1)
         top += 14
         for about in self._beliefs[:MOST_ROWS]:
             self._part(canvas, top, about, about.probability[trial, now], int(about.truth[trial]))
@@ -131,24 +160,22 @@ class Panel:
         return top + 20
 
     def _values(self, canvas: Canvas, top: float, values: NDArray[np.floating], taken: int | None, phase: str) -> None:
-        canvas.text("values of the actions", (_LEFT, top), 11, INK, align=0, bold=True)
+        canvas.text("action values", (_LEFT, top), 11, INK, align=0, bold=True)
+        when = "before the first step" if taken is None else "when this step was chosen"
+        canvas.text(when, (_RIGHT, top), 8.5, FAINT, align=1)
         top += 14
-        if taken is None:
-            canvas.text("the episode is over", (_LEFT, top + 8), 9.5, FAINT, align=0)
-            return
         space = min(16.0, (HEIGHT - 6 - top) / len(values))
         low, high = float(values.min()), float(values.max())
         digits = 2 if high - low > 0.1 else 3
         for action, value in enumerate(values.tolist()):
             colour = PHASE_COLOURS[phase] if action == taken else (176, 180, 188)
             share = 0.04 + 0.96 * (value - low) / max(high - low, 1e-9)
-            told = f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before a zero
-            _bar(canvas, top, self._actions[action], share, told, colour, space)
+            _bar(canvas, top, self._actions[action], share, _no_minus_zero(value, digits), colour, space)
             top += space
 
 
 def shortened(text: str, length: int) -> str:
-    """At most `length` characters, the last ones dots where some were left out."""
+    """At most `length` characters, ending in dots if some were cut off."""
     return text if len(text) <= length else text[: max(1, length - 2)] + ".."
 
 
@@ -158,6 +185,10 @@ def _bar(canvas: Canvas, top: float, name: str, share: float, told: str, colour:
     canvas.text(shortened(name, 17), (_LEFT, top + space / 2), size, INK, align=0)
     canvas.box(left, top + space * 0.15, max(1.0, (_RIGHT - 46 - left) * share), space * 0.7, colour, radius=2)
     canvas.text(told, (_RIGHT, top + space / 2), size, INK, align=1)
+
+
+def _no_minus_zero(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _shade(share: float) -> Colour:

@@ -1,4 +1,4 @@
-"""What a training run shows of itself now and then: validation trials in pictures, where it went, how z moved."""
+"""Pictures of validation trials during training: contact sheet, heat map, path of z, film."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from dream.eval.show.z_picture import z_picture
 from dream.storage.run_directory import RunDirectory
 
 SEED = 1_000_004
-"""The same trials at every showing, and for every run of a family."""
+"""The same trials every time, and for every run of a family."""
 TRIALS, DRAWN, COLUMNS = 32, 2, 5
-"""Trials played, those of them drawn step by step, and pictures of each episode."""
+"""Trials played, trials drawn step by step, and pictures of each episode."""
 SCALE = 0.6
 """Of the film."""
 
@@ -27,8 +27,7 @@ SCALE = 0.6
 class Showing:
     """Pictures of a run for TensorBoard, and recordings in episodes/.
 
-    It has an environment and generators of its own and reads the averaged networks only: the run is the same without
-    it, bit for bit.
+    It has its own environment and generators and only reads the averaged networks, so it does not change the run.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -36,7 +35,7 @@ class Showing:
         self._problem_id = spread_over_problems(self._env, "validation", TRIALS, SEED)
 
     def show(self, run: RunDirectory, method: Any, step: int) -> None:
-        """Play, draw, and write; raises UserError when the disk is full."""
+        """Play, draw and write. Raises UserError if a file cannot be written."""
         recorded = record_trials(method, self._env, self._problem_id, SEED, step=step)
         drawn = recorded.select(range(DRAWN))
         save_trials(drawn, run.path / "episodes" / f"validation_{step:012d}.npz")

@@ -1,4 +1,4 @@
-"""`dream watch`: choose trials of a trained method, record them, and write what shows them."""
+"""`dream watch`: record trials of a trained method, choose some, and write films, contact sheets or recordings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dream.eval.show.words import narrate
 
 SUFFIXES = (".webm", ".gif", ".png", ".npz")
 POOL = 128
-"""Trials among which the best, the worst or the failures are looked for."""
+"""Trials from which the best, the worst or the failures are chosen."""
 
 Pick = Literal["any", "best", "worst", "failures"]
 
@@ -38,9 +38,9 @@ def record_run(
     """Record trials of a run's method, and an environment to draw them with.
 
     Args:
-        run_dir: the directory that `train` wrote, or what `pretrained` gives.
-        trials: how many; more where more problems are named.
-        split: whose problems are played.
+        run_dir: a run directory, or the result of `pretrained`.
+        trials: how many; more if more problems are named.
+        split: of the problems.
         problems: these problems instead, in turn.
         pick: "any"; "best" or "worst" by regret, or by return where the optimum is not known; "failures", the worst of
             those that got less than halfway from the best return without exploring to their optimum. All but "any" are
@@ -49,7 +49,7 @@ def record_run(
         env_parameters: as for `load_method`.
 
     Raises:
-        UserError: no trained run, a problem that does not exist, or no failures to be found.
+        UserError: no trained run, a problem that does not exist, or no failures among the trials.
     """
     trials = max(trials, len(problems))
     pool = trials if pick == "any" else max(trials, POOL)
@@ -60,7 +60,7 @@ def record_run(
             raise UserError(f"--problem {problem} does not exist: {env.family} has problems 0 to {last}")
     ids = np.resize(problems, pool) if problems else spread_over_problems(env, split, pool, seed)
     recorded = record_trials(method, env, ids, seed, step=step)
-    return recorded.select(_picked(recorded, env, pick, trials)), env
+    return recorded.select(picked(recorded, env, pick, trials)), env
 
 
 def write_recorded(recorded: RecordedTrials, env: MetaEnv, path: Path) -> None:
@@ -75,7 +75,7 @@ def write_recorded(recorded: RecordedTrials, env: MetaEnv, path: Path) -> None:
 
 
 def trial_facts(recorded: RecordedTrials, env: MetaEnv) -> list[dict[str, Any]]:
-    """What happened in each trial as plain data, and in words."""
+    """Each trial as plain data, and in words."""
     information, error, n = recorded.information, recorded.error, recorded.returns.shape[1]
     return [
         {
@@ -88,14 +88,14 @@ def trial_facts(recorded: RecordedTrials, env: MetaEnv) -> list[dict[str, Any]]:
             "return": recorded.returns[trial].tolist(),
             "optimal_return": None if recorded.optimal is None else recorded.optimal[trial].tolist(),
             "information": None if information is None else float(information[trial, -1]),
-            "information_there_is": None if error is None else float(error[trial, 0]),
+            "information_max": None if error is None else float(error[trial, 0]),
             "words": words,
         }
         for trial, words in enumerate(narrate(recorded, env))
     ]
 
 
-def _picked(recorded: RecordedTrials, env: MetaEnv, pick: Pick, trials: int) -> list[int]:
+def picked(recorded: RecordedTrials, env: MetaEnv, pick: Pick, trials: int) -> list[int]:
     """Rows of the trials to show."""
     behind = shortfall(recorded)
     if pick == "any":
@@ -114,13 +114,13 @@ def _picked(recorded: RecordedTrials, env: MetaEnv, pick: Pick, trials: int) -> 
 
 
 def shortfall(recorded: RecordedTrials) -> NDArray[np.float64]:
-    """(N,) regret of each trial; where the optimum is not known, the return with its sign turned."""
+    """(N,) regret of each trial; the negative return where the optimum is not known."""
     returns = recorded.returns.mean(axis=1)
     return -returns if recorded.optimal is None else recorded.optimal.mean(axis=1) - returns
 
 
 def floor_of(env: MetaEnv) -> float | None:
-    """The best return without exploring; None where it is not known. It may take seconds."""
+    """The best return without exploration; None where it is not known. It may take seconds."""
     try:
         return env.no_exploration_return()
     except NotImplementedError:
@@ -128,9 +128,9 @@ def floor_of(env: MetaEnv) -> float | None:
 
 
 def failures(recorded: RecordedTrials, floor: float | None) -> NDArray[np.bool_] | None:
-    """(N,) trials that got less than halfway from the best return without exploring, `floor`, to their optimum.
+    """(N,) trials with less than the mean of `floor`, the best return without exploration, and their optimum.
 
-    None where one of both is not known.
+    None where one of the two is not known.
     """
     if recorded.optimal is None or floor is None:
         return None

@@ -11,16 +11,16 @@ from dream.eval.show.picture_files import FPS, HOLD
 
 
 class NoWindow(Exception):
-    """Says why no window can be opened."""
+    """The reason why no window can be opened."""
 
 
 def show_film(trials: Sequence[Sequence[NDArray[np.uint8]]], title: str) -> None:
-    """Play films of trials over and over until the window is closed; space pauses, Escape or q closes.
+    """Play films of trials in a loop until the window is closed; space pauses, Escape or q closes.
 
-    Tk is used, which comes with most Pythons: opencv's headless build, which the toolkit needs, has no windows.
+    Uses Tk, which most Pythons include; the headless build of opencv that the toolkit depends on has no windows.
 
     Args:
-        trials: pictures (H, W, 3) uint8, red, green, blue; the last one of each trial stays a while.
+        trials: pictures (H, W, 3) uint8, red, green, blue; the last one of each trial is held.
         title: of the window.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What happened in a recorded trial, in words that follow from the recording alone."""
+"""Recorded trials in words, derived from the recording alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dream.eval.record.beliefs import SURE, PartBelief, part_beliefs
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 
 MOST_PHRASES = 12
-"""Of an episode in which more was done, the middle is left out."""
+"""Of an episode with more events the middle ones are left out."""
 
 
 def narrate(recorded: RecordedTrials, env: MetaEnv) -> list[str]:
-    """A paragraph for each trial: what was explored and found out, what was believed, how execution went.
+    """One paragraph per trial: the exploration, the information and beliefs it led to, and the execution.
 
     Args:
         recorded: the trials.
@@ -33,7 +33,7 @@ def _trial(recorded: RecordedTrials, env: MetaEnv, beliefs: list[PartBelief], tr
         sentences += _found(recorded, trial)
         sentences += _believed(beliefs, trial, int(recorded.explore.length[trial]))
     if recorded.context == "id":
-        sentences.append("The executor was told the problem.")
+        sentences.append("The executor was given the problem id.")
     for episode in range(n):
         sentences.append(_executed(recorded, env, trial, episode))
     return " ".join(sentences)
@@ -42,7 +42,7 @@ def _trial(recorded: RecordedTrials, env: MetaEnv, beliefs: list[PartBelief], tr
 def _explored(recorded: RecordedTrials, env: MetaEnv, trial: int) -> list[str]:
     streams = recorded.explore
     if not int(streams.length[trial]):
-        return ["Did not explore."]
+        return ["No exploration."]
     episodes = streams.episodes(trial)
     told = []
     for number, slots in enumerate(episodes):
@@ -51,24 +51,24 @@ def _explored(recorded: RecordedTrials, env: MetaEnv, trial: int) -> list[str]:
     if streams.informative is not None:
         seen = np.flatnonzero(streams.informative[trial])
         if len(seen) == 0:
-            told.append("What tells the problem was never in view.")
+            told.append("Nothing that identifies the problem was in view.")
         else:
             first = _step_of(episodes, int(seen[0]))
             told.append(
-                f"What tells the problem was in view {f'after step {first}' if first else 'from the start'}, and in "
+                f"What identifies the problem was in view {f'after step {first}' if first else 'from the start'}, in "
                 f"{len(seen)} of {sum(slots.stop - slots.start for slots in episodes)} observations."
             )
     return told
 
 
 def _deeds(env: MetaEnv, recorded: RecordedTrials, streams: RecordedStreams, stream: int, slots: slice) -> str:
-    """What was done in an episode, a phrase for each thing."""
+    """The events of an episode, one phrase each."""
     trial = stream * len(recorded.problem_id) // len(streams.mask)
     actions = streams.action[stream, slots.start : slots.stop - 1]
     phrases = env.tell(int(recorded.problem_id[trial]), streams.obs[stream, slots], actions)
     if len(phrases) > MOST_PHRASES:
         half = MOST_PHRASES // 2
-        phrases = [*phrases[:half], "...", *phrases[-half:]]
+        phrases = [*phrases[:half], f"({len(phrases) - 2 * half} events left out)", *phrases[-half:]]
     return ", ".join(phrases)
 
 
@@ -76,11 +76,11 @@ def _found(recorded: RecordedTrials, trial: int) -> list[str]:
     information, error = recorded.information, recorded.error
     if information is None or error is None or not np.isfinite(error[trial, 0]):
         return []
-    return [f"Found {information[trial, -1]:.1f} of {error[trial, 0]:.1f} nats."]
+    return [f"Information: {information[trial, -1]:.1f} of {error[trial, 0]:.1f} nats."]
 
 
 def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
-    """When it became sure of what, and stayed so; and what it was not sure of in the end."""
+    """From which step on the belief was certain of each part, and the parts of which it was not at the end."""
     became: dict[tuple[int, bool], list[str]] = {}
     unsure = []
     for belief in beliefs:
@@ -90,7 +90,7 @@ def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
         named = f"{belief.part.name} = {value}"
         right = likeliest == int(belief.truth[trial])
         if share < SURE:
-            unsure.append(f"{belief.part.name} ({value} {share:.0%}{'' if right else ', wrongly'})")
+            unsure.append(f"{belief.part.name} ({value} {share:.0%}{'' if right else ', wrong'})")
             continue
         if not right:
             named += f" (wrong: {belief.part.value_name(int(belief.truth[trial]))})"
@@ -99,9 +99,9 @@ def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
         became.setdefault((since, right), []).append(f"{named} ({share:.0%})")
     told = []
     for (since, _), parts in sorted(became.items(), key=lambda item: item[0][0]):
-        told.append(f"{'After step ' + str(since) if since else 'From the start'} it was sure: {_listed(parts)}.")
+        told.append(f"Certain {f'after step {since}' if since else 'from the start'}: {_listed(parts)}.")
     if unsure:
-        told.append(f"In the end it was not sure of {_listed(unsure)}.")
+        told.append(f"Uncertain at the end: {_listed(unsure)}.")
     return told
 
 
@@ -119,7 +119,7 @@ def _executed(recorded: RecordedTrials, env: MetaEnv, trial: int, episode: int) 
 
 
 def _step_of(episodes: Sequence[slice], slot: int) -> int:
-    """Environment steps made before an observation: the steps between two episodes are none."""
+    """Environment steps before an observation; the step from one episode to the next is not one."""
     return slot - sum(slots.start <= slot for slots in episodes[1:])
 
 

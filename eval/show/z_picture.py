@@ -1,4 +1,4 @@
-"""How g(tau) moves to f(mu) while exploring, in two dimensions."""
+"""The path of g(tau) towards f(mu) during an exploration, in two dimensions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dream.eval.record.recorded import RecordedTrials
 
 SIDE = 360
 COLOURS: tuple[Colour, ...] = ((0, 90, 160), (213, 94, 0), (0, 130, 100), (170, 60, 130))
-"""Of trials: told apart by the colour-blind too."""
+"""Of trials; distinguishable for colour-blind readers (Okabe and Ito, 2008)."""
 
 
 def principal_axes(codes: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
@@ -30,7 +30,7 @@ def principal_axes(codes: NDArray[np.floating]) -> tuple[NDArray[np.float64], ND
 
 
 def z_picture(recorded: RecordedTrials, trials: Sequence[int]) -> NDArray[np.uint8] | None:
-    """The codes f(mu) of all candidates, and for some trials the way of g(tau_:t) to the code of the true problem.
+    """The codes f(mu) of all candidates, and for some trials the path of g(tau_:t) to the code of the true problem.
 
     Returns:
         (H, W, 3) uint8, the two principal axes of the codes; None for a method without f and g.
