@@ -65,11 +65,11 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/*.py", f"test_networks test_rollout {PAIR}"),
     ("pair and core", "dream/methods/pair*.py", PAIR),
     ("rest", "dream/methods/end_to_end*.py", END_TO_END),
-    ("rest", "exploration/*.py", f"test_explorers test_initialisation {PAIR}"),
+    ("rest", "exploration/*.py", f"test_explorers test_reward_models test_initialisation {PAIR}"),
     ("rest", "execution/executor.py", PAIR),
     ("rest", "execution/*.py", END_TO_END),
     ("rest", "eval/statistics.py", "test_statistics"),
-    ("rest", "eval/evaluate.py", "test_evaluate"),
+    ("rest", "eval/evaluate.py", "test_scores test_splits test_evaluate"),
 )
 """Group, modules, test files that guard them. A module belongs to the first line that fits."""
 

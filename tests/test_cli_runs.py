@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_written(run: Path, tmp_path: Path, capsys):
     (tmp_path / "file").write_text("")
     assert "Cannot write" in refused(capsys, run, *TRAIN, "--run-dir", str(tmp_path / "file" / "run"))
     csv = str(tmp_path / "file" / "a.csv")
-    assert "Cannot write" in refused(capsys, run / "checkpoints", "eval", str(run), "--csv", csv)
+    assert "a.csv cannot be read (Not a directory)" in refused(capsys, run, "eval", str(run), "--csv", csv)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")

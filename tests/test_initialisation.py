@@ -1,5 +1,6 @@
 """Networks start as documented: outputs near zero where large ones would be arbitrary, memories that remember."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -95,3 +96,35 @@ def test_settings_of_a_pair_reach_its_networks() -> None:
         assert (core.lstm.input_size, core.lstm.hidden_size) == (24, 7)
     assert net.executor.q.head.advantage.out_features == int(env.single_action_space.n)
     assert net.g.single is not None and build("dream", learning__transition_batch_size=0)[0].networks.g.single is None
+
+
+@pytest.mark.parametrize("name", ["rl2", "e-rl2", "import", "varibad"])
+def test_an_end_to_end_policy_has_the_memory_of_its_setting(name: str) -> None:
+    for memory, kind in (("lstm", "Recurrent"), ("transformer", "Transformer")):
+        method, env = build(name, network__memory=memory, trial__explore_episodes=2, trial__execute_episodes=3)
+        core = method.networks.memory.core
+        assert type(core).__name__ == kind
+        if memory == "transformer":
+            assert core.length == 5 * (env.horizon + 1)  # every observation of a trial fits
+            assert core.out_features == method.config.network.width
+        else:
+            assert core.lstm.hidden_size == method.config.network.memory_size
+
+
+def test_log_deviations_of_a_belief_stay_between_minus_5_and_2() -> None:
+    method, env = build("varibad", bottleneck__z_dim=3)
+    net = method.networks
+    with torch.no_grad():
+        net.belief.weight.zero_()
+        net.belief.bias.copy_(torch.tensor([100.0, 0.0, -100.0, 100.0, 0.5, -100.0]))
+    obs, _ = env.reset(options={"problem_id": np.arange(12) % 2, "phase": "explore"})
+    before = torch.full((12,), method.layout.actions)
+    inputs = method.layout.inputs(
+        before, torch.zeros(12), torch.ones(12, dtype=torch.bool), torch.zeros(12, 1, dtype=torch.int64), exploring=True
+    )
+    belief, _ = net.remember(net.see(torch.from_numpy(obs), torch.ones(12, dtype=torch.bool)), *inputs, None)
+    assert belief[0].tolist() == [100.0, 0.0, -100.0, 2.0, 0.5, -5.0]
+
+
+def test_the_expected_outcome_is_one_number() -> None:
+    assert Improvement([2, 3], WIDTH).value.out_features == 1

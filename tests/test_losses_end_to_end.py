@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import cross_entropy
 
 from dream.core.trial import Trials, concatenate
 from dream.execution.stream import TrialStream, trial_stream
@@ -15,6 +17,7 @@ from tests.reference import RecordingReplay, q_targets
 from tests.small_training import Loop, build
 
 EXPLORE_GAMMA, GAMMA, TRACE, IMPORT_WEIGHT, KL_WEIGHT = 0.9, 0.7, 0.6, 3.0, 0.5
+PREFIXES = 3
 COUNT = (8 + 6 + 3) // 2
 """Trials in an update: as many streams as an update of a pair replays."""
 POLICIES = ["rl2", "e-rl2", "import", "varibad"]
@@ -35,6 +38,7 @@ class Update:
             "end_to_end__priority_exponent": 0.4,
             "end_to_end__import_weight": IMPORT_WEIGHT,
             "end_to_end__kl_weight": KL_WEIGHT,
+            "end_to_end__elbo_prefixes": PREFIXES,
             "learning__explore_batch_size": 8,
             "learning__execute_batch_size": 6,
             "learning__max_grad_norm": 1e9,
@@ -190,6 +194,64 @@ def test_the_gradient_of_varibad_is_that_of_its_policy_and_of_the_elbo() -> None
     )
     equal(update.metrics["belief/outcome_nats"], metrics["belief/outcome_nats"])
     same_gradients(update, half_mean_square(update.errors(range(COUNT))) + negative)
+
+
+def test_the_elbo_of_varibad_by_hand() -> None:
+    """Beliefs after random prefixes decode every transition of the trial; the KL is that of each step to the next."""
+    update = update_of("varibad")
+    net, episodes, stream = update.net, update.stream.episodes, update.stream
+    draws = torch.Generator().manual_seed(11)
+    share = torch.rand(COUNT, PREFIXES, generator=draws)
+    noise = torch.randn(COUNT, PREFIXES, update.method.config.bottleneck.z_dim, generator=draws)
+    belief = update.contexts(net).detach()
+    assert net.outcome.after is None and net.reward.after is not None  # observations are not decoded from themselves
+    outcomes, rewards, kls, deviations, steps = [], [], [], [], 0
+    for i in range(COUNT):
+        length = int(episodes.mask[i].sum())
+        moves = [t for t in range(length) if not episodes.reset_step[i, t]]
+        steps += len(moves)
+        seen = update.seen[i : i + 1].chunk(2, -1)[0]
+        before, after, action = seen[:, moves], seen[:, [t + 1 for t in moves]], episodes.action[i : i + 1, moves]
+        told, next_obs = stream.integers[i : i + 1, moves], episodes.obs[i, [t + 1 for t in moves]].long()
+        for p in range(PREFIXES):
+            mean, log_deviation = belief[i, int(share[i, p] * (length + 1))].chunk(2)
+            z = (mean + noise[i, p] * log_deviation.exp())[None, None]
+            logits = net.outcome(before, action, told, z)[0, 0].split(net.outcome.sizes, -1)
+            outcomes += [cross_entropy(part, next_obs[:, c], reduction="sum") for c, part in enumerate(logits)]
+            predicted = net.reward(before, action, told, z, after)[0, 0, :, 0]
+            rewards.append(0.5 * (((predicted - stream.reward[i, moves]) / 0.25) ** 2).sum())
+        prior = Normal(torch.zeros(len(mean)), torch.ones(len(mean)))
+        for t in range(length + 1):
+            mean, log_deviation = belief[i, t].chunk(2)
+            posterior = Normal(mean, log_deviation.exp())
+            kls.append(kl_divergence(posterior, prior).sum())
+            deviations.append(log_deviation.exp().mean())
+            prior = posterior
+    outcome, reward = torch.stack(outcomes).sum() / (COUNT * PREFIXES), torch.stack(rewards).sum() / (COUNT * PREFIXES)
+    kl = torch.stack(kls).mean()
+    equal(update.metrics["belief/outcome_nats"], outcome.detach())
+    equal(update.metrics["belief/reward_nats"], reward.detach())
+    equal(update.metrics["belief/kl_nats"], kl)
+    equal(update.metrics["belief/deviation"], torch.stack(deviations).mean())
+    negative, _ = net.negative_elbo(
+        stream, update.seen, belief, update.method.config, torch.Generator().manual_seed(11)
+    )
+    equal(negative, ((outcome + reward + KL_WEIGHT * kl) / (steps / COUNT)).detach())
+
+
+def test_frames_are_decoded_with_a_gaussian_around_their_pooled_colours() -> None:
+    method, _ = build("varibad", env="sign", learning__num_envs=2)
+    decoder = method.networks.outcome
+    with torch.no_grad():
+        decoder.out.weight.zero_()
+        decoder.out.bias.copy_(torch.linspace(-0.5, 0.5, 15 * 20 * 3))
+    frames = torch.randint(256, (2, 3, 60, 80, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    told = torch.zeros(2, 3, len(method.layout.integers), dtype=torch.int64)
+    seen = torch.zeros(2, 3, decoder.before.in_features)
+    nats = decoder.nats(seen, frames, torch.zeros(2, 3, dtype=torch.int64), told, torch.zeros(2, 2, 4))
+    colours = frames.float().view(2, 3, 15, 4, 20, 4, 3).mean((3, 5)) / 255 - 0.5  # means of 4 x 4 pixels
+    expected = 0.5 * ((colours.permute(0, 1, 4, 2, 3).flatten(2) - decoder.out.bias) ** 2).sum(-1)
+    torch.testing.assert_close(nats, expected.detach()[:, None].expand(2, 2, 3), rtol=1e-4, atol=1e-4)
 
 
 def same_gradients(update: Update, loss: Tensor) -> None:

@@ -192,7 +192,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "other.npz", a=np.zeros(2))
     np.savez(tmp_path / "old.npz", facts=np.array(f'{{"format": {FORMAT - 1}}}'))
-    for name, sentence in (("nowhere", "no recording"), ("text", "no recording"), ("other", "no recording")):
+    for name, sentence in (("nowhere", "does not exist"), ("text", "no recording"), ("other", "no recording")):
         with pytest.raises(UserError, match=sentence):
             load_trials(tmp_path / f"{name}.npz")
     with pytest.raises(UserError, match="another version"):

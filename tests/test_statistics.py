@@ -12,6 +12,7 @@ from dream.eval.statistics import (
     mean,
     normalised,
     normalised_interval,
+    performance_profile,
     probability_of_improvement,
     share_escaped,
     stratified_bootstrap,
@@ -30,7 +31,9 @@ def test_iqm_by_hand():
     assert iqm([0.9, 0.0, 0.8, 1.0, 0.7]) == pytest.approx(0.8)  # one of five at each end: mean of .7 .8 .9
     assert iqm([3.0]) == 3
     assert iqm([[0, 1], [2, 100]]) == 1.5  # tasks are pooled
-    np.testing.assert_allclose(iqm([[[0], [1], [2], [100]], [[1], [1], [2], [2]]]), [1.5, 1.5])
+    stack = np.array([[[0], [1], [2], [100]], [[1], [2], [3], [3]]])
+    assert iqm(stack).tolist() == [1.5, 2.5]
+    assert iqm(stack[None]).tolist() == [[1.5, 2.5]]
 
 
 def test_mean_and_share_escaped_by_hand():
@@ -57,6 +60,14 @@ def test_probability_of_improvement_is_mann_whitney_u_per_pair(ours: list[int], 
     expected = stats.mannwhitneyu(ours, theirs).statistic / (len(ours) * len(theirs))
     assert probability_of_improvement(ours, theirs) == pytest.approx(expected)
     assert probability_of_improvement(theirs, ours) == pytest.approx(1 - expected)
+
+
+def test_performance_profile_by_hand():
+    scores = [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0], [1.0, 0.5]]  # four seeds of two tasks
+    np.testing.assert_allclose(performance_profile(scores, [-1, 0.0, 0.5, 0.75, 1.0]), [1, 7 / 8, 4 / 8, 4 / 8, 0])
+    np.testing.assert_allclose(performance_profile([0.0, 0.2, 0.4], [0.1, 0.3]), [2 / 3, 1 / 3])
+    stack = np.array([[[0.0], [1.0]], [[1.0], [1.0]]])  # two samples of two seeds of one task
+    np.testing.assert_allclose(performance_profile(stack, [0.5]), [[0.5], [1.0]])
 
 
 def test_bootstrap_of_equal_scores_has_no_width():
@@ -101,8 +112,17 @@ def test_normalised_interval_is_a_ratio_of_means():
     assert score.value == 0.5
     assert score.low == 0.0 and score.high == pytest.approx(2 / 3)
     assert normalised_interval([0.8] * 10, [0.8] * 10, 0.3) == Interval(1, 1, 1)
-    with pytest.raises(ValueError, match="alike"):
-        normalised_interval([0.8] * 10, [0.8] * 9, 0.3)
+    for returns, optimal in (([0.8] * 10, [0.8] * 9), ([], []), ([[0.8]], [[0.8]])):
+        with pytest.raises(ValueError, match="alike"):
+            normalised_interval(returns, optimal, 0.3)
+
+
+def test_the_confidence_of_a_normalised_interval_is_that_of_its_quantiles():
+    # resamples of two trials: mean 0, 1/2 and 1, a quarter, a half and a quarter of the time
+    assert normalised_interval([0, 1], [1, 1], 0.0, confidence=0.4) == Interval(0.5, 0.5, 0.5)
+    assert normalised_interval([0, 1], [1, 1], 0.0, confidence=0.8) == Interval(0.5, 0.0, 1.0)
+    few = [normalised_interval(np.arange(50) / 50, np.ones(50), 0.0, samples=20, seed=seed) for seed in (1, 1, 2)]
+    assert few[0] == few[1] != few[2]
 
 
 def test_normalised_interval_covers_the_truth_about_95_times_in_100():
@@ -119,6 +139,8 @@ def test_normalised_interval_covers_the_truth_about_95_times_in_100():
 def test_scores_that_are_none():
     with pytest.raises(ValueError, match="at least one run"):
         iqm([])
+    with pytest.raises(ValueError, match="at least one run"):
+        iqm(0.5)
     with pytest.raises(ValueError, match="NaN"):
         iqm([0.5, float("nan")])
     assert str(Interval(0.5, 0.25, 0.75)) == "0.500 [0.250, 0.750]"

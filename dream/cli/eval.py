@@ -50,10 +50,13 @@ def command(arguments: list[str]) -> int:
     given = parse(EvalArguments, arguments, "eval", command)
     check_directory(given.run)
     from dream.eval.evaluate import HOW_TO_GET_A_SCORE, eval_rows, evaluate_run
-    from dream.storage.tidy_csv import merge_tidy_csv
+    from dream.storage.tidy_csv import merge_tidy_csv, read_tidy_csv
 
     check_device(given.device)
     run = trained_run(given.run, given.pretrained, given.env_parameters, "eval")
+    tables = [path for path in (given.run and given.run / "eval.csv", given.csv) if path is not None]
+    for path in tables:
+        read_tidy_csv(path)  # refuses another file now, not after the trials were played
     found = evaluate_run(
         run,
         split=given.split,
@@ -63,9 +66,8 @@ def command(arguments: list[str]) -> int:
         env_parameters=given.env_parameters,
     )
     rows, result = eval_rows(found), dataclasses.asdict(found)
-    for path in (given.run and given.run / "eval.csv", given.csv):
-        if path is not None:
-            merge_tidy_csv(path, rows)
+    for path in tables:
+        merge_tidy_csv(path, rows)
     if given.json:
         print_json(result)
         return 0

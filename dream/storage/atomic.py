@@ -44,7 +44,8 @@ def disk_errors(path: Path, *, training: bool = False) -> Iterator[None]:
 def atomic_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it replaces `path` when the block ends without an error.
 
-    A reader, or a kill, finds the old file or the new one. Folders are made. The temporary name keeps the ending.
+    A reader, or a kill, finds the old file or the new one; a block that writes nothing leaves the old one. Folders are
+    made. The temporary name keeps the suffix.
 
     Raises:
         UserError: it cannot be written, or `path` is a directory or a device.
@@ -57,9 +58,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
             raise UserError(f"Cannot write {path}: it is {kind}. Give the name of a file")
         try:
             yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            if temporary.exists():
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

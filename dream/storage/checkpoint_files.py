@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dream.errors import UserError
 from dream.storage.atomic import sync_directory
-from dream.storage.reading import Unreadable, read_json
+from dream.storage.reading import Unreadable, open_file, read_json
 
 WEIGHTS, STATE, MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
 
@@ -102,7 +102,7 @@ def _verified_files(folder: Path, step: int) -> set[str]:
             raise Damaged(f"{folder / MANIFEST} is damaged (it lists {', '.join(files) or 'no files'})")
         for name, expected in files.items():
             path = folder / name
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 size = os.fstat(file.fileno()).st_size
                 if size != expected["size"]:
                     raise Damaged(f"{path} is damaged ({size:,} bytes instead of {expected['size']:,})")
@@ -112,11 +112,9 @@ def _verified_files(folder: Path, step: int) -> set[str]:
         raise Damaged(f"{folder / MANIFEST} is damaged ({reason(error)})") from error
     except FileNotFoundError as error:
         raise Damaged(f"{folder} is damaged ({Path(error.filename).name} is missing)") from error
-    except PermissionError as error:
-        raise Unreadable(f"{error.filename} cannot be read ({error.strerror}): make it readable") from error
     except Unreadable:
         raise
-    except (OSError, UserError) as error:
+    except UserError as error:
         raise Damaged(str(error) if "is damaged" in str(error) else f"{folder} is damaged ({error})") from error
     return set(files)
 

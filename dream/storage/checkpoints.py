@@ -156,7 +156,8 @@ class CheckpointStore:
             # A run that is training replaced them while they were read.
             return self.load(best=best, device=device, use=use)
         if complaints:
-            cure = "delete it to use the newest checkpoint instead" if best else "start again with --overwrite"
+            newest = f"delete {found[-1].path} to use the newest checkpoint instead"
+            cure = newest if best else "start again with --overwrite"
             raise UserError(f"{'; '.join(complaints)}; there is no older one. Restore an undamaged copy, or {cure}")
         return None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import math
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +25,35 @@ class Unreadable(UserError):
     """A file that this user may not read: nothing is wrong with it."""
 
 
-def read_file(path: Path, limit: int | None = None) -> bytes:
-    """The bytes of a regular file.
+@contextmanager
+def open_file(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file for reading.
 
-    Args:
-        path: the file; a directory, a device or a pipe is refused before it is opened, as reading it might never end.
-        limit: most bytes.
+    Anything else is refused before it is opened: to read a device or a pipe might never end.
 
     Raises:
         FileNotFoundError: there is none.
         Unreadable: permissions forbid it.
-        UserError: it is no regular file, larger than `limit`, or cannot be read for another reason.
+        UserError: it is no regular file, or cannot be read for another reason.
     """
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise UserError(f"{path} is {'a directory' if stat.S_ISDIR(mode) else 'not a regular file'}")
         with path.open("rb") as file:
-            content = file.read() if limit is None else file.read(limit + 1)
+            yield file
     except FileNotFoundError:
         raise
     except PermissionError as error:
         raise Unreadable(f"{path} cannot be read ({error.strerror}): make it readable") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def read_file(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a regular file. Errors as for `open_file`, and a UserError for more than `limit` bytes."""
+    with open_file(path) as file:
+        content = file.read() if limit is None else file.read(limit + 1)
     if limit is not None and len(content) > limit:
         raise UserError(f"{path} is larger than {limit:,} bytes")
     return content

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -90,7 +91,7 @@ class RunDirectory:
             try:
                 if overwrite:
                     run._delete_results()
-                elif (path / CONFIG).exists():
+                elif os.path.lexists(path / CONFIG):
                     _refuse_other_config(path, wanted, set(ignore))
                     compare_environment(path, environment)
                     run._refuse_lost_checkpoints()
@@ -158,7 +159,10 @@ class RunDirectory:
         """
         loaded = self.checkpoints.load(use=use)
         if loaded is None:
-            self.checkpoints.delete_all()  # best weights of a run that was killed before its first checkpoint
+            with disk_errors(self.path, training=True):
+                self.checkpoints.delete_all()  # best weights of a run that was killed before its first checkpoint
+        else:
+            self._warn_of_damaged_best()
         self._logs.cut(loaded[0] if loaded else None)
         return loaded
 
@@ -234,6 +238,12 @@ class RunDirectory:
                 "with --overwrite"
             )
 
+    def _warn_of_damaged_best(self) -> None:
+        try:
+            self.checkpoints.load(best=True)
+        except UserError as error:
+            warnings.warn(str(error), stacklevel=3)
+
     def _delete_results(self) -> None:
         """Delete what runs write, config.yaml apart: killed half-way, the same command starts again."""
         self.checkpoints.delete_all()
@@ -265,7 +275,7 @@ def settings_that_differ(path: Path, wanted: Mapping[str, Any], ignore: Iterable
 
 def _refuse_strangers(path: Path) -> None:
     """Raise UserError for a directory with files in it that is not a run's: nothing is written into it."""
-    if not path.exists() or (path / CONFIG).exists():
+    if not path.exists() or os.path.lexists(path / CONFIG):
         return
     strangers = sorted(file.name for file in path.iterdir() if file.name not in (_LOCK, f"{TEMPORARY}{CONFIG}"))
     if strangers:

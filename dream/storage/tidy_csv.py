@@ -14,7 +14,7 @@ from typing import Any
 from dream.errors import UserError
 from dream.storage.atomic import disk_errors, write_atomic
 from dream.storage.lock import wait_for_lock
-from dream.storage.reading import read_file
+from dream.storage.reading import Unreadable, read_file
 
 CSV_COLUMNS = ("env", "method", "seed", "step", "split", "metric", "value")
 
@@ -30,6 +30,10 @@ def read_tidy_csv(path: Path) -> list[dict[str, str]]:
         content = read_file(path)
     except FileNotFoundError:
         return []
+    except Unreadable:
+        raise
+    except UserError as error:
+        raise UserError(f"{error}: delete it, or choose another file") from error
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:

@@ -13,7 +13,7 @@ from typing import Any
 from dream.errors import UserError
 from dream.eval.compare.summary import Improvement, MethodSummary, improvements, read_runs, summarise
 from dream.eval.compare.tables import improvement_rows, markdown, summary_rows
-from dream.storage.atomic import disk_errors, write_atomic
+from dream.storage.atomic import atomic_file, disk_errors, write_atomic
 from dream.storage.tidy_csv import CSV_COLUMNS, read_tidy_csv
 
 IMPROVEMENT_COLUMNS = ("env", "method", "baseline", "probability", "probability_low", "probability_high")
@@ -81,7 +81,6 @@ def write_comparison(
     envs = list(dict.fromkeys(run.env for run in runs))
     for env in envs:
         folder = out if len(envs) == 1 else out / env.replace(":", "-")
-        folder.mkdir(exist_ok=True)
         mine = [run for run in runs if run.env == env]
         of_env = [summary for summary in summaries if summary.env == env]
         pairs = [pair for pair in compared if pair.env == env]
@@ -97,7 +96,8 @@ def write_comparison(
             path = folder / name
             with disk_errors(path):
                 path.unlink(missing_ok=True)  # no stale figure of other rows
-                if draw(path):
+            with atomic_file(path) as temporary:
+                if draw(temporary):
                     files.append(path)
     return Comparison(summaries, compared, files)
 
@@ -120,7 +120,5 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, A
 
 
 def _write(path: Path, text: str) -> Path:
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text)
     return path

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.eval.explain.explanation import Explanation, Explored
-from dream.storage.atomic import disk_errors, write_atomic
+from dream.storage.atomic import atomic_file, write_atomic
 
 
 def write_explanation(found: Explanation, out: Path) -> list[Path]:
@@ -24,35 +24,38 @@ def write_explanation(found: Explanation, out: Path) -> list[Path]:
     from dream.eval.explain import figures
     from dream.eval.explain.words import markdown
 
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        files = [out / "swap.csv", out / "behaviour.csv", out / "explanation.md", out / "swap.svg"]
-        _write_csv(files[0], swap_rows(found))
-        _write_csv(files[1], behaviour_rows(found))
-        write_atomic(files[2], markdown(found))
-        names = found.explorers
-        figures.swap_figure(files[3], found.swap())
-        behaviours = [found.behaviour(name) for name in names]
-        measures = list(dict.fromkeys(measure for one in behaviours for measure in one))
-        values = np.array([[one.get(measure, np.nan) for measure in measures] for one in behaviours])
-        files.append(out / "behaviour.svg")
-        figures.behaviour_figure(files[-1], names, measures, values)
-        if found.parts:
-            files.append(out / "found.csv")
-            _write_csv(files[-1], found_rows(found))
-            for measure in figures.MEASURES:
-                files.append(out / f"found_{measure}.svg")
-                figures.found_figure(files[-1], *_curves(found, measure), measure)
-        if found.extent is not None:
-            files += [out / "visits.npz", out / "visits.svg"]
+    files = [out / "swap.csv", out / "behaviour.csv", out / "explanation.md", out / "swap.svg"]
+    _write_csv(files[0], swap_rows(found))
+    _write_csv(files[1], behaviour_rows(found))
+    write_atomic(files[2], markdown(found))
+    names = found.explorers
+    with atomic_file(files[3]) as path:
+        figures.swap_figure(path, found.swap())
+    behaviours = [found.behaviour(name) for name in names]
+    measures = list(dict.fromkeys(measure for one in behaviours for measure in one))
+    values = np.array([[one.get(measure, np.nan) for measure in measures] for one in behaviours])
+    files.append(out / "behaviour.svg")
+    with atomic_file(files[-1]) as path:
+        figures.behaviour_figure(path, names, measures, values)
+    if found.parts:
+        files.append(out / "found.csv")
+        _write_csv(files[-1], found_rows(found))
+        for measure in figures.MEASURES:
+            files.append(out / f"found_{measure}.svg")
+            with atomic_file(files[-1]) as path:
+                figures.found_figure(path, *_curves(found, measure), measure)
+    if found.extent is not None:
+        files += [out / "visits.npz", out / "visits.svg"]
+        with atomic_file(files[-2]) as path:
             np.savez_compressed(
-                files[-2],
+                path,
                 visits=np.stack([one.visits for one in found.explored if one.visits is not None]),
                 method=np.array([one.label for one in found.explored]),
                 seed=np.array([-1 if one.seed is None else one.seed for one in found.explored]),
                 extent=np.array(found.extent),
             )
-            figures.visits_figure(files[-1], {name: _mean_visits(found.of(name)) for name in names}, found.extent)
+        with atomic_file(files[-1]) as path:
+            figures.visits_figure(path, {name: _mean_visits(found.of(name)) for name in names}, found.extent)
     return files
 
 

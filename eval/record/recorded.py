@@ -9,18 +9,17 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.errors import UserError
-from dream.storage.atomic import disk_errors
+from dream.storage.atomic import write_atomic
+from dream.storage.reading import read_file
 
 FORMAT = 1
 """Raised when files that were written before can no longer be read."""
@@ -227,36 +226,50 @@ def save_trials(recorded: RecordedTrials, path: Path | str) -> None:
             facts[item.name] = dict(value) if isinstance(value, Mapping) else value
     content = io.BytesIO()
     np.savez_compressed(content, facts=np.array(json.dumps(facts)), **arrays)  # type: ignore[arg-type]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content.getvalue())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    write_atomic(path, content.getvalue())
 
 
 def load_trials(path: Path | str) -> RecordedTrials:
-    """What `save_trials` wrote. Raises UserError for another file, or one of another version."""
+    """Load a recording that `save_trials` wrote; nothing is unpickled.
+
+    Raises UserError for a file that is missing, damaged, no recording, or one of another version.
+    """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = io.BytesIO(read_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: give an .npz that dream watch wrote") from None
+    try:
+        with np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds on bytes that are not theirs
+        raise UserError(f"{path} is damaged or no recording of trials: give an .npz that dream watch wrote") from error
+    try:
         facts = json.loads(str(arrays.pop("facts")))
         written = facts.pop("format")
         if written != FORMAT:
             raise UserError(f"{path} was written by another version of dream (format {written}): record it again")
-        streams = {
-            phase: _rebuilt(
-                {
-                    name.removeprefix(f"{phase}."): arrays.pop(name)
-                    for name in [*arrays]
-                    if name.startswith(f"{phase}.")
-                },
-            )
-            for phase in ("explore", "execute")
-        }
-        return RecordedTrials(**{**facts, **arrays, **streams})
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
-        raise UserError(f"{path} is no recording of trials: give an .npz that dream watch wrote") from error
+        streams = {phase: _rebuilt(_of_phase(arrays, phase)) for phase in ("explore", "execute")}
+        others = {name: value for name, value in arrays.items() if "." not in name}
+        recorded = RecordedTrials(**{**facts, **others, **streams})
+        _check_lengths(recorded)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged or no recording of trials: give an .npz that dream watch wrote") from error
+    return recorded
+
+
+def _of_phase(arrays: Mapping[str, Any], phase: str) -> dict[str, Any]:
+    return {name.removeprefix(f"{phase}."): value for name, value in arrays.items() if name.startswith(f"{phase}.")}
+
+
+def _check_lengths(recorded: RecordedTrials) -> None:
+    """Raise ValueError unless every array has as many rows as there are trials, or streams of its phase."""
+    trials, executions = recorded.returns.shape
+    for arrays, rows in (
+        ({name: getattr(recorded, name) for name in PER_TRIAL}, trials),
+        (_arrays(recorded.explore), trials),
+        (_arrays(recorded.execute), trials * executions),
+    ):
+        for name, value in arrays.items():
+            if value is not None and len(value) != rows:
+                raise ValueError(f"{name} has {len(value)} rows instead of {rows}")

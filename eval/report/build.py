@@ -26,7 +26,7 @@ from dream.eval.report.page import Page, render
 from dream.eval.report.scores import scores_section
 from dream.eval.show.visit_map import visits
 from dream.eval.show.watching import failures, floor_of, shortfall
-from dream.storage.atomic import disk_errors, write_atomic
+from dream.storage.atomic import write_atomic
 
 POOL = 64
 """Trials that each method plays for the heat maps; those in the player are chosen from them."""
@@ -111,8 +111,6 @@ def write_report(
     )
     page.swap_html = _swap(played, seed, missing, work)
     page.missing = missing
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(out, render(page))
     work.end()
     return page

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.errors import UserError
-from dream.storage.atomic import disk_errors
+from dream.storage.atomic import atomic_file, write_atomic
 
 Picture = NDArray[np.uint8]
 FPS = 3.0
@@ -30,25 +29,33 @@ def write_film(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
     Raises:
         UserError: it cannot be written there.
     """
-    write = _write_gif if path.suffix == ".gif" else _write_webm
-    _whole(path, lambda temporary: write(temporary, trials))
+    if path.suffix == ".gif":
+        write_atomic(path, gif(trials))
+    else:
+        _write_webm(path, [frame for frames in trials for frame in [*frames, *[frames[-1]] * HOLD]])
 
 
 def write_png(path: Path, picture: Picture) -> None:
     """One picture (H, W, 3) uint8. Raises UserError if it cannot be written."""
     from PIL import Image
 
-    _whole(path, lambda temporary: Image.fromarray(picture).save(temporary, optimize=True))
+    with atomic_file(path) as temporary:
+        Image.fromarray(picture).save(temporary, optimize=True)
 
 
-def _write_webm(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
-    from dream.eval.show.video import write_video
+def _write_webm(path: Path, frames: Sequence[Picture]) -> None:
+    from dream.eval.show.video import count_frames, write_video
 
-    write_video(path, [frame for frames in trials for frame in [*frames, *[frames[-1]] * HOLD]], FPS)
-
-
-def _write_gif(path: Path, trials: Sequence[Sequence[Picture]]) -> None:
-    path.write_bytes(gif(trials))
+    with atomic_file(path) as temporary:
+        try:
+            write_video(temporary, frames, FPS)
+        except ValueError as error:
+            raise UserError(f"{path} cannot be written: {error}") from error
+        if (readable := count_frames(temporary)) < len(frames):  # the encoder does not report a full disk
+            raise UserError(
+                f"Cannot write {path}: only {readable} of {len(frames)} frames were stored. "
+                "Free some space, then give the same command again"
+            )
 
 
 def gif(trials: Sequence[Sequence[Picture]]) -> bytes:
@@ -65,17 +72,3 @@ def gif(trials: Sequence[Sequence[Picture]]) -> bytes:
     content = io.BytesIO()
     images[0].save(content, "GIF", save_all=True, append_images=images[1:], duration=lasting, loop=0)
     return content.getvalue()
-
-
-def _whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Write to a temporary name first: a file is complete or absent."""
-    temporary = path.with_name(f".writing-{path.name}")
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            os.replace(temporary, path)
-        except ValueError as error:
-            raise UserError(f"{path} cannot be written: {error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)

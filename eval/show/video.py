@@ -32,6 +32,17 @@ def write_video(path: Path, pictures: Sequence[NDArray[np.uint8]], fps: float = 
     writer.release()
 
 
+def count_frames(path: Path) -> int:
+    """Frames of a video that can be read back; 0 for a file that is no video."""
+    with without_stderr():
+        video = cv2.VideoCapture(str(path))
+        count = 0
+        while video.grab():
+            count += 1
+        video.release()
+    return count
+
+
 @contextlib.contextmanager
 def without_stderr() -> Iterator[None]:
     """Silence the process's stderr: FFmpeg writes there, past Python, about a tag in a file that it writes fine."""
