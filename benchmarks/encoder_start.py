@@ -19,7 +19,7 @@ from dream.config import default_config
 from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
 from dream.core.trial import Episodes
 from dream.envs import make
-from dream.eval.evaluate import build
+from dream.methods.build import build
 
 USEFUL_STOPS = ((4, 5), (5, 4), (3, 4), (4, 3))
 USEFUL_ENDS = ((0, 1), (0, 7), (8, 1), (8, 7))
@@ -66,10 +66,10 @@ def learn(explore: Episodes, code: Tensor, seed: int, seen: bool, updates: int) 
     """R2 of g's final prediction on fresh batches, every tenth of the updates."""
     torch.manual_seed(seed)
     env = make("bus", 1)
-    g = TrajectoryEncoder(env.single_observation_space, 9, width=64, hidden=64, z_dim=Z)
+    g = TrajectoryEncoder(env.single_observation_space, 9, width=64, memory_size=64, z_dim=Z)
     if not seen:  # a constant carries no information
-        torch.nn.init.zeros_(g.core.seen.weight)
-        g.core.seen.weight.requires_grad_(False)
+        torch.nn.init.zeros_(g.memory.maximum.weight)
+        g.memory.maximum.weight.requires_grad_(False)
     optimizer = torch.optim.Adam([p for p in g.parameters() if p.requires_grad], lr=2e-3, eps=1e-5)
     generator = torch.Generator().manual_seed(seed)
     curve, errors = [], []

@@ -20,7 +20,7 @@ from benchmarks.sign_play import random_policy, write_csv
 from dream.config import default_config
 from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
 from dream.core.replay import TrialReplay
-from dream.core.rollout import Memory, Now, no_steps, rollout
+from dream.core.rollout import Now, PolicyState, no_steps, rollout
 from dream.core.trial import Trials
 from dream.envs import make
 from dream.envs.sign.layout import LEGIBLE_PIXELS
@@ -58,9 +58,9 @@ def explorations() -> tuple[TrialReplay, Tensor]:
     env.reset(seed=0)
     at_random, rng = random_policy(), np.random.default_rng(0)
 
-    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+    def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
         seen[-1] |= env.informative()
-        return at_random(now, memory)
+        return at_random(now, state)
 
     for _ in range(EXPLORATIONS // MEMBERS):
         colour = env.problems.sample("train", MEMBERS, rng)
@@ -86,7 +86,7 @@ def learn(
         env.single_observation_space,
         len(env.action_names),
         width=config.network.width,
-        hidden=config.network.memory_size,
+        memory_size=config.network.memory_size,
         z_dim=z_dim,
         single=transitions > 0,
     )

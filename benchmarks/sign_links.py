@@ -21,13 +21,14 @@ from torch import Tensor
 from benchmarks.script import run_script
 from benchmarks.sign_play import random_policy, write_csv
 from dream.core.bottleneck import last_prefix, prefix_error
-from dream.core.rollout import Memory, Now, rollout
+from dream.core.rollout import Now, PolicyState, rollout
 from dream.core.trial import Episodes
 from dream.envs.sign.layout import LEGIBLE_PIXELS
 from dream.envs.sign.scripts import SignExplorer
-from dream.eval.evaluate import load_method, make_env
+from dream.eval.evaluate import load_method
 from dream.eval.pretrained import pretrained
 from dream.exploration.information import information_reward
+from dream.methods.build import make_env
 
 TRIALS, SCRIPTED = 300, 120
 """Trials, and scripted trials."""
@@ -92,9 +93,9 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
     instruction = env.sample_instruction(colour, np.random.default_rng(0))
     told = torch.from_numpy(instruction)
 
-    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-        q, memory = net.executor.step(net.executor.frames(now.obs), told, z, memory)
-        return q.argmax(-1), memory
+    def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
+        q, state = net.executor.step(net.executor.frames(now.obs), told, z, state)
+        return q.argmax(-1), state
 
     played = rollout(env, policy, colour, phase="execute", instruction=instruction)
     return float(played.reward.sum(1).mean())
@@ -108,7 +109,7 @@ class Script:
         self.pixels = np.zeros((env.num_envs, env.horizon + 1), np.float32)
         """(B, T + 1) pixels of the sign in each frame."""
 
-    def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+    def __call__(self, now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
         """The next action of each member."""
         self.pixels[np.arange(self.env.num_envs), self.env.elapsed] = self.env.sign_pixels()
         return torch.from_numpy(self.explorer.act(now.obs.numpy())), None

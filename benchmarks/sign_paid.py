@@ -75,8 +75,8 @@ def rewards(pair: DecoupledPair, trials: Trials, factor_table: Tensor) -> Tensor
     code = net.f(factor_table[trials.problem_id])
     prefixes = net.g(trials.explore)
     error = prefix_error(code, prefixes, pair.config.bottleneck.noise_std)
-    paid = pair.reward(trials, Belief(code, prefixes, error, progress=1.0))
-    return paid[0] if isinstance(paid, tuple) else paid
+    reward, _ = pair.reward(trials, Belief(code, prefixes, error, progress=1.0))
+    return reward
 
 
 def by_sight(reward: Tensor, transition: Tensor, informative: np.ndarray) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dream.core.acting import RANDOM_END_PROBABILITY
-from dream.core.rollout import Memory, Now, Policy
+from dream.core.rollout import Now, Policy, PolicyState
 
 
 def random_policy() -> Policy:
@@ -19,7 +19,7 @@ def random_policy() -> Policy:
     generator = torch.Generator().manual_seed(0)
     weight = torch.tensor([(1 - RANDOM_END_PROBABILITY) / 3] * 3 + [RANDOM_END_PROBABILITY])
 
-    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+    def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
         return torch.multinomial(weight, len(now.obs), replacement=True, generator=generator), None
 
     return policy

@@ -13,7 +13,7 @@ from torch import Tensor
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, Watcher
-from dream.methods.pair import DecoupledPair
+from dream.methods.pair_networks import PairNetworks
 from dream.methods.protocol import Method
 
 MOST_INSTRUCTIONS = 8
@@ -48,19 +48,19 @@ class Diagnosis:
         }
         if informed is not None:
             row["informed"] = torch.from_numpy(informed).to(trials.problem_id.device).float()
-        if isinstance(self.method, DecoupledPair):
-            row |= self._decode(self.method, env, trials)
+        if self.method.pair is not None:
+            row |= self._decode(self.method.pair, env, trials)
         self._rows.append(row)
 
     @torch.no_grad()
-    def _decode(self, pair: DecoupledPair, env: MetaEnv, trials: Trials) -> dict[str, Tensor]:
+    def _decode(self, net: PairNetworks, env: MetaEnv, trials: Trials) -> dict[str, Tensor]:
         """What the pair's encoders make of the explorations."""
-        net, device = pair.averaged, trials.problem_id.device
+        device = trials.problem_id.device
         everyone = torch.arange(len(env.problems.factor_table), device=device)
         self._codes = net.f(torch.from_numpy(env.problems.factor_table).to(device))
         explore, truth = trials.explore, trials.problem_id
         prefixes = net.g(explore)
-        error = prefix_error(self._codes[truth], prefixes, pair.config.bottleneck.noise_std)
+        error = prefix_error(self._codes[truth], prefixes, self.method.config.bottleneck.noise_std)
         last = explore.length
         split = everyone[torch.isin(everyone, truth)]  # the problems that are played are the ones there are
         nearest = split[torch.cdist(last_prefix(prefixes, explore), self._codes[split]).argmin(1)]

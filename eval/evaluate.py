@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.config import TrainConfig
-from dream.core.frames import is_frame
 from dream.core.trial import Trials
-from dream.envs import MetaEnv, find_family, make
+from dream.envs import MetaEnv
 from dream.errors import UserError
 from dream.eval.statistics import Interval, mean, normalised_interval, stratified_bootstrap
+from dream.methods.build import build
 from dream.methods.protocol import Method
-from dream.methods.registry import find_method
 from dream.storage.checkpoint_files import check_weights
 from dream.storage.run_directory import RunDirectory
 
@@ -250,32 +246,6 @@ def load_method(
         raise UserError(f"the checkpoints in {run_dir} were deleted while they were read: give the command again")
     step, _, _ = loaded
     return method, env, step
-
-
-def make_env(config: TrainConfig, members: int) -> MetaEnv:
-    """`members` members of the run's family; one that renders on several cores does so on the run's `threads`."""
-    parameters = dict(config.env_parameters)
-    if "threads" in inspect.signature(find_family(config.env)).parameters:
-        parameters.setdefault("threads", config.threads)
-    return make(config.env, members, **parameters)
-
-
-def build(config: TrainConfig, members: int) -> tuple[Method, MetaEnv]:
-    """An untrained method and `members` members of its family.
-
-    Raises UserError for an unknown method, a family whose observations no network here reads, or a trial that the
-    method does not know.
-    """
-    method = find_method(config.method)
-    env = make_env(config, members)
-    space = env.single_observation_space
-    if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
-        env.close()
-        raise UserError(
-            f"{config.env} cannot be trained: it is seen as {space}; the networks read integers (MultiDiscrete) and "
-            "frames (Box of uint8, height x width x 3)"
-        )
-    return method.build(env, config), env
 
 
 def evaluate_run(

@@ -1,1 +1,1 @@
-"""Executors and whole-trial (end-to-end) policies, one file each."""
+"""Executors and end-to-end policies, one file each."""

@@ -1,10 +1,12 @@
-"""What an explorer and an exploration reward are."""
+"""What an exploration reward is, and the belief that it may depend on."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from dream.core.trial import Trials
@@ -12,7 +14,7 @@ from dream.core.trial import Trials
 
 @dataclass(frozen=True)
 class Belief:
-    """What the encoders say about a batch of N trials; all detached.
+    """What the encoders infer about a batch of N trials; all detached.
 
     Attributes:
         code: (N, Z) f(mu).
@@ -27,19 +29,40 @@ class Belief:
     progress: float = 0.0
 
 
-class RewardModel(nn.Module):
-    """An exploration reward that learns while it pays, such as the error of a predictor.
+class ExplorationReward(nn.Module, ABC):
+    """What an explorer is rewarded for: Trials, Belief -> (reward (N, T), loss ()).
 
-    A subclass implements `forward`; its parameters are optimised with those of the pair and saved with them.
+    Most rewards learn nothing and return the loss 0. A reward may have networks of its own, such as a predictor whose
+    error is the reward: its parameters are optimised with those of the pair, without weight decay, and saved with them.
     """
 
+    @abstractmethod
     def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
-        """The reward of each exploration step (N, T), detached, zero outside the mask; and the model's own loss ()."""
-        raise NotImplementedError
+        """The reward of each exploration step, and the loss of the reward's own networks.
+
+        Args:
+            trials: N trials.
+            belief: what the encoders infer about them.
+
+        Returns:
+            reward (N, T), detached, zero outside the mask; loss ().
+        """
 
     def observe(self, trials: Trials) -> None:
-        """Trials that were just collected; each is shown once. By default nothing is done with them."""
+        """Called once with each batch of collected trials. Does nothing by default."""
 
 
-ExplorationReward = Callable[[Trials, Belief], Tensor] | RewardModel
-"""What trains an explorer: a batch of trials and the belief about them -> reward of each exploration step, (N, T)."""
+RewardFunction = Callable[[Trials, Belief], Tensor]
+"""N trials and the belief about them -> reward of each exploration step, (N, T)."""
+
+
+class FunctionReward(ExplorationReward):
+    """An exploration reward from a plain function, without networks of its own."""
+
+    def __init__(self, function: RewardFunction):
+        super().__init__()
+        self.function = function
+
+    def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
+        """Reward (N, T) and loss 0."""
+        return self.function(trials, belief), torch.zeros((), device=belief.error.device)

@@ -1,4 +1,4 @@
-"""What predictors and novelty bonuses see of an observation: a small network with its own eyes."""
+"""Features of observations for predictors and novelty bonuses: a small network with its own frame encoder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ObservationFeatures(nn.Module):
         self.encoder = observation_encoder(space, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, obs: Tensor, seen: Tensor | None = None) -> Tensor:
-        """(..., observation) -> (..., width); on a CPU frames outside `seen` (...) bool are not looked at."""
-        return self.out(normed_relu(self.encoder(self.frames(obs, seen))))
+    def forward(self, obs: Tensor, observed: Tensor | None = None) -> Tensor:
+        """(..., observation) -> (..., width); `observed` (...) bool as for `FrameEncoder`."""
+        return self.out(normed_relu(self.encoder(self.frames(obs, observed))))
 
 
 def mean_over(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of values (N, T) where weight (N, T) is 1; 0 where it is nowhere."""
+    """Mean of values (N, T) where weight (N, T) is 1; 0 if no weight is 1."""
     return (values * weight).sum() / weight.sum().clamp(min=1.0)

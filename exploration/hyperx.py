@@ -1,4 +1,4 @@
-"""HyperX: the explorer is paid for what is new to it in the world and in its belief together, less and less.
+"""HyperX: the explorer is rewarded for the novelty of observation and belief together, annealed to zero.
 
 Zintgraf, Feng, Lu, Igl, Hartikainen, Hofmann, Whiteson, "Exploration in Approximate Hyper-State Space for Meta
 Reinforcement Learning" (ICML 2021, arXiv 2010.01062). A hyper-state s+ is a state with a belief over problems. The
@@ -6,8 +6,8 @@ agent optimises the return of the task and an exploration bonus whose weight is 
 
     r_t+ = r_t + lambda(t) |phi^(s+_t+1) - phi(s+_t+1)|^2    (random network distillation)
 
-Here the belief is g(tau), and the return of the task is that of the execution that follows, as an exploration pays
-nothing itself; it is paid above what is expected (dream/exploration/outcome.py). The paper's second bonus, the
+Here the belief is g(tau). The return of the task is that of the following execution minus the expected return
+(dream/exploration/outcome.py), because exploration episodes have no reward. The paper's second bonus, the
 reconstruction error of VariBAD's decoder, has no counterpart in a pair without decoder and is left out.
 """
 
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 
 from dream.core.networks import normed_relu
 from dream.core.trial import Trials
-from dream.exploration.base import Belief, RewardModel
+from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import ObservationFeatures, mean_over
 from dream.exploration.outcome import Improvement
 
 ANNEALED = 0.5
-"""Share of the training steps after which nothing is paid for novelty any more; until then it falls in a line."""
+"""Share of the training steps over which the weight of novelty falls linearly from 1 to 0."""
 
 
 class _HyperState(nn.Module):
@@ -38,13 +38,13 @@ class _HyperState(nn.Module):
         self.belief = nn.Linear(z_dim, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, obs: Tensor, belief: Tensor, seen: Tensor) -> Tensor:
+    def forward(self, obs: Tensor, belief: Tensor, observed: Tensor) -> Tensor:
         """(N, T, observation), (N, T, Z), (N, T) -> (N, T, width)."""
-        return self.out(normed_relu(self.obs(obs, seen) + self.belief(belief)))
+        return self.out(normed_relu(self.obs(obs, observed) + self.belief(belief)))
 
 
-class HyperStateNovelty(RewardModel):
-    """Annealed novelty of (o, g(tau)), and the improvement of the execution at the end."""
+class HyperStateNovelty(ExplorationReward):
+    """Annealed novelty of (o, g(tau)) at every step, plus the improvement of the execution at the last step."""
 
     scale: Tensor
 

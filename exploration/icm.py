@@ -1,8 +1,8 @@
-"""Intrinsic curiosity: the explorer is paid for transitions whose outcome it cannot predict.
+"""Intrinsic curiosity: the explorer is rewarded for transitions whose outcome a forward model cannot predict.
 
 Pathak, Agrawal, Efros, Darrell, "Curiosity-driven Exploration by Self-supervised Prediction" (2017, arXiv 1705.05363).
-Features phi are learned with an inverse model (which action led from o_t to o_t+1?), so they hold what the agent can
-influence; a forward model predicts the next features:
+Features phi are learned with an inverse model (which action led from o_t to o_t+1?), so they represent what the agent
+can influence. A forward model predicts the next features:
 
     r_t = |phi^(phi(o_t), a_t) - phi(o_t+1)|^2 / 2                       eq. 6
     loss = (1 - beta) L_inverse + beta L_forward, beta = 0.2             eq. 7
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.trial import Trials
-from dream.exploration.base import Belief, RewardModel
+from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import ObservationFeatures, mean_over
 
 BETA = 0.2
-"""Weight of the forward model against the inverse model, the paper's."""
+"""Weight of the forward loss against the inverse loss, as in the paper."""
 
 
-class IntrinsicCuriosity(RewardModel):
+class IntrinsicCuriosity(ExplorationReward):
     """r_t = half the squared error of the forward model in the space of the inverse model's features."""
 
     def __init__(self, space: gym.Space, actions: int, width: int):
@@ -39,7 +39,7 @@ class IntrinsicCuriosity(RewardModel):
         step = explore.transition
         phi = self.features(explore.obs, explore.observed)
         before, after = phi[:, :-1], phi[:, 1:]
-        action = explore.action.clamp(max=self.actions - 1)  # that of a reset step counts for nothing
+        action = explore.action.clamp(max=self.actions - 1)  # reset steps have no weight in the loss
         logits = self.inverse(torch.cat([before, after], -1))
         inverse = F.cross_entropy(logits.flatten(0, 1), action.flatten(), reduction="none").view(step.shape)
         one_hot = F.one_hot(action, self.actions).to(phi.dtype)

@@ -1,11 +1,12 @@
 """DREAM's exploration reward: the information about z that each transition reveals.
 
 r_t = log q(z | tau_:t+1) - log q(z | tau_:t) - c, in nats (arXiv 2008.02790, eq. 5). Summed over an exploration it
-telescopes to log q(z | tau) - log q(z | o_0) - c T: nothing is gained by revealing the same thing twice.
+telescopes to log q(z | tau) - log q(z | o_0) - c T, so revealing the same thing twice is rewarded once.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from dream.core.trial import Episodes, Trials
@@ -13,12 +14,12 @@ from dream.exploration.base import Belief, ExplorationReward
 
 
 def information_reward(error: Tensor, explore: Episodes, cost: float) -> Tensor:
-    """Nats that each transition reveals, less the cost of a step.
+    """Nats that each transition reveals, minus the cost of a step.
 
     Args:
         error: (N, T + 1) -log q(f(mu) | tau_:t) up to a constant (`dream.core.bottleneck.prefix_error`).
-        explore: the N streams; a reset step between two episodes reveals what it reveals, but costs nothing.
-        cost: c, nats a step.
+        explore: the N streams. The observation after a reset step may reveal something; a reset step costs nothing.
+        cost: c, nats per step.
 
     Returns:
         (N, T), zero outside the mask.
@@ -27,10 +28,17 @@ def information_reward(error: Tensor, explore: Episodes, cost: float) -> Tensor:
     return revealed - cost * explore.transition.to(error.dtype)
 
 
-def information(cost: float) -> ExplorationReward:
-    """The exploration reward of DREAM with a cost of `cost` nats a step."""
+class InformationReward(ExplorationReward):
+    """The exploration reward of DREAM.
 
-    def reward(trials: Trials, belief: Belief) -> Tensor:
-        return information_reward(belief.error, trials.explore, cost)
+    Args:
+        cost: c, nats per step.
+    """
 
-    return reward
+    def __init__(self, cost: float):
+        super().__init__()
+        self.cost = cost
+
+    def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
+        """Reward (N, T) and loss 0."""
+        return information_reward(belief.error, trials.explore, self.cost), torch.zeros((), device=belief.error.device)

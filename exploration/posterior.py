@@ -6,10 +6,10 @@ transition, whatever their order,
 
     q(z | tau) ~ N(z; m_0, s_0) prod_t Psi(z | o_t, a_t, o_t+1)
 
-Here the prior is a factor too, and learned. z is drawn anew for each exploration episode, from the prior before
-anything was seen, and the executor acts on it with an instruction of a random training problem. The executor, f and g
-are those of the other explorers; the posterior is fitted to the codes f(mu), by maximum likelihood at every prefix, and
-reads g's features of transitions. The execution that is scored is given g(tau), as after every other explorer.
+Here the prior is a learned factor too. A new z is drawn for each exploration episode (from the prior before the first),
+and the executor acts on it with an instruction of a random training problem. The executor, f and g are those of the
+other explorers. The posterior is fitted to the codes f(mu) by maximum likelihood at every prefix, on g's features of
+transitions. The execution acts on g(tau), as after every other explorer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from dream.core.trial import Episodes
 
 PRECISION = (-12.0, 12.0)
-"""Log precisions are kept in this range."""
+"""Log precisions are clamped to this range."""
 
 
 class GaussianPosterior(nn.Module):
@@ -39,7 +39,7 @@ class GaussianPosterior(nn.Module):
         self.prior_log_precision = nn.Parameter(torch.zeros(z_dim))
         out = nn.Linear(width, 2 * z_dim)
         self.factor = nn.Sequential(nn.Linear(width, width), nn.ReLU(), out)
-        with torch.no_grad():  # at first a transition says nothing
+        with torch.no_grad():  # at first transitions carry almost no weight
             out.weight.mul_(0.1)
             out.bias[:z_dim], out.bias[z_dim:] = 0.0, -6.0
 
@@ -48,7 +48,7 @@ class GaussianPosterior(nn.Module):
 
         Args:
             features: (N, T + 1, width), entry t + 1 of transition t (`TrajectoryEncoder.transitions`).
-            explore: the N streams; reset steps say nothing.
+            explore: the N streams; reset steps have no weight.
         """
         mean, log_precision = self.factor(features[:, 1:]).chunk(2, -1)
         precision = log_precision.clamp(*PRECISION).exp() * explore.transition[..., None]
@@ -65,7 +65,7 @@ class GaussianPosterior(nn.Module):
         return (nll.mean(-1) * weight).sum() / weight.sum()
 
     def sample(self, features: Tensor | None, explore: Episodes | None, noise: Tensor) -> Tensor:
-        """One z from the posterior after whole explorations, or from the prior where there are none yet.
+        """One z per stream from the posterior after whole explorations, or from the prior before the first.
 
         Args:
             features: (N, T + 1, width), or None.

@@ -1,15 +1,15 @@
-"""Random network distillation: the explorer is paid for observations that a predictor has not learned yet.
+"""Random network distillation: the explorer is rewarded for observations that a predictor has not learned yet.
 
 Burda, Edwards, Storkey, Klimov, "Exploration by Random Network Distillation" (2019, arXiv 1810.12894), section 2.2: a
-fixed random network phi maps observations to features, a predictor is trained to give the same, and
+fixed random network phi maps observations to features, a predictor phi^ is trained to match them, and
 
     r_t = |phi^(o_t+1) - phi(o_t+1)|^2
 
-As in the paper the reward is divided by a running scale (`DecoupledPair` does that for every reward). The paper also
-normalises observations, lest the features of all of them be nearly the same; here the layers of both networks do,
-whose units are normalised. Unlike in the paper the bonus ends with the trial: there is nothing to explore afterwards.
-Rewards are computed when a trial is replayed, so they fall as the predictor learns. What is new in a problem but
-was seen in others is not novel to it: it knows no problems.
+As in the paper the reward is divided by a running scale (here for every exploration reward). The paper also normalises
+observations, because otherwise the features of all of them are nearly the same; here layer norm in both networks does
+that. Unlike in the paper the bonus ends with the trial. Rewards are computed when a trial is replayed, so they fall as
+the predictor learns. The predictor does not depend on the problem: an observation that is new in this problem but
+common in others is not novel.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import gymnasium as gym
 from torch import Tensor
 
 from dream.core.trial import Trials
-from dream.exploration.base import Belief, RewardModel
+from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import ObservationFeatures, mean_over
 
 
-class RandomNetworkDistillation(RewardModel):
-    """r_t = mean squared error of the predictor for the observation that step t led to."""
+class RandomNetworkDistillation(ExplorationReward):
+    """r_t = mean squared error of the predictor for the observation after step t."""
 
     def __init__(self, space: gym.Space, width: int):
         super().__init__()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dream.config import TrainConfig, override
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
-from dream.methods.registry import METHODS
+from dream.methods.build import build_method
 from dream.training.rounds import Training
 from dream.training.rounds import rounds as rounds_of
 
@@ -38,7 +38,7 @@ def build(method: str = "dream", seed: int = 0, **changes: Any) -> tuple[Any, Me
     torch.manual_seed(seed)
     env = make(config.env, config.learning.num_envs)
     env.reset(seed=seed)
-    return METHODS[method].build(env, config), env
+    return build_method(env, config), env
 
 
 class Loop:

@@ -11,11 +11,11 @@ from dream.core.rollout import rollout
 from dream.core.trial import Episodes
 from dream.envs import GymnasiumAdapter, MetaEnv, make, split_problems
 from dream.envs.signpost.family import LEFT, PRESS_A, RIGHT
-from dream.eval.evaluate import build
 from dream.eval.explain.behaviour import behaviour
 from dream.eval.explain.bounds import bound_explorers
 from dream.eval.explain.explorations import RecordedExplorations, record_explorations
 from dream.eval.show.visit_map import count_visits
+from dream.methods.build import build
 
 END = PRESS_A + 2
 

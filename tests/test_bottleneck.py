@@ -25,9 +25,9 @@ from dream.core.networks import normed_relu
 from dream.core.rollout import Now, no_steps, rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
-from dream.execution.executor import Executor, executor_loss
+from dream.execution.executor import LearnedExecutor, executor_loss
 from dream.exploration.base import Belief
-from dream.exploration.information import information, information_reward
+from dream.exploration.information import InformationReward, information_reward
 
 MEMBERS, Z = 6, 3
 
@@ -46,7 +46,7 @@ def explorations(name: str = "signpost", k: int = 1, members: int = MEMBERS) -> 
 def encoder(name: str = "signpost") -> TrajectoryEncoder:
     torch.manual_seed(0)
     env = make(name, 1)
-    g = TrajectoryEncoder(env.single_observation_space, len(env.action_names), width=10, hidden=6, z_dim=Z)
+    g = TrajectoryEncoder(env.single_observation_space, len(env.action_names), width=10, memory_size=6, z_dim=Z)
     with torch.no_grad():
         g.out.weight.mul_(10.0)  # away from zero, so that a difference shows
     return g
@@ -152,7 +152,8 @@ def test_the_reward_of_dream_is_the_information_in_the_error() -> None:
     error = torch.rand(2, 4)
     trials = Trials(torch.arange(2), explore, explore, torch.zeros(2, dtype=torch.bool))
     belief = Belief(torch.zeros(2, Z), torch.zeros(2, 4, Z), error)
-    assert torch.equal(information(0.25)(trials, belief), information_reward(error, explore, 0.25))
+    reward, loss = InformationReward(0.25)(trials, belief)
+    assert torch.equal(reward, information_reward(error, explore, 0.25)) and loss == 0
 
 
 # -- encoders ----------------------------------------------------------------------------------------------------
@@ -206,12 +207,12 @@ def test_g_reads_transition_by_transition() -> None:
     """By hand, the memory a step at a time: (none, o_0), then (o_0, a_0, o_1), (o_1, a_1, o_2) and so on."""
     g, explore = encoder(), explorations()
     whole = g(explore)
-    memory = None
+    state = None
     for t in range(explore.mask.shape[1] + 1):
         before, after = explore.obs[:, max(t - 1, 0)], explore.obs[:, t]
         action = explore.action[:, t - 1] if t else torch.full((MEMBERS,), 5)
         h = normed_relu(g.before(before) + g.action(action[:, None]) + g.after(after))
-        h, memory = g.core.step(normed_relu(g.hidden(h)), memory)
+        h, state = g.memory.step(normed_relu(g.hidden(h)), state)
         torch.testing.assert_close(g.out(F.elu(g.head(h))), whole[:, t])
 
 
@@ -250,12 +251,13 @@ def test_the_executor_teaches_whoever_gave_it_z() -> None:
     torch.manual_seed(0)
     env = make("signpost", MEMBERS)
     execute = explorations()
-    sizes = {"width": 8, "hidden": 4, "z_dim": Z}
-    online, target = (Executor(env.single_observation_space, env.instruction_space, 5, **sizes) for _ in range(2))
+    sizes = {"width": 8, "memory_size": 4, "z_dim": Z}
+    space = env.single_observation_space
+    online, target = (LearnedExecutor(space, env.instruction_space, 5, **sizes) for _ in range(2))
     f = ProblemEncoder([2], width=8, z_dim=Z, initial_scale=0.5)
     z, target_z = f(torch.arange(MEMBERS)[:, None] % 2), f(torch.arange(MEMBERS)[:, None] % 2)
     target_z.retain_grad()
-    loss, *_ = executor_loss(online, target, execute, z, target_z, gamma=0.9, trace=0.9)
+    loss, *_ = executor_loss(online, target, execute, z, target_z, gamma=0.9, lambda_=0.9)
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in f.parameters())
     assert target_z.grad is None and all(p.grad is None for p in target.parameters())

@@ -11,7 +11,7 @@ from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.eval.diagnostics import Diagnosis
-from dream.eval.evaluate import build
+from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 
 IDS = np.arange(24) % 2

@@ -21,7 +21,9 @@ from dream.envs import MetaEnv, make
 from dream.errors import UserError
 from dream.eval import evaluate
 from dream.eval import pretrained as pretrained_module
-from dream.eval.evaluate import build, eval_rows, evaluate_run, load_method, run_trials, score, spread_over_problems
+from dream.eval.evaluate import eval_rows, evaluate_run, load_method, run_trials, score, spread_over_problems
+from dream.methods import build as builder
+from dream.methods.build import build
 from dream.storage.checkpoints import CheckpointStore
 from dream.training.loop import train
 
@@ -224,7 +226,7 @@ def test_an_unknown_method_is_refused_before_anything_is_built() -> None:
 def test_a_family_whose_observations_no_network_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make("signpost", 1)
     env.single_observation_space = gym.spaces.Box(0, 1, (3,), np.float32)
-    monkeypatch.setattr(evaluate, "make", lambda *arguments, **parameters: env)
+    monkeypatch.setattr(builder, "make", lambda *arguments, **parameters: env)
     with pytest.raises(UserError, match=r"signpost cannot be trained: it is seen as Box.*; the networks read integers"):
         build(TrainConfig(env="signpost"), 1)
 

@@ -13,8 +13,7 @@ from dream.core.frames import FrameEncoder, Unchanged, frame_encoder, is_frame
 from dream.core.networks import DiscreteEncoder, RecurrentQ, observation_encoder
 from dream.core.trial import Episodes
 from dream.envs.signpost.family import Signpost
-from dream.methods.pair import DecoupledPair
-from dream.methods.registry import METHODS
+from dream.methods.build import build_method
 from dream.training.rounds import Training, rounds
 
 SHAPE = (28, 36, 3)
@@ -87,7 +86,7 @@ def test_which_spaces_are_frames() -> None:
 def test_a_policy_on_frames_acts_step_by_step_as_on_the_whole_stream() -> None:
     torch.manual_seed(0)
     eyes = FrameEncoder(SHAPE)
-    network = RecurrentQ(SPACE, 4, width=12, hidden=8, integers=[5], z_dim=3)
+    network = RecurrentQ(SPACE, 4, width=12, memory_size=8, integers=[5], z_dim=3)
     frames, integers, z = some_frames(2, 5), torch.randint(5, (2, 5, 1)), torch.randn(2, 1, 3)
     whole = network(eyes(frames), integers, z)
     memory = None
@@ -112,13 +111,13 @@ def streams(frames: torch.Tensor) -> Episodes:
 
 def test_g_on_one_transition_is_g_on_that_step_of_a_stream() -> None:
     torch.manual_seed(0)
-    g = TrajectoryEncoder(SPACE, 4, width=12, hidden=6, z_dim=3, single=True)
+    g = TrajectoryEncoder(SPACE, 4, width=12, memory_size=6, z_dim=3, single=True)
     assert g.single is not None
     whole = streams(some_frames(2, 4))
     one = Episodes(**{k: getattr(whole, k)[:, 1:2] for k in ("action", "reward", "terminated", "mask", "start")},
                    obs=whole.obs[:, 1:3], instruction=whole.instruction)  # fmt: skip
     torch.testing.assert_close(g.from_single(one)[:, 0], g.single(g.transitions(whole)[:, 2]))
-    assert TrajectoryEncoder(SPACE, 4, width=12, hidden=6, z_dim=3).single is None
+    assert TrajectoryEncoder(SPACE, 4, width=12, memory_size=6, z_dim=3).single is None
 
 
 class PixelSignpost(Signpost):
@@ -156,7 +155,7 @@ def test_dream_learns_from_pixels() -> None:
     config = override(TrainConfig(method="dream", env="signpost", seed=0, steps=12_000), settings)
     torch.manual_seed(0)
     env = PixelSignpost(32)
-    pair: DecoupledPair = METHODS["dream"].build(env, config)
+    pair = build_method(env, config)
     training = Training(pair, env, 0)
     for _ in rounds(training):
         if training.step >= config.steps:

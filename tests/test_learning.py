@@ -12,7 +12,7 @@ import torch
 from dream.config import TrainConfig, override
 from dream.core.acting import random_actions
 from dream.envs import make
-from dream.eval.evaluate import build
+from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 from dream.methods.protocol import Method
 from dream.training.rounds import Training, rounds

@@ -12,7 +12,7 @@ import torch
 from dream.core.rollout import rollout
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, integer_space
-from dream.exploration.base import RewardModel
+from dream.exploration.base import ExplorationReward
 from dream.exploration.icm import IntrinsicCuriosity
 from dream.exploration.prediction import PredictionGain
 from tests.test_explorers import explorations
@@ -138,7 +138,7 @@ def walks(env: MetaEnv, actions: int, batches: int = 8) -> list[Trials]:
     return [Trials(torch.from_numpy(ids), e, e, torch.zeros(env.num_envs, dtype=torch.bool)) for e in explored]
 
 
-def fit(model: RewardModel, trials: list[Trials], updates: int, rate: float) -> torch.Tensor:
+def fit(model: ExplorationReward, trials: list[Trials], updates: int, rate: float) -> torch.Tensor:
     """Train a reward on all batches but the last; what it pays for the last, (N, T)."""
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     for i in range(updates):
@@ -156,7 +156,7 @@ def test_a_fact_is_worth_the_logarithm_of_its_values_to_prediction_whether_it_ma
     trials = walks(env, actions=2)
     torch.manual_seed(0)
     space, table = env.single_observation_space, torch.from_numpy(env.problems.factor_table)
-    model = PredictionGain(space, 5, env.problems.factors, table, width=16, memory=8)
+    model = PredictionGain(space, 5, env.problems.factors, table, width=16, memory_size=8)
     paid, explore = fit(model, trials, updates=200, rate=1e-2), trials[-1].explore
     known = torch.zeros_like(explore.mask)
     for cell, worth in ((2, np.log(2)), (0, np.log(4))):
@@ -178,7 +178,7 @@ def test_what_only_a_memory_foretells_is_worth_nothing_to_prediction() -> None:
         return trials_of(explorations(obs, lengths=[8] * 64))
 
     torch.manual_seed(0)
-    model = PredictionGain(integer_space([9]), 2, (2,), torch.tensor([[0], [1]]), width=16, memory=8)
+    model = PredictionGain(integer_space([9]), 2, (2,), torch.tensor([[0], [1]]), width=16, memory_size=8)
     paid = fit(model, [batch() for _ in range(9)], updates=200, rate=1e-2)
     assert paid.abs().mean() < 0.1
 

@@ -56,7 +56,7 @@ class Update:
         self.net, self.average = deepcopy(method.networks), deepcopy(method.averaged)
         self.reward = deepcopy(method.reward)
         self.factors = torch.from_numpy(env.problems.factor_table)
-        self.scale_before, self.explained_before = method.reward_scale.clone(), method.explained.clone()
+        self.scale_before, self.explained_before = method.losses.reward_scale.clone(), method.losses.explained.clone()
         self.replay.calls.clear()
         self.generator = torch.Generator().manual_seed(11)
         self.noise = torch.randn(
@@ -113,7 +113,7 @@ class Update:
     def explorer_loss(self, rewards: list[np.ndarray], scale: float) -> Tensor:
         """Half the mean squared error to Q(lambda) targets of the averaged explorer; the end of the stream is final."""
         explore = self.explored.explore
-        seen = self.net.g.see(explore)
+        seen = self.net.g.encode_frames(explore)
         online, target = self.net.explorer(explore, seen), self.average.explorer(explore, seen)
         errors = []
         for i, reward in enumerate(rewards):
@@ -138,7 +138,7 @@ class Update:
             for i in range(len(trials.problem_id)):
                 for j in range(n):
                     episode = trials.execute.select(torch.tensor([i * n + j]))
-                    seen = self.net.executor.see(episode)
+                    seen = self.net.executor.encode_frames(episode)
                     online = self.net.executor(episode, seen, online_z[i : i + 1])[0]
                     target = self.average.executor(episode, seen, averaged_z[i : i + 1])[0]
                     length, action = int(episode.mask.sum()), episode.action[0]
@@ -243,7 +243,7 @@ def test_the_explained_share_follows_one_minus_error_over_spread() -> None:
     now = 1.0 - np.mean([errors[-1] for errors in update.nats()]) / spread
     before = float(update.explained_before)
     equal(update.metrics["explore/explained"], before + 0.02 * (now - before))
-    equal(update.method.explained, before + 0.02 * (now - before))
+    equal(update.method.losses.explained, before + 0.02 * (now - before))
 
 
 # -- what the explorer learns from -------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_the_explorer_learns_the_information_reward_from_the_averaged_explorer()
     update = dream_update()
     rewards, scale = information_rewards(update), information_scale(update)
     assert update.explored.explore.reset_step.any()  # two episodes: a reset step lies between them
-    equal(update.method.reward_scale, scale)
+    equal(update.method.losses.reward_scale, scale)
     equal(update.metrics["loss/explorer"], update.explorer_loss(rewards, scale))
     equal(update.metrics["explore/return"], np.mean([reward.sum() for reward in rewards]))
 
@@ -277,7 +277,7 @@ def test_the_explorer_learns_the_information_reward_from_the_averaged_explorer()
 def test_the_explorers_value_is_reported_in_the_units_of_the_reward() -> None:
     update = dream_update()
     explore = update.explored.explore
-    seen = update.net.g.see(explore)
+    seen = update.net.g.encode_frames(explore)
     best = update.net.explorer(explore, seen)[:, 0].argmax(-1)
     value = update.average.explorer(explore, seen)[:, 0].gather(1, best[:, None]).mean()
     equal(update.metrics["explore/value"], value.detach() * information_scale(update))
@@ -297,7 +297,7 @@ def test_a_reward_sees_detached_beliefs_and_the_progress_of_training(monkeypatch
     loop = Loop(*build("dream"))
     loop.rounds(1)
     real = loop.method.reward
-    monkeypatch.setattr(loop.method, "reward", lambda trials, belief: (beliefs.append(belief), real(trials, belief))[1])
+    monkeypatch.setattr(loop.method.losses, "reward", lambda trials, belief: (beliefs.append(belief), real(trials, belief))[1])
     loop.method.update(loop.replay, 0.375, loop.generator)
     (belief,) = beliefs
     assert belief.progress == 0.375
@@ -353,7 +353,7 @@ def test_the_executors_value_is_that_of_the_first_observation() -> None:
     for trials, part in ((update.informed, 0), (update.decoded, 2 * EXECUTE_BATCH)):
         execute = trials.execute
         rows = slice(part, part + len(execute.mask))
-        seen = update.net.executor.see(execute)
+        seen = update.net.executor.encode_frames(execute)
         best = update.net.executor(execute, seen, update.fed["online"][rows])[:, 0].argmax(-1)
         target = update.average.executor(execute, seen, update.fed["averaged"][rows])[:, 0]
         values.append(target.gather(1, best[:, None]).detach())

@@ -60,22 +60,18 @@ class Update:
         self.own = len(drawn[0].problem_id)
         self.stream = trial_stream(self.trials, method.layout)
         self.factors = torch.from_numpy(env.problems.factor_table)[self.trials.problem_id]
-        self.seen = self.net.see(self.stream.episodes.obs, self.stream.episodes.observed)
+        self.seen = self.net.encode_frames(self.stream.episodes.obs, self.stream.episodes.observed)
 
     def contexts(self, networks: Any, informed: bool = False) -> Tensor:
         """What the policy is given at every observation, (N, T + 1, Z)."""
         if informed:
             return networks.f(self.factors)[:, None].expand(-1, self.seen.shape[1], -1)
-        if hasattr(networks, "said"):
-            return networks.said(self.stream, self.seen)
-        if hasattr(networks, "beliefs"):
-            return networks.beliefs(self.stream, self.seen)
-        return networks.memory(self.seen, self.stream.integers, self.stream.reward_before)
+        return networks.contexts(self.seen, self.stream.inputs)
 
     def errors(self, rows: range, informed: bool = False) -> list[list[Tensor]]:
         """Errors of each step of some trials, reset steps left out: online values less targets."""
         online, target = (
-            net.act(self.seen, self.stream.integers, self.contexts(net, informed)) for net in (self.net, self.average)
+            net.act(self.seen, self.stream.inputs, self.contexts(net, informed)) for net in (self.net, self.average)
         )
         return [stream_errors(self.stream, i, online[i], target[i].detach()) for i in rows]
 

@@ -13,7 +13,6 @@ from dream.config import TrainConfig, override
 from dream.envs import MetaEnv, make
 from dream.envs.render import Canvas
 from dream.errors import UserError
-from dream.eval.evaluate import build
 from dream.eval.record.beliefs import part_beliefs
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 from dream.eval.record.recorder import record_trials
@@ -22,6 +21,7 @@ from dream.eval.show.panel import Panel
 from dream.eval.show.picture_files import HOLD, write_film, write_png
 from dream.eval.show.visit_map import count_visits, visit_picture, visits
 from dream.eval.show.z_picture import principal_axes, z_picture
+from dream.methods.build import build
 
 
 @pytest.fixture(scope="module")

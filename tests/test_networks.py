@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.memories import LSTMMemory
 from dream.core.networks import (
     DiscreteEncoder,
     DuelingHead,
-    Recurrent,
     RecurrentQ,
     StepEncoder,
     normed_relu,
@@ -37,29 +37,29 @@ def stream() -> tuple[Tensor, Tensor, Tensor]:
 @pytest.fixture
 def network() -> RecurrentQ:
     torch.manual_seed(0)
-    return RecurrentQ(SPACE, 6, width=12, hidden=8, integers=[6, 2], z_dim=3)
+    return RecurrentQ(SPACE, 6, width=12, memory_size=8, integers=[6, 2], z_dim=3)
 
 
 def test_step_by_step_is_the_whole_stream(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
     assert whole.shape == (STREAMS, STEPS, 6)
-    memory = None
+    state = None
     for t in range(STEPS):
-        q, memory = network.step(obs[:, t], integers[:, t], z[:, 0], memory)
+        q, state = network.step(obs[:, t], integers[:, t], z[:, 0], state)
         torch.testing.assert_close(q, whole[:, t])
-    assert memory is not None
-    _, _, seen = memory
+    assert state is not None
+    _, _, maximum = state
     features = network.encoder(obs, integers, z)
-    torch.testing.assert_close(seen, network.core.seen(features).amax(1))
+    torch.testing.assert_close(maximum, network.memory.maximum(features).amax(1))
 
 
 def test_every_part_of_the_memory_matters(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
-    _, memory = network.step(obs[:, 0], integers[:, 0], z[:, 0], None)
-    plain, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], memory)
+    _, state = network.step(obs[:, 0], integers[:, 0], z[:, 0], None)
+    plain, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], state)
     for part in range(3):
-        other = list(memory)
+        other = list(state)
         other[part] = other[part] + 1.0
         changed, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], tuple(other))  # type: ignore[arg-type]
         assert (changed - plain).abs().amax(1).min() > 1e-4, part
@@ -113,7 +113,7 @@ def test_a_space_without_an_encoder_is_refused(space: gym.Space) -> None:
     with pytest.raises(TypeError, match=r"no observation encoder for .*use integers"):
         observation_encoder(space, 5)
     with pytest.raises(TypeError, match="no observation encoder"):
-        RecurrentQ(space, 2, width=4, hidden=4)
+        RecurrentQ(space, 2, width=4, memory_size=4)
 
 
 def test_z_scales_and_shifts_the_features() -> None:
@@ -157,14 +157,14 @@ def test_the_dueling_mean_is_per_state() -> None:
 
 def test_a_memory_remembers_that_something_was_seen() -> None:
     torch.manual_seed(0)
-    core = Recurrent(3, 4)
+    memory = LSTMMemory(3, 4)
     features = torch.rand(1, 6, 3)
-    out = core(features)
-    assert out.shape == (1, 6, core.out_features)
+    out = memory(features)
+    assert out.shape == (1, 6, memory.out_features)
     torch.testing.assert_close(out[..., :3], features)
-    seen = core.seen(features)
+    mapped = memory.maximum(features)
     for t in range(6):
-        torch.testing.assert_close(out[:, t, -3:], seen[:, : t + 1].amax(1))
+        torch.testing.assert_close(out[:, t, -3:], mapped[:, : t + 1].amax(1))
 
 
 def test_an_average_moves_by_its_rate() -> None:

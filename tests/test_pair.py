@@ -14,9 +14,10 @@ from dream.core.bottleneck import last_prefix
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.errors import UserError
-from dream.exploration.base import Belief, RewardModel
-from dream.methods.pair import DecoupledPair, PairRules
+from dream.exploration.base import Belief, FunctionReward
+from dream.methods.pair import DecoupledPair
 from dream.methods.registry import METHODS
+from dream.methods.rules import PairRules
 from tests.small_training import Loop, Relabelled, build, play, same, trained
 
 RIGHT, END = 1, 4
@@ -44,7 +45,8 @@ def test_every_method_learns_on_one_or_more_episodes(method: str, k: int, n: int
     assert all(torch.isfinite(value).all() for value in loop.method.weights().values())
     net = loop.method.networks
     assert ("loss/explorer" in loop.metrics) == (net.explorer is not None)
-    assert ("loss/reward" in loop.metrics) == isinstance(loop.method.reward, RewardModel)
+    learns = loop.method.reward is not None and bool(list(loop.method.reward.parameters()))
+    assert ("loss/reward" in loop.metrics) == learns
     assert ("loss/posterior" in loop.metrics) == (net.posterior is not None)
     trials = play(loop.method, loop.env, np.arange(12) % 2)
     assert trials.execute_episodes == n and len(trials.explore.mask) == 12
@@ -94,10 +96,10 @@ def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeyp
     method, env = build(learning__num_envs=100, explorer__min_explained=0.5, explorer__random_fraction=0.25)
     likes(monkeypatch, method, RIGHT)
     ids, generator = np.arange(100) % 2, torch.Generator().manual_seed(0)
-    method.explained = torch.tensor(0.49)
+    method.losses.explained = torch.tensor(0.49)
     closed = method.collect(env, ids, generator).explore
     assert 0.15 < share(closed, RIGHT, slice(0, 100)) < 0.35
-    method.explained = torch.tensor(0.51)
+    method.losses.explained = torch.tensor(0.51)
     opened = method.collect(env, ids, generator).explore
     assert 0.1 < share(opened, RIGHT, slice(0, 25)) < 0.4
     assert 0.5 < share(opened, RIGHT, slice(25, 75)) < share(opened, RIGHT, slice(75, 100))
@@ -109,7 +111,7 @@ def test_nobody_chooses_to_end_an_exploration_while_training(monkeypatch: pytest
     method, env = build(learning__num_envs=100, explorer__min_explained=0.5)
     likes(monkeypatch, method, END)
     ids = np.arange(100) % 2
-    method.explained = torch.tensor(0.51)
+    method.losses.explained = torch.tensor(0.51)
     explore = method.collect(env, ids, torch.Generator().manual_seed(0)).explore
     assert 0.001 < share(explore, END, slice(0, 100)) < 0.05
     assert (play(method, env, ids).explore.transition.sum(1) == 1).all()
@@ -163,8 +165,8 @@ def test_play_is_greedy(env: str, k: int) -> None:
     z = last_prefix(net.g(trials.explore), trials.explore).repeat_interleave(2, 0)
     assert net.explorer is not None
     for episodes, q in (
-        (trials.explore, net.explorer(trials.explore, net.g.see(trials.explore))),
-        (trials.execute, net.executor(trials.execute, net.executor.see(trials.execute), z)),
+        (trials.explore, net.explorer(trials.explore, net.g.encode_frames(trials.explore))),
+        (trials.execute, net.executor(trials.execute, net.executor.encode_frames(trials.execute), z)),
     ):
         taken = q[:, :-1].gather(-1, episodes.action.clamp(max=q.shape[-1] - 1)[..., None])[..., 0]
         regret = (q[:, :-1].amax(-1) - taken)[episodes.transition]
@@ -289,14 +291,15 @@ def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: py
 def scales(method: str, amounts: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The running scale after updates in which every trial is rewarded with one amount, at its first step."""
     loop = trained(method, rounds=1)
-    monkeypatch.setattr(loop.method, "reward_scale", torch.zeros(()))
+    monkeypatch.setattr(loop.method.losses, "reward_scale", torch.zeros(()))
     found = []
     for amount in amounts:
         paid = torch.tensor(amount)
-        monkeypatch.setattr(loop.method, "reward", lambda trials, belief, paid=paid: trials.explore.start * paid)
+        reward = FunctionReward(lambda trials, belief, paid=paid: trials.explore.start * paid)  # type: ignore[misc]
+        monkeypatch.setattr(loop.method.losses, "reward", reward)
         metrics = loop.method.update(loop.replay, 0.0, loop.generator)
         assert torch.isfinite(metrics["loss/explorer"])
-        found.append(float(loop.method.reward_scale))
+        found.append(float(loop.method.losses.reward_scale))
     return found
 
 
@@ -321,16 +324,17 @@ def test_a_reward_is_scaled_by_the_sum_of_its_sizes_in_a_trial(monkeypatch: pyte
         alternating = torch.where(torch.arange(trials.explore.mask.shape[1]) % 2 == 0, 1.0, -1.0)
         return torch.where(trials.explore.mask, alternating, 1e9)
 
-    monkeypatch.setattr(method, "reward", reward)
-    monkeypatch.setattr(method, "reward_scale", torch.zeros(()))
+    monkeypatch.setattr(method.losses, "reward", FunctionReward(reward))
+    monkeypatch.setattr(method.losses, "reward_scale", torch.zeros(()))
     metrics = method.update(loop.replay, 0.0, loop.generator)
-    assert float(method.reward_scale) == pytest.approx(float(drawn[0].explore.mask.sum(1).float().mean()))
+    assert float(method.losses.reward_scale) == pytest.approx(float(drawn[0].explore.mask.sum(1).float().mean()))
     assert torch.isfinite(metrics["loss/explorer"]) and metrics["explore/return"].abs() <= 1.0
 
 
 def test_a_reward_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = trained("count")
-    monkeypatch.setattr(loop.method, "reward", lambda trials, belief: torch.ones(len(trials.problem_id)))
+    reward = FunctionReward(lambda trials, belief: torch.ones(len(trials.problem_id)))
+    monkeypatch.setattr(loop.method.losses, "reward", reward)
     with pytest.raises(UserError, match=r"exploration reward of count is of shape \(8,\): it must return one number"):
         loop.rounds(1)
 
@@ -358,7 +362,7 @@ def test_weights_of_another_shape_or_method_are_refused() -> None:
 @pytest.mark.parametrize("method", PAIRS)
 def test_training_goes_on_from_weights_and_state(method: str) -> None:
     loop = trained(method, rounds=3)
-    loop.method.explained = torch.tensor(0.7)  # what opens the explorer's gate is part of the state
+    loop.method.losses.explained = torch.tensor(0.7)  # what opens the explorer's gate is part of the state
     other = Loop(*build(method, seed=9))
     other.method.load_weights({name: value.clone() for name, value in loop.method.weights().items()})
     other.method.load_state_dict(deepcopy(loop.method.state_dict()))

@@ -14,7 +14,7 @@ from dream.core.qlearning import double_q_value, epsilon_greedy, lambda_returns,
 from dream.core.rollout import Now, rollout
 from dream.core.trial import Episodes
 from dream.envs import make
-from dream.execution.executor import Executor, executor_loss
+from dream.execution.executor import LearnedExecutor, executor_loss
 from dream.exploration.learned import LearnedExplorer, explorer_loss
 
 GAMMA, TRACE = 0.5, 0.8
@@ -42,7 +42,7 @@ def targets(
         torch.tensor([value]),
         torch.tensor([greedy]).bool(),
         gamma=GAMMA,
-        trace=trace,
+        lambda_=trace,
     )
     return got[0, :length].tolist()
 
@@ -117,7 +117,7 @@ def test_targets_are_the_recursion_and_padding_changes_none(
         torch.tensor([value]),
         torch.tensor([greedy]),
         gamma=gamma,
-        trace=trace,
+        lambda_=trace,
     )
     expected = reward[length - 1] + (0.0 if ends[length - 1] else gamma * value[length])
     for t in reversed(range(length)):
@@ -164,7 +164,7 @@ class Table:
     def __init__(self, q: list[list[float]]):
         self.q = torch.tensor([q])
 
-    def see(self, episodes: Episodes) -> Tensor:
+    def encode_frames(self, episodes: Episodes) -> Tensor:
         return episodes.obs
 
     def __call__(self, episodes: Episodes, seen: Tensor, z: Tensor | None = None) -> Tensor:
@@ -196,21 +196,21 @@ def test_executor_loss_by_hand() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     execute = stream([1, 0, 0], length=2, reward=reward)  # out of time after two steps; both actions greedy
     z = torch.zeros(1, 1)
-    loss, surprise, value = executor_loss(online, target, execute, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
+    loss, surprise, value = executor_loss(online, target, execute, z, z, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
     g1 = 2 + 0.5 * 60  # online likes action 1 best there, target says 60
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * g1)  # online likes action 0 best there, and it was taken
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - g1) ** 2) / 2)
     assert float(value) == 20
     assert float(surprise) == pytest.approx(max(abs(2 - g0), abs(4 - g1)))
     done = replace(execute, terminated=torch.tensor([[False, True, False]]))
-    loss, *_ = executor_loss(online, target, done, z, z, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
+    loss, *_ = executor_loss(online, target, done, z, z, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
     assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - 2) ** 2) / 2)
 
 
 def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     explore = stream([1, 0, 0], length=2)  # a time limit, not a termination
-    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, trace=TRACE)  # type: ignore[arg-type]
+    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * 2)
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - 2) ** 2) / 2)
 
@@ -218,7 +218,7 @@ def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
 def test_an_explorer_looks_past_the_reset_step_and_learns_nothing_on_it() -> None:
     reward = torch.tensor([[1.0, 5.0, 3.0]])
     explore = stream([1, Table.actions, 1], length=3, start=(0, 2))
-    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, trace=0.0)  # type: ignore[arg-type]
+    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=0.0)  # type: ignore[arg-type]
     g0 = 1 + 0.5 * (5 + 60)  # not 30, the value of an observation nobody acts on
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (6 - 3) ** 2) / 2)
 
@@ -267,14 +267,14 @@ def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
     torch.manual_seed(0)
     env = make("map", 1)
     space, instruction = env.single_observation_space, env.instruction_space
-    online, target = (Executor(space, instruction, 9, width=8, hidden=4, z_dim=3) for _ in range(2))
+    online, target = (LearnedExecutor(space, instruction, 9, width=8, memory_size=4, z_dim=3) for _ in range(2))
     execute = random_streams("map", 6, "execute")
     assert int(execute.length.min()) < int(execute.length.max())
     z, target_z = torch.randn(6, 3), torch.randn(6, 3)
 
     def loss(episodes: Episodes, which: list[int]) -> tuple[Tensor, Tensor]:
         z_of, target_of = z[which], target_z[which]
-        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, trace=0.9)[:2]
+        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, lambda_=0.9)[:2]
 
     everyone = list(range(6))
     whole = loss(execute, everyone)
@@ -291,12 +291,12 @@ def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
 def test_explorer_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
     torch.manual_seed(0)
     env = make("signpost", 1)
-    online, target = (LearnedExplorer(env.single_observation_space, 5, width=8, hidden=4) for _ in range(2))
+    online, target = (LearnedExplorer(env.single_observation_space, 5, width=8, memory_size=4) for _ in range(2))
     explore = random_streams("signpost", 6, "explore")
     reward = torch.randn(explore.mask.shape)
 
     def loss(episodes: Episodes, reward: Tensor) -> Tensor:
-        return explorer_loss(online, target, episodes, episodes.obs, reward, gamma=0.9, trace=0.9)[0]
+        return explorer_loss(online, target, episodes, episodes.obs, reward, gamma=0.9, lambda_=0.9)[0]
 
     whole = loss(explore, reward)
     longer = torch.cat([reward, torch.full((6, 3), 7.0)], 1)

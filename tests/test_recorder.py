@@ -13,12 +13,12 @@ from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
 from dream.errors import UserError
-from dream.eval.evaluate import build
 from dream.eval.record.recorded import FORMAT, RecordedTrials, load_trials, save_trials
 from dream.eval.record.recorder import record_trials
 from dream.eval.show.movie import Movie
 from dream.eval.show.words import narrate
 from dream.exploration.information import information_reward
+from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 
 
@@ -150,17 +150,18 @@ def test_a_problem_that_f_never_learned_gets_the_mean_code_of_those_that_matter_
     assert recorded.candidates is not None and recorded.candidates.tolist() == train.tolist()
 
 
-class EndToEndPolicy:
+class WithoutEncoders:
     """Plays as a pair does, and has neither f nor g."""
 
     def __init__(self, pair: DecoupledPair) -> None:
         self.config, self.explore, self.execute = pair.config, pair.explore, pair.execute
+        self.pair = self.context = None
 
 
 def test_a_method_without_encoders_is_recorded_with_what_there_is() -> None:
     pair, env = pair_of("dream", "signpost", 3)
     ids = np.array([0, 1, 0])
-    recorded = record_trials(EndToEndPolicy(pair), env, ids, 0)
+    recorded = record_trials(WithoutEncoders(pair), env, ids, 0)
     assert recorded.information is None and recorded.z is None and recorded.context is None
     assert recorded.explore.values is None and recorded.execute.values is None
     full = record_trials(pair, env, ids, 0)

@@ -214,10 +214,10 @@ def test_the_reward_of_the_step_before_is_told_and_the_memory_goes_on() -> None:
     env, ids = make("signpost", 2), np.array([0, 1])
     script = Script(np.array([[LEFT] * 20, [LEFT, 2, *[LEFT] * 18]]))  # member 1 presses the wrong button
     count = torch.zeros(2, 1, dtype=torch.int64)
-    rollout(env, script, ids, phase="execute", episodes=2, memory=(count, count))
+    rollout(env, script, ids, phase="execute", episodes=2, state=(count, count))
     paid = [now.previous_reward.tolist() for now, _ in script.seen]
     assert paid == [[0, 0], [0, 0], *[[0, -1]] * 5, *[[0, 0]] * 6]
     assert script.seen[0][1].tolist() == [0, 0]
     script = Script(np.full((2, 20), END))
-    rollout(env, script, ids, phase="execute", memory=(count + 3, count))
+    rollout(env, script, ids, phase="execute", state=(count + 3, count))
     assert script.seen[0][1].tolist() == [3, 3]

@@ -39,11 +39,11 @@ def trials(n: int = 1) -> Trials:
 def test_what_is_told_at_each_step() -> None:
     stream = trial_stream(trials(), LAYOUT)
     # previous action, start, phase, instruction (4: none); slot 2 is the last of the exploration, a reset step follows
-    assert stream.integers[0, :5].tolist() == [[A, 1, 0, 4], [0, 0, 0, 4], [1, 0, 0, 4], [A, 1, 1, 1], [1, 0, 1, 1]]
-    assert stream.integers[1, :5].tolist() == [[A, 1, 0, 4], [1, 0, 0, 4], [A, 1, 1, 3], [2, 0, 1, 3], [0, 0, 1, 3]]
+    assert stream.inputs.integers[0, :5].tolist() == [[A, 1, 0, 4], [0, 0, 0, 4], [1, 0, 0, 4], [A, 1, 1, 1], [1, 0, 1, 1]]
+    assert stream.inputs.integers[1, :5].tolist() == [[A, 1, 0, 4], [1, 0, 0, 4], [A, 1, 1, 3], [2, 0, 1, 3], [0, 0, 1, 3]]
     assert stream.episodes.obs[0, :5, 0].tolist() == [0, 1, 2, 10, 11]
     assert stream.episodes.obs[1, :5, 0].tolist() == [100, 101, 110, 111, 112]
-    assert stream.reward_before[0, :5, 0].tolist() == [0, 0, 0, 0, 11]  # the exploration's is not told
+    assert stream.inputs.previous_reward[0, :5].tolist() == [0, 0, 0, 0, 11]  # the exploration's is not told
     assert stream.reward[0, :4].tolist() == [0, 0, 0, 11] and stream.reward[1, :4].tolist() == [0, 0, 111, 112]
     assert stream.exploring[0, :4].tolist() == [True, True, True, False]
     assert stream.terminated.nonzero().tolist() == [[0, 3], [1, 3]]  # the end of the exploration ends nothing
@@ -53,16 +53,16 @@ def test_what_is_told_at_each_step() -> None:
 
 def test_rewarded_explorations_are_ordinary_episodes() -> None:
     stream = trial_stream(trials(), Layout(A, (4,), 1, rewarded=True))
-    assert stream.integers[0, :5].tolist() == [[A, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [A, 1, 1, 1], [1, 0, 1, 1]]
-    assert stream.reward_before[0, :5, 0].tolist() == [0, 1, 2, 0, 11]
+    assert stream.inputs.integers[0, :5].tolist() == [[A, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [A, 1, 1, 1], [1, 0, 1, 1]]
+    assert stream.inputs.previous_reward[0, :5].tolist() == [0, 1, 2, 0, 11]
     assert stream.reward[0, :4].tolist() == [1, 2, 0, 11]
     assert stream.terminated.nonzero().tolist() == [[0, 3], [1, 3]]
 
 
 def test_several_executions_each_with_its_own_instruction() -> None:
     stream = trial_stream(trials(2), LAYOUT)
-    assert stream.integers[0, :8, 3].tolist() == [4, 4, 4, 1, 1, 2, 2, 2]
-    assert stream.integers[1, :8, 3].tolist() == [4, 4, 3, 3, 3, 3, 3, 3]
+    assert stream.inputs.integers[0, :8, 3].tolist() == [4, 4, 4, 1, 1, 2, 2, 2]
+    assert stream.inputs.integers[1, :8, 3].tolist() == [4, 4, 3, 3, 3, 3, 3, 3]
     assert stream.episodes.obs[0, :8, 0].tolist() == [0, 1, 2, 10, 11, 20, 21, 22]
     assert stream.episodes.length.tolist() == [2 + 1 + 1 + 1 + 2, 1 + 1 + 2 + 1 + 2]
     assert stream.terminated.nonzero().tolist() == [[0, 6], [1, 6]]
@@ -70,7 +70,7 @@ def test_several_executions_each_with_its_own_instruction() -> None:
 
 def test_without_exploration_a_trial_begins_with_its_first_execution() -> None:
     stream = trial_stream(trials(2), Layout(A, (4,), 0))
-    assert stream.integers[0, :5].tolist() == [[A, 1, 1, 1], [1, 0, 1, 1], [A, 1, 1, 2], [2, 0, 1, 2], [0, 0, 1, 2]]
+    assert stream.inputs.integers[0, :5].tolist() == [[A, 1, 1, 1], [1, 0, 1, 1], [A, 1, 1, 2], [2, 0, 1, 2], [0, 0, 1, 2]]
     assert not stream.exploring.any()
     assert stream.episodes.length.tolist() == [4, 5]
 
@@ -78,9 +78,10 @@ def test_without_exploration_a_trial_begins_with_its_first_execution() -> None:
 def test_the_first_trials_alone() -> None:
     stream = trial_stream(trials(), LAYOUT)
     first = stream.first(1)
-    for name in TrialStream.__dataclass_fields__:
-        if name != "episodes":
-            assert torch.equal(getattr(first, name), getattr(stream, name)[:1])
+    for name in ("problem_id", "exploring", "reward", "terminated"):
+        assert torch.equal(getattr(first, name), getattr(stream, name)[:1])
+    for part, whole in zip(first.inputs, stream.inputs, strict=True):
+        assert torch.equal(part, whole[:1])
     assert torch.equal(first.episodes.obs, stream.episodes.obs[:1])
 
 
@@ -94,7 +95,7 @@ def test_targets_pass_from_the_execution_to_the_exploration_by_hand() -> None:
     q[1, 3] = torch.tensor([0.2, 0.0, 0.0])
     q.requires_grad_()
     target = q.detach() * 2
-    loss, surprise, value = stream_loss(q, target, stream, explore_gamma=0.8, gamma=0.5, trace=0.5)
+    loss, surprise, value = stream_loss(q, target, stream, explore_gamma=0.8, gamma=0.5, lambda_=0.5)
     g3 = 1.0
     g2 = 0.5 * (0.5 * 0.4 + 0.5 * g3)
     g1 = 0.5 * 1.0 + 0.5 * g2  # the reset step: no discount, V(execution) = 1.0
@@ -116,5 +117,5 @@ def test_a_last_episode_out_of_time_bootstraps() -> None:
     stream = TrialStream(**{**stream.__dict__, "terminated": torch.zeros_like(stream.terminated)})
     q = torch.zeros(2, stream.episodes.mask.shape[1] + 1, A)
     q[0, 4] = 3.0
-    _, surprise, _ = stream_loss(q, q, stream, explore_gamma=1.0, gamma=0.5, trace=0.0)
+    _, surprise, _ = stream_loss(q, q, stream, explore_gamma=1.0, gamma=0.5, lambda_=0.0)
     assert float(surprise[0]) == pytest.approx(11 + 0.5 * 3)

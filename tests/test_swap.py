@@ -12,10 +12,11 @@ from dream.core.rollout import rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.envs.signpost.family import PRESS_A
-from dream.eval.evaluate import build, run_trials, spread_over_problems
+from dream.eval.evaluate import run_trials, spread_over_problems
 from dream.eval.explain.bounds import bound_executors, bound_explorers
 from dream.eval.explain.explorations import record_explorations
 from dream.eval.explain.swap import SwapMatrix, execute_on, swap_returns
+from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 
 PRESS_B = PRESS_A + 1

@@ -22,7 +22,7 @@ import torch
 
 from dream.config import PRESETS, TrainConfig, default_config, override
 from dream.errors import Stopped, UserError
-from dream.eval.evaluate import build
+from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 from dream.storage.checkpoints import CheckpointStore
 from dream.training import validation

@@ -18,7 +18,7 @@ def command(arguments: list[str]) -> int:
     from dream.methods.registry import METHODS
 
     found = [
-        {"method": name, "summary": spec.summary, "explores": spec.explores, "paper": spec.paper}
+        {"method": name, "summary": spec.summary, "explores": spec.exploration, "paper": spec.paper}
         for name, spec in METHODS.items()
     ]
     if given.json:

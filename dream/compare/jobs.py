@@ -26,6 +26,7 @@ from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.errors import UserError
 from dream.eval.evaluate import eval_rows, evaluate_run
 from dream.methods.labels import MethodLabel
+from dream.methods.registry import find_method
 from dream.storage.run_directory import RunDirectory, settings_that_differ
 from dream.storage.tidy_csv import merge_tidy_csv, read_tidy_csv
 from dream.training.loop import train
@@ -34,14 +35,6 @@ SPLITS: tuple[Literal["test", "train"], ...] = ("test", "train")
 """Problems that every run is evaluated on: the test problems count, the training problems say what was overfitted."""
 TRIALS_SEED = 0
 """Seed of the evaluated trials, the same for every method and seed of training."""
-WITHOUT_EXPLORATION = ("none", "oracle", "contextual")
-"""Methods whose trials have no exploration, so that the same steps hold more trials and updates than others'."""
-BOUND_SETTINGS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    # The one-hot id of a test problem says nothing: told where the lines lead, who is told it is a bound there too.
-    ("oracle", "bus"): {"env_parameters.description": "lines"},
-    ("contextual", "bus"): {"env_parameters.description": "lines"},
-}
-"""(method, family) -> settings without which the method is no bound."""
 _ENDS = 20.0  # seconds that an interrupted run has to save and end
 
 
@@ -74,7 +67,7 @@ def plan(
         seeds: of training.
         runs: directory that holds runs/ENV/LABEL/sSEED.
         changes: dotted name -> value, settings for all methods, such as {"steps": 100_000}.
-        bound_steps: environment steps of the methods of `WITHOUT_EXPLORATION`; None: those of the others.
+        bound_steps: environment steps of the methods that do not explore; None: those of the others.
 
     Raises:
         UserError: a setting is wrong, or methods that explore would get different numbers of environment steps.
@@ -84,9 +77,9 @@ def plan(
         budgets: dict[str, int] = {}
         for seed in seeds:
             for label in labels:
-                bound = BOUND_SETTINGS.get((label.method, env), {})
-                config = label.config(env, seed, {**(changes or {}), **bound})
-                if label.method not in WITHOUT_EXPLORATION:
+                spec = find_method(label.method)
+                config = label.config(env, seed, {**(changes or {}), **spec.family_settings.get(env, {})})
+                if spec.explores:
                     budgets[str(label)] = config.steps
                 elif bound_steps is not None:
                     config = dataclasses.replace(config, steps=bound_steps)

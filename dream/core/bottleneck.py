@@ -1,10 +1,10 @@
 """f, g and the information bottleneck: the heart of DREAM.
 
 Liu, Raghunathan, Liang, Finn, "Decoupling Exploration and Exploitation for Meta-RL without Sacrifices" (ICML 2021,
-arXiv 2008.02790). In the paper's words and ours:
+arXiv 2008.02790). The paper's objectives and our names:
 
-    problem encoder     F(z | mu)  = N(f(mu), rho^2 I)     what the executor is given while training
-    trajectory encoder  q(z | tau) = N(g(tau), rho^2 I)    what it is given at test time
+    problem encoder     F(z | mu)  = N(f(mu), rho^2 I)     the executor's z in training
+    trajectory encoder  q(z | tau) = N(g(tau), rho^2 I)    the executor's z at test time
     execution           max E[V(z; mu)] - lambda I(z; mu)  the bottleneck keeps only what the task needs
     exploration         max I(tau; z) >= H(z) + E[log q(z | tau_:0)]
                                          + E[sum_t log q(z | tau_:t+1) - log q(z | tau_:t)]
@@ -24,16 +24,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.frames import frame_encoder
-from dream.core.networks import DiscreteEncoder, Recurrent, normed_relu, observation_encoder
+from dream.core.memories import LSTMMemory
+from dream.core.networks import DiscreteEncoder, normed_relu, observation_encoder
 from dream.core.trial import Episodes
 
 
 class ProblemEncoder(nn.Module):
     """f: the mean of F(z | mu), a linear map of the sum of one embedding per factor of the problem.
 
-    One factor, the id itself, makes a one-hot id. With several, problems never seen get a code put together from parts
-    that were. The map starts small, so all problems start with nearly the same code and are pulled apart where the
-    executor gains by telling them apart; large random codes would be arbitrary ones, which g cannot predict.
+    With one factor, the id, this is a linear map of the one-hot id. With several, the code of a problem outside the
+    training set is composed of factors seen in training. The map starts small: all problems start with nearly the same
+    code, and the executor's loss separates those that it gains by telling apart. Large random codes would be arbitrary,
+    and g could not predict them.
+
+    Args:
+        factors: number of values of each factor.
+        width: of the embeddings.
+        z_dim: of z.
+        initial_scale: factor on the initial weights of the linear map.
     """
 
     def __init__(self, factors: Sequence[int], *, width: int, z_dim: int, initial_scale: float):
@@ -44,22 +52,30 @@ class ProblemEncoder(nn.Module):
             self.out.weight.mul_(initial_scale)
             self.out.bias.zero_()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, F) ints -> (N, Z)."""
-        return self.out(self.embed(features))
+    def forward(self, factors: Tensor) -> Tensor:
+        """Factors of N problems, (N, F) int64 -> codes (N, Z)."""
+        return self.out(self.embed(factors))
 
 
 class TrajectoryEncoder(nn.Module):
     """g: the mean of q(z | tau_:t) for every prefix of an exploration, the empty one included.
 
-    Each transition (o, a, o') goes through a small network of its own before the memory, which has to remember
-    transitions, not to find them. Its last layers start small and cannot die: f's codes start near zero, and a head of
-    ReLUs that is first asked for nothing switches itself off for good.
+    A small feed-forward network encodes each transition (o, a, o') before the memory, so the memory only has to retain
+    transitions, not to assemble them. The last layer starts small, because f's codes start near zero. The head uses
+    ELU: a ReLU head whose targets are all near zero at first would die.
 
-    With `single` it can also be asked what one transition tells on its own, see `from_single`.
+    Args:
+        space: of one observation.
+        actions: A, number of actions; index A is "no action".
+        width: units of the feed-forward layers.
+        memory_size: units of the LSTM.
+        z_dim: of z.
+        single: whether it also predicts z from single transitions, see `from_single`.
     """
 
-    def __init__(self, space: gym.Space, actions: int, *, width: int, hidden: int, z_dim: int, single: bool = False):
+    def __init__(
+        self, space: gym.Space, actions: int, *, width: int, memory_size: int, z_dim: int, single: bool = False
+    ):
         super().__init__()
         self.actions = actions
         self.frames = frame_encoder(space)
@@ -67,8 +83,8 @@ class TrajectoryEncoder(nn.Module):
         self.after = observation_encoder(space, width)
         self.action = DiscreteEncoder([actions + 1], width)
         self.hidden = nn.Linear(width, width)
-        self.core = Recurrent(width, hidden, forget_bias=2.0)
-        self.head = nn.Linear(self.core.out_features, width)
+        self.memory = LSTMMemory(width, memory_size, forget_bias=2.0)
+        self.head = nn.Linear(self.memory.out_features, width)
         self.out = nn.Linear(width, z_dim)
         with torch.no_grad():
             self.out.weight.mul_(0.1)
@@ -79,40 +95,40 @@ class TrajectoryEncoder(nn.Module):
                 self.single.weight.mul_(0.1)
                 self.single.bias.zero_()
 
-    def see(self, explore: Episodes) -> Tensor:
-        """What is seen in each observation of whole streams: (N, T + 1, D)."""
+    def encode_frames(self, explore: Episodes) -> Tensor:
+        """Frame features of whole streams: (N, T + 1, D)."""
         return self.frames(explore.obs, explore.observed)
 
-    def forward(self, explore: Episodes, seen: Tensor | None = None) -> Tensor:
+    def forward(self, explore: Episodes, frame_features: Tensor | None = None) -> Tensor:
         """N streams of T steps -> (N, T + 1, Z): entry t is g(tau_:t), after t transitions.
 
-        Entries after the end of a stream mean nothing; `last_prefix` picks the valid one.
+        Entries after the end of a stream are meaningless; `last_prefix` picks the one of the whole exploration.
 
         Args:
             explore: the streams.
-            seen: (N, T + 1, D) from `see`, where it is known already.
+            frame_features: (N, T + 1, D) from `encode_frames`, where they are computed already.
         """
-        return self.read(self.transitions(explore, seen))
+        return self.read(self.transitions(explore, frame_features))
 
     def read(self, transitions: Tensor) -> Tensor:
-        """What `forward` makes of `transitions`: (N, T + 1, width) -> (N, T + 1, Z)."""
-        return self.out(F.elu(self.head(self.core(transitions))))
+        """The rest of `forward` after `transitions`: (N, T + 1, width) -> (N, T + 1, Z)."""
+        return self.out(F.elu(self.head(self.memory(transitions))))
 
     def from_single(self, explore: Episodes) -> Tensor:
-        """z from one transition without its past: N streams -> (N, T, Z). Built with `single` only.
+        """z predicted from each transition without its past: N streams -> (N, T, Z). Needs `single`.
 
-        It is never acted on. Its loss over transitions of as many trials teaches the features what to look for much
-        sooner than whole streams do, whose steps all make the same error (docs/sign.md).
+        No policy acts on it. Its loss on transitions of many different trials trains the features much faster than
+        whole streams do, because the errors of the steps of one stream are nearly the same (docs/sign.md).
         """
         assert self.single is not None
         return self.single(self.transitions(explore)[:, 1:])
 
-    def transitions(self, explore: Episodes, seen: Tensor | None = None) -> Tensor:
+    def transitions(self, explore: Episodes, frame_features: Tensor | None = None) -> Tensor:
         """Features of each transition before the memory, (N, T + 1, width); entry 0 is the first observation."""
-        seen = self.see(explore) if seen is None else seen
-        previous = torch.cat([seen[:, :1], seen[:, :-1]], dim=1)
+        features = self.encode_frames(explore) if frame_features is None else frame_features
+        previous = torch.cat([features[:, :1], features[:, :-1]], dim=1)
         action = explore.previous_action(none=self.actions)[..., None]
-        h = normed_relu(self.before(previous) + self.action(action) + self.after(seen))
+        h = normed_relu(self.before(previous) + self.action(action) + self.after(features))
         return normed_relu(self.hidden(h))
 
 
@@ -133,11 +149,11 @@ def prefix_error(code: Tensor, prefixes: Tensor, noise: float) -> Tensor:
 
 
 def encoder_loss(error: Tensor, explore: Episodes) -> Tensor:
-    """g's loss: the mean of `prefix_error` over all prefixes that exist (eq. 5, maximised over q)."""
+    """g's loss: the mean of `prefix_error` (N, T + 1) over all prefixes that exist (eq. 5, maximised over q)."""
     weight = explore.observed.to(error.dtype)
     return (error * weight).sum() / weight.sum()
 
 
 def rate(code: Tensor) -> Tensor:
-    """KL(N(f, rho^2 I) || N(0, I)) of each code but for its constant: |f|^2 / 2 nats, (N, Z) -> (N,)."""
+    """KL(N(f, rho^2 I) || N(0, I)) of each code without its constant: |f|^2 / 2 nats, (N, Z) -> (N,)."""
     return 0.5 * code.square().sum(-1)

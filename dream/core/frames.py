@@ -10,20 +10,20 @@ from torch.nn import functional as F
 
 CHANNELS = (8, 16)
 CHUNK = 256
-"""Frames that go through the convolutions at once on a CPU: more no longer fit its caches."""
+"""Largest number of frames in one convolution on a CPU: more do not fit into its caches."""
 
 
 class FrameEncoder(nn.Module):
-    """Two convolutions, 8 x 8 stride 4 and 4 x 4 stride 2; the features are normalised, so that they cannot all die.
+    """Two convolutions, 8 x 8 stride 4 and 4 x 4 stride 2, and layer norm, so that the features cannot all die.
 
-    A large first stride makes it cheap: it costs a tenth of the paper's network and still reads the sign
-    (docs/sign.md). Centring and scaling of the pixels is folded into the first convolution.
+    The large first stride makes it a tenth as expensive as the paper's network, and it still reads the sign
+    (docs/sign.md). Centring and scaling of the pixels are folded into the first convolution.
 
     Args:
         shape: (H, W, C) of the frames, at least 20 x 20.
 
     Raises:
-        ValueError: frames that are smaller.
+        ValueError: the frames are smaller.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -40,18 +40,18 @@ class FrameEncoder(nn.Module):
             raise ValueError(f"frames of {height} x {width} pixels are too small: give at least 20 x 20")
         return CHANNELS[1] * _side(height) * _side(width)
 
-    def forward(self, frames: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, observed: Tensor | None = None) -> Tensor:
         """(..., H, W, C) uint8 -> (..., out_features).
 
         Args:
-            frames: what was observed.
-            seen: (...) bool, which of the frames mean something. On a CPU the others are not looked at and give zeros.
+            frames: observations.
+            observed: (...) bool, False for padding. On a CPU padding is skipped and returns zeros.
         """
         leading = frames.shape[:-3]
         flat = frames.reshape(-1, *frames.shape[-3:])
-        if seen is None or flat.is_cuda:  # counting what was seen would make the host wait for the device
+        if observed is None or flat.is_cuda:  # counting the observed frames would make the host wait for the device
             return self._features(flat).view(*leading, -1)
-        rows = seen.flatten().nonzero()[:, 0]
+        rows = observed.flatten().nonzero()[:, 0]
         features = self._features(flat.index_select(0, rows))
         return features.new_zeros(len(flat), self.out_features).index_copy(0, rows, features).view(*leading, -1)
 
@@ -72,10 +72,10 @@ class FrameEncoder(nn.Module):
 
 
 class Unchanged(nn.Module):
-    """For observations that are integers: there is nothing to look at."""
+    """Passes integer observations on: they need no frame encoder."""
 
-    def forward(self, obs: Tensor, seen: Tensor | None = None) -> Tensor:
-        """The observations."""
+    def forward(self, obs: Tensor, observed: Tensor | None = None) -> Tensor:
+        """The observations as they are."""
         return obs
 
 
@@ -85,7 +85,7 @@ def is_frame(space: gym.Space) -> bool:
 
 
 def frame_encoder(space: gym.Space) -> FrameEncoder | Unchanged:
-    """A `FrameEncoder` for images, `Unchanged` for everything else."""
+    """A `FrameEncoder` for images, `Unchanged` for everything else. What it returns is called frame features."""
     return FrameEncoder(space.shape) if is_frame(space) else Unchanged()  # type: ignore[arg-type]
 
 

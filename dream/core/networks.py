@@ -1,4 +1,4 @@
-"""Networks: step encoders, recurrent cores and dueling heads. Batch first; integers or uint8 images in."""
+"""Step encoders, dueling heads and recurrent action values. Batch first."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.frames import FrameEncoder, is_frame
-
-RecurrentMemory = tuple[Tensor, Tensor, Tensor]
-"""LSTM state h (B, hidden), c (B, hidden) and the running maximum (B, width)."""
+from dream.core.memories import LSTMMemory
+from dream.core.memories.lstm import LSTMState
 
 
 class DiscreteEncoder(nn.Module):
@@ -34,9 +33,13 @@ class DiscreteEncoder(nn.Module):
 
 
 def observation_encoder(space: gym.Space, width: int) -> nn.Module:
-    """A linear layer on what `frame_encoder` makes of an observation: on one-hots of integers, on features of a frame.
+    """A linear layer on frame features, or on the one-hots of integer observations: (..., D) -> (..., width).
 
-    Raises TypeError for a space it does not know, ValueError for frames that are too small.
+    Its input is what `dream.core.frames.frame_encoder` returns for the observations.
+
+    Raises:
+        TypeError: there is no encoder for this space.
+        ValueError: the frames are too small.
     """
     if isinstance(space, gym.spaces.MultiDiscrete):
         return DiscreteEncoder(space.nvec.tolist(), width)
@@ -48,16 +51,24 @@ def observation_encoder(space: gym.Space, width: int) -> nn.Module:
 
 
 def normed_relu(h: Tensor) -> Tensor:
-    """ReLU of the normalised units of each step: whatever the training target is doing, they cannot all die."""
+    """ReLU of the units after layer norm: some units of every step stay active, so a layer cannot die."""
     return F.relu(F.layer_norm(h, h.shape[-1:]))
 
 
 class StepEncoder(nn.Module):
-    """What a policy knows at one step -> features: observation, integers beside it (previous action, instruction), z.
+    """What a policy observes at one step -> features.
 
-    Observation, integers and numbers (a reward) enter one hidden layer as a sum, which is the linear layer on their
-    concatenation. z scales and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871): which action is right depends
-    on place, instruction and problem together, and a sum would have to learn every such product (docs/learning.md).
+    Observation, integers (previous action, instruction) and numbers (a reward) enter one hidden layer as a sum, which
+    equals a linear layer on their concatenation. z scales and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871):
+    the right action depends on place, instruction and problem jointly, and a sum would have to learn every such
+    product (docs/learning.md).
+
+    Args:
+        space: of one observation.
+        width: units of each layer.
+        integers: number of values of each of the K integers.
+        numbers: how many numbers.
+        z_dim: of z; 0 for none.
     """
 
     def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0):
@@ -69,13 +80,21 @@ class StepEncoder(nn.Module):
         self.hidden = nn.Linear(width, width)
 
     def forward(
-        self, obs: Tensor, integers: Tensor | None = None, z: Tensor | None = None, numbers: Tensor | None = None
+        self,
+        frame_features: Tensor,
+        integers: Tensor | None = None,
+        z: Tensor | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
-        """obs (..., D) as `frame_encoder` gives them, integers (..., K), z (..., Z), numbers (..., F) -> (..., width).
+        """(..., D), (..., K), (..., Z), (..., F) -> (..., width). Leading dimensions broadcast.
 
-        Leading dimensions broadcast.
+        Args:
+            frame_features: (..., D), what `frame_encoder` returns for the observations.
+            integers: (..., K) int64.
+            z: (..., Z).
+            numbers: (..., F) float32.
         """
-        h = self.obs(obs)
+        h = self.obs(frame_features)
         if self.integers is not None and integers is not None:
             h = h + self.integers(integers)
         if self.numbers is not None and numbers is not None:
@@ -84,38 +103,6 @@ class StepEncoder(nn.Module):
             scale, shift = self.scale_shift(z).chunk(2, dim=-1)
             h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
         return normed_relu(self.hidden(normed_relu(h)))
-
-
-class Recurrent(nn.Module):
-    """Memory over a stream: an LSTM, and beside it the running maximum of a linear map of the features.
-
-    The maximum answers "was this ever seen?" and carries the gradient of a rare event straight to the step it
-    happened in, where an LSTM alone needs thousands of updates to start (docs/learning.md). The step's own features are
-    passed on too, so that memoryless tasks need no memory.
-    """
-
-    def __init__(self, width: int, hidden: int, forget_bias: float = 1.0):
-        super().__init__()
-        self.lstm = nn.LSTM(width, hidden, batch_first=True)
-        with torch.no_grad():  # remember by default (Jozefowicz et al., 2015)
-            self.lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = forget_bias
-        self.seen = nn.Linear(width, width)
-        self.out_features = 2 * width + hidden
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Whole streams from their beginning: (N, T, width) -> (N, T, out_features)."""
-        seen = self.seen(features).cummax(dim=1).values
-        return torch.cat([features, self.lstm(features)[0], seen], dim=-1)
-
-    def step(self, features: Tensor, memory: RecurrentMemory | None) -> tuple[Tensor, RecurrentMemory]:
-        """One step: (B, width), memory or None at the beginning -> (B, out_features), memory."""
-        seen = self.seen(features)
-        state = None
-        if memory is not None:
-            state = (memory[0][None], memory[1][None])
-            seen = torch.maximum(seen, memory[2])
-        out, (h, c) = self.lstm(features[:, None], state)
-        return torch.cat([features, out[:, 0], seen], dim=-1), (h[0], c[0], seen)
 
 
 class DuelingHead(nn.Module):
@@ -135,7 +122,16 @@ class DuelingHead(nn.Module):
 
 
 class RecurrentQ(nn.Module):
-    """Action values with memory: what is seen (see `frame_encoder`) -> step encoder -> LSTM -> dueling head."""
+    """Action values with memory: frame features -> step encoder -> LSTM -> dueling head.
+
+    Args:
+        space: of one observation.
+        actions: A, number of actions.
+        width: units of the feed-forward layers.
+        memory_size: units of the LSTM.
+        integers: number of values of each of the K integers beside the observation.
+        z_dim: of z; 0 for none.
+    """
 
     def __init__(
         self,
@@ -143,34 +139,34 @@ class RecurrentQ(nn.Module):
         actions: int,
         *,
         width: int,
-        hidden: int,
+        memory_size: int,
         integers: Sequence[int] = (),
         z_dim: int = 0,
     ):
         super().__init__()
         self.encoder = StepEncoder(space, width, integers=integers, z_dim=z_dim)
-        self.core = Recurrent(width, hidden)
-        self.head = DuelingHead(self.core.out_features, width, actions)
+        self.memory = LSTMMemory(width, memory_size)
+        self.head = DuelingHead(self.memory.out_features, width, actions)
 
-    def forward(self, seen: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """Whole streams: seen (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z) -> (N, T, A)."""
-        return self.head(self.core(self.encoder(seen, integers, z)))
+    def forward(self, frame_features: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
+        """Whole streams: (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z) -> action values (N, T, A)."""
+        return self.head(self.memory(self.encoder(frame_features, integers, z)))
 
     def step(
-        self, seen: Tensor, integers: Tensor | None, z: Tensor | None, memory: RecurrentMemory | None
-    ) -> tuple[Tensor, RecurrentMemory]:
-        """One step of B members: seen (B, D), integers (B, K), z (B, Z) -> (B, A), new memory."""
-        features, memory = self.core.step(self.encoder(seen, integers, z), memory)
-        return self.head(features), memory
+        self, frame_features: Tensor, integers: Tensor | None, z: Tensor | None, state: LSTMState | None
+    ) -> tuple[Tensor, LSTMState]:
+        """One step of B members: (B, D), (B, K), (B, Z), state -> action values (B, A), new state."""
+        features, state = self.memory.step(self.encoder(frame_features, integers, z), state)
+        return self.head(features), state
 
 
 def named_weights(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """The weights of several modules in one mapping, each name preceded by that of its module and a dot."""
+    """The weights of several modules in one mapping, named MODULE.NAME."""
     return {f"{part}.{name}": value for part, module in modules.items() for name, value in module.state_dict().items()}
 
 
 def load_named_weights(modules: Mapping[str, nn.Module], weights: Mapping[str, Tensor]) -> None:
-    """Restore what `named_weights` gave. Raises RuntimeError where shapes or names differ."""
+    """Load what `named_weights` returned. Raises RuntimeError where shapes or names differ."""
     for part, module in modules.items():
         prefix = f"{part}."
         module.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})

@@ -1,4 +1,4 @@
-"""AdamW as every learner here uses it: one step size for all networks, a gradient clipped for each of them."""
+"""AdamW with one step size for all networks and gradient clipping per network."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def gradient_step(
     learning_rate: float,
     clip: float,
 ) -> None:
-    """One step down the gradient of a loss.
+    """Minimise a loss by one optimizer step.
 
     Args:
         optimizer: from `adamw`.
         loss: ().
         networks: parameters whose gradients are clipped together.
-        learning_rate: of this step.
-        clip: largest norm of a network's gradient.
+        learning_rate: step size of this update.
+        clip: largest gradient norm of each network.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

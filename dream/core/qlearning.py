@@ -31,28 +31,31 @@ def lambda_returns(
     greedy: Tensor,
     *,
     gamma: float | Tensor,
-    trace: float,
+    lambda_: float,
 ) -> Tensor:
-    """Targets G_t = r_t + gamma (1 - done_t) [(1 - c_{t+1}) V(o_{t+1}) + c_{t+1} G_{t+1}], c = trace where greedy.
+    """Targets of Watkins's Q(lambda), with c_t = lambda where the action taken is the greedy one, else 0:
 
-    A stream that stops without `terminated` (a time limit) bootstraps from its last observation.
+        G_t = r_t + gamma (1 - terminated_t) [(1 - c_{t+1}) V(o_{t+1}) + c_{t+1} G_{t+1}]
+
+    A stream that stops without `terminated` (a time limit) bootstraps from the value of its last observation.
 
     Args:
         reward: (N, T).
-        terminated: (N, T) bool: nothing can be earned after this transition.
+        terminated: (N, T) bool: the return after this transition is zero.
         mask: (N, T) bool: the stream has a step here.
         value: (N, T + 1): V of every observation, from `double_q_value`.
-        greedy: (N, T) bool: the action taken is the greedy one.
+        greedy: (N, T) bool: the action taken is the greedy one; others cut the trace.
         gamma: discount, or (N, T) one for each step.
-        trace: lambda; 0 gives one-step targets.
+        lambda_: of Q(lambda); 0 gives one-step targets.
 
     Returns:
-        (N, T) targets; outside the mask they mean nothing.
+        (N, T) targets, meaningless outside the mask.
     """
     discount = gamma * (~terminated).to(reward.dtype)
     steps = reward.shape[1]
-    cut = trace * (greedy & mask).to(reward.dtype)
-    fixed = reward + discount * value[:, 1:]  # the target with no trace beyond the next observation
+    cut = lambda_ * (greedy & mask).to(reward.dtype)
+    # G_t = fixed_t + carried_t (G_{t+1} - V(o_{t+1})): the one-step target plus what the trace adds
+    fixed = reward + discount * value[:, 1:]
     carried = torch.zeros_like(cut)
     carried[:, :-1] = discount[:, :-1] * cut[:, 1:]
     fixed_columns, carried_columns, value_columns = fixed.unbind(1), carried.unbind(1), value.unbind(1)
@@ -63,7 +66,9 @@ def lambda_returns(
 
 
 def skip_reset_steps(value: Tensor, reset_step: Tensor, reward: Tensor) -> Tensor:
-    """Give the observation before a reset step the value of the one after it, and what the reset itself reveals.
+    """Replace the value before a reset step by the value after it plus the reward of the reset step.
+
+    The policy takes no action at a reset step, so its own estimate there is never trained.
 
     Args:
         value: (N, T + 1).
@@ -85,7 +90,7 @@ def td_error(q: Tensor, action: Tensor, target: Tensor, weight: Tensor) -> Tenso
         q: (N, T, A).
         action: (N, T) int64.
         target: (N, T), detached here.
-        weight: (N, T), 1 in the loss and 0 outside.
+        weight: (N, T), 1 for the steps in the loss, else 0.
 
     Returns:
         (N, T).
@@ -94,7 +99,7 @@ def td_error(q: Tensor, action: Tensor, target: Tensor, weight: Tensor) -> Tenso
 
 
 def q_loss(error: Tensor, weight: Tensor) -> Tensor:
-    """Half the mean squared error over the steps that are in the loss: `td_error` (N, T), weight (N, T) -> ()."""
+    """Half the mean squared error over the steps in the loss: `td_error` (N, T), weight (N, T) -> ()."""
     return 0.5 * error.square().sum() / weight.sum().clamp(min=1)
 
 
@@ -105,8 +110,8 @@ def epsilon_greedy(
 
     Args:
         q: (B, A).
-        epsilon: (B,) probabilities; all zero draws no random number.
-        generator: on the CPU, so that the same seed acts alike on every device.
+        epsilon: (B,) probabilities; if all are zero no random number is drawn.
+        generator: on the CPU, so that a seed draws the same actions on every device.
         action_weight: (A,) probabilities of the random actions; uniform if None.
 
     Returns:

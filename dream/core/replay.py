@@ -10,19 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dream.core.environment import Environment
 from dream.core.trial import Episodes, Trials
 
-Look = Literal["explore", "execute", "both"]
-"""Episodes whose observations are fetched. Of the other ones only the first observation is: frames are many bytes."""
+Observations = Literal["explore", "execute", "both"]
+"""The phase whose observations are fetched; of the other phase only the first one is, because frames are large."""
 MIN_PRIORITY = 1e-3
-"""Added to the error of a trial, so that none is never replayed."""
+"""Added to the error of every trial, so that each can be replayed."""
 
 
 class TrialReplay:
     """The last `capacity` trials.
 
-    Memory is taken at the first `add`, when the shapes are known. Sampling uses its own generator,
-    which is part of the state, so that a resumed run draws what the uninterrupted one would have drawn.
+    It allocates at the first `add`, when the shapes are known. Sampling uses a generator of its own, which is part of
+    the state: a resumed run draws the same trials as an uninterrupted one.
+
+    Args:
+        capacity: trials.
+        seed: of the sampling.
+        device: of the stored trials.
+
+    Raises:
+        ValueError: the capacity is below 1.
     """
 
     def __init__(self, capacity: int, seed: int, device: torch.device | str = "cpu"):
@@ -34,7 +43,7 @@ class TrialReplay:
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
         self._priority = torch.zeros(capacity, device=self._device)
-        self._holds_decoded_until = 0  # as long as fewer trials were added, one executed on g(exploration) is here
+        self._holds_decoded_until = 0  # while fewer trials were added, the replay holds one executed on g(exploration)
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -45,7 +54,7 @@ class TrialReplay:
         return self.added < self._holds_decoded_until
 
     def add(self, trials: Trials) -> None:
-        """Store B trials (B <= capacity); the oldest make room."""
+        """Store B trials in place of the oldest. Raises ValueError for more than `capacity`."""
         count = trials.problem_id.shape[0]
         if count > self.capacity:
             raise ValueError(f"cannot add {count} trials to a replay of {self.capacity}: raise replay.capacity")
@@ -56,21 +65,21 @@ class TrialReplay:
                     (self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device
                 )
             self._store[name].index_copy_(0, rows, value.to(self._device))
-        self._priority[rows] = self._priority.max().clamp(min=1.0)  # drawn soon, then known better
+        self._priority[rows] = self._priority.max().clamp(min=1.0)  # replayed soon, then set to its error
         self.added += count
         if not bool(trials.used_id.all()):
             self._holds_decoded_until = self.added - count + self.capacity
 
-    def sample(self, count: int, look: Look = "both") -> Trials:
+    def sample(self, count: int, observations: Observations = "both") -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""
         self._refuse_empty()
-        return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device), look)
+        return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device), observations)
 
     def sample_transitions(self, count: int) -> tuple[Tensor, Episodes]:
-        """Single exploration transitions, each from a trial of its own, every problem's share the same to within one.
+        """Single exploration transitions, each from another trial; every problem gets the same number, to within one.
 
         Returns:
-            problem_id (count,) and `Episodes` of one step. Each step of a stream is as likely as every other.
+            problem_id (count,) and `Episodes` of one step. All steps of a stream are equally likely.
         """
         self._refuse_empty()
         rows = self._draw_evenly(count)
@@ -89,29 +98,34 @@ class TrialReplay:
             **{name: at(name) for name in names},
         )
 
-    def sample_decoded(self, count: int, look: Look = "both") -> Trials:
-        """As `sample`, from the trials that were executed on g(exploration). Raises ValueError where there is none."""
+    def sample_decoded(self, count: int, observations: Observations = "both") -> Trials:
+        """As `sample`, from the trials that were executed on g(exploration). Raises ValueError if there are none."""
         self._refuse_empty()
-        return self._take(self._draw(count, self._decoded()), look)
+        return self._take(self._draw(count, self._decoded()), observations)
 
     def sample_by_priority(
-        self, count: int, exponent: float, look: Look = "both", *, decoded: bool = False
+        self, count: int, exponent: float, observations: Observations = "both", *, decoded: bool = False
     ) -> tuple[Trials, Tensor]:
         """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
 
-        With `decoded` from those of `sample_decoded`, and its errors.
+        Args:
+            count: of trials.
+            exponent: of the priority; 0 is uniform.
+            observations: see `Observations`.
+            decoded: only trials that were executed on g(exploration), as `sample_decoded`.
 
-        Returns the trials and their rows (count,), for `set_priority`. Exponent 0 is uniform.
+        Returns:
+            The trials and their rows (count,), for `set_priority`.
         """
         self._refuse_empty()
         weight = self._priority[: len(self)] ** exponent
         if decoded:
             weight = weight * self._decoded()
         rows = self._draw(count, weight)
-        return self._take(rows, look), rows
+        return self._take(rows, observations), rows
 
     def set_priority(self, rows: Tensor, error: Tensor) -> None:
-        """Give trials a new priority: rows (M,) from `sample_by_priority`, the error (M,) of each, not negative."""
+        """Set the priorities of rows (M,) from `sample_by_priority` to their errors (M,), which are not negative."""
         self._priority[rows] = error + MIN_PRIORITY
 
     def _decoded(self) -> Tensor:
@@ -121,32 +135,32 @@ class TrialReplay:
         return (~self._store["used_id"][: len(self)]).float()
 
     def _draw(self, count: int, weight: Tensor) -> Tensor:
-        """Rows (count,) with probability proportional to weight (size,); nothing of it visits the host."""
+        """Rows (count,) with probability proportional to weight (size,), without a transfer to the host."""
         cumulative = weight.cumsum(0)
         draws = torch.rand(count, generator=self._generator).to(self._device) * cumulative[-1]
-        # right=True: a draw of exactly 0 must not find a leading row of weight 0
+        # right=True: a draw of exactly 0 must not return a leading row of weight 0
         return torch.searchsorted(cumulative, draws, right=True).clamp(max=len(self) - 1)
 
     def _draw_evenly(self, count: int) -> Tensor:
-        """Rows (count,), one from each of `count` equal parts of the trials sorted by problem, all problems equal."""
+        """Rows (count,), stratified: the trials sorted by problem, all problems weighted equally, in `count` parts."""
         problem, order = self._store["problem_id"][: len(self)].sort(stable=True)
-        # Trials of each one's problem, without counting problems: that would make the host wait for the device.
+        # Number of trials of each trial's problem; a bincount would make the host wait for the device.
         trials = torch.searchsorted(problem, problem, right=True) - torch.searchsorted(problem, problem)
         cumulative = (1.0 / trials.double()).cumsum(0)
         part = torch.arange(count, device=self._device) + torch.rand(count, generator=self._generator).to(self._device)
         place = torch.searchsorted(cumulative, part / count * cumulative[-1], right=True)
         return order[place.clamp(max=len(self) - 1)]
 
-    def _take(self, rows: Tensor, look: Look) -> Trials:
+    def _take(self, rows: Tensor, observations: Observations) -> Trials:
         taken = {}
         for name, value in self._store.items():
             phase, _, field = name.partition(".")
-            if field == "obs" and look not in ("both", phase):
+            if field == "obs" and observations not in ("both", phase):
                 value = value[:, :1] if phase == "explore" else value[:, :, :1]
             taken[name] = value.index_select(0, rows)
         trials = _unflatten(taken)
         if self._device.type != "cpu":
-            return trials  # to know the longest stream the host would have to wait for the device
+            return trials  # the longest stream is known on the device only; the host would have to wait for it
         return dataclasses.replace(trials, explore=trials.explore.trimmed(), execute=trials.execute.trimmed())
 
     def _refuse_empty(self) -> None:
@@ -154,7 +168,7 @@ class TrialReplay:
             raise ValueError("cannot sample from an empty replay: add trials first")
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data: tensors, numbers. Trials share memory with the replay: save them before the next `add`."""
+        """Tensors and numbers. The stored trials are views of the replay: save them before the next `add`."""
         size = len(self)
         return {
             "added": self.added,
@@ -165,7 +179,7 @@ class TrialReplay:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
+        """Load what `state_dict` returned."""
         self.added = int(state["added"])
         self._holds_decoded_until = int(state["holds_decoded_until"])
         self._generator.set_state(state["generator"])
@@ -177,10 +191,10 @@ class TrialReplay:
             self._store[name][: len(value)] = value.to(self._device)
 
 
-def trial_bytes(env: Any, explore_episodes: int, execute_episodes: int) -> int:
-    """What a trial takes in the replay: nearly all of it observations."""
+def trial_bytes(env: Environment, explore_episodes: int, execute_episodes: int) -> int:
+    """Bytes of a trial in the replay, nearly all of them observations."""
     space, horizon = env.single_observation_space, env.horizon
-    observation = int(np.prod(space.shape)) * space.dtype.itemsize
+    observation = int(np.prod(space.shape)) * np.dtype(space.dtype).itemsize  # type: ignore[arg-type]
     explore = explore_episodes * (horizon + 1) - 1
     per_step = sum(torch.empty(0, dtype=kind).itemsize for kind in (torch.int64, torch.float32, *[torch.bool] * 3))
     observations = explore + 1 + execute_episodes * (horizon + 1)
@@ -188,7 +202,7 @@ def trial_bytes(env: Any, explore_episodes: int, execute_episodes: int) -> int:
 
 
 def _flatten(trials: Trials) -> dict[str, Tensor]:
-    """One tensor a field with the trial as first dimension: the n execution episodes of a trial become dimension 1."""
+    """One tensor per field, the trial as first dimension: the n execution episodes of a trial become dimension 1."""
     count = trials.problem_id.shape[0]
     flat = {"problem_id": trials.problem_id, "used_id": trials.used_id}
     for item in fields(Episodes):

@@ -1,4 +1,4 @@
-"""Runs B problems side by side: one forward pass a step, finished members wait."""
+"""Run B problems side by side: one forward pass a step; finished members wait for the others."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dream.core.environment import Environment
 from dream.core.trial import Episodes
 
-Memory = Any
+PolicyState = Any
 """What a policy carries from step to step: None, a tensor (B, ...) or a tuple of such tensors."""
 
 
 class Now(NamedTuple):
-    """What B members know at one step.
+    """What B members observe at one step.
 
     Attributes:
         obs: (B, ...).
         previous_action: (B,) int64, the number of actions where there was none.
         previous_reward: (B,) float32, 0 where there was none.
         start: (B,) bool, first step of an episode.
-        active: (B,) bool, the member still plays; what a policy says for the others is ignored. On a reset step: all.
+        active: (B,) bool, the member still plays; the actions of the others are ignored. On a reset step: all True.
     """
 
     obs: Tensor
@@ -35,52 +36,54 @@ class Now(NamedTuple):
 class Policy(Protocol):
     """Acts for B members at once."""
 
-    def __call__(self, now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-        """What is known and the memory -> actions (B,) int64, new memory."""
+    def __call__(self, now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
+        """Observation and state -> actions (B,) int64, new state."""
         ...
 
 
 def rollout(
-    env: Any,
+    env: Environment,
     policy: Policy,
     problem_id: np.ndarray,
     *,
     phase: str,
     episodes: int = 1,
     instruction: np.ndarray | None = None,
-    memory: Memory = None,
+    state: PolicyState = None,
     device: torch.device | str = "cpu",
 ) -> Episodes:
-    """Run `episodes` episodes in each of B problems with one policy whose memory lasts over all of them.
+    """Run `episodes` episodes in each of B problems; the policy's state carries over from episode to episode.
 
     Args:
-        env: a `MetaEnv` of B members (envs/base.py).
+        env: of B members.
         policy: see `Policy`.
         problem_id: (B,) ints.
         phase: "explore" or "execute".
-        instruction: (B, I) ints, or None to have the environment draw them.
-        memory: what the policy remembers from before.
+        episodes: of each member.
+        instruction: (B, I) ints, or None: the environment draws them.
+        state: of the policy before the first step; None at the beginning of a trial.
+        device: of what is returned and of what the policy observes.
 
     Returns:
-        `Episodes` with N = B and T = episodes * (horizon + 1) - 1, on `device`.
+        `Episodes` with N = B and T = episodes * (horizon + 1) - 1.
     """
     members, slots = env.num_envs, episodes * (env.horizon + 1) - 1
     none = int(env.single_action_space.n)
-    shape, dtype = env.single_observation_space.shape, env.single_observation_space.dtype
-    obs_all = np.zeros((members, slots + 1, *shape), dtype)
+    space = env.single_observation_space
+    obs_all = np.zeros((members, slots + 1, *(space.shape or ())), space.dtype)
     action_all = np.zeros((members, slots), np.int64)
     reward_all = np.zeros((members, slots), np.float32)
     terminated_all = np.zeros((members, slots), bool)
     mask, start = np.zeros((members, slots), bool), np.zeros((members, slots), bool)
-    at = np.zeros(members, np.int64)  # slot that each stream writes next
+    at = np.zeros(members, np.int64)  # the slot that each stream fills next
     everyone = np.arange(members)
     previous = torch.full((members,), none, dtype=torch.int64, device=device)
-    paid = np.zeros(members, np.float32)  # the reward that each stream got last
+    last_reward = np.zeros(members, np.float32)
     given = instruction
 
-    def act(obs: np.ndarray, first: np.ndarray, active: np.ndarray) -> tuple[Tensor, Memory]:
-        arrays = (torch.from_numpy(array).to(device) for array in (paid, first, active))
-        return policy(Now(torch.from_numpy(obs).to(device), previous, *arrays), memory)
+    def act(obs: np.ndarray, first: np.ndarray, active: np.ndarray) -> tuple[Tensor, PolicyState]:
+        arrays = (torch.from_numpy(array).to(device) for array in (last_reward, first, active))
+        return policy(Now(torch.from_numpy(obs).to(device), previous, *arrays), state)
 
     for episode in range(episodes):
         options = {"problem_id": problem_id, "phase": phase, "instruction": given}
@@ -90,14 +93,16 @@ def rollout(
         start[everyone, at] = True
         active, first = np.ones(members, bool), np.ones(members, bool)
         while active.any():
-            action, new_memory = act(obs, first, active)
+            action, new_state = act(obs, first, active)
             first = np.zeros(members, bool)
             rows = everyone if active.all() else np.flatnonzero(active)
-            memory = _merge(memory, new_memory, active, episodes)
-            previous = action if len(rows) == members else torch.where(_as(active, action), action, previous)
+            # With a single episode a finished member's state is never read again.
+            waits = episodes > 1 and not active.all()
+            state = merge_states(state, new_state, _on(action, active)) if waits else new_state
+            previous = action if len(rows) == members else torch.where(_on(action, active), action, previous)
             taken = action.cpu().numpy()
             obs, reward, terminated, truncated, _ = env.step(taken)
-            paid = np.where(active, reward, paid)
+            last_reward = np.where(active, reward, last_reward)
             slot = at[rows]
             action_all[rows, slot] = taken[rows]
             reward_all[rows, slot] = reward[rows]
@@ -106,10 +111,10 @@ def rollout(
             at[rows] += 1
             obs_all[rows, at[rows]] = obs[rows]
             active = active & ~(terminated | truncated)
-        if episode + 1 < episodes:  # the reset step: the memory sees the last observation, nobody acts
-            _, memory = act(obs, np.zeros(members, bool), np.ones(members, bool))
+        if episode + 1 < episodes:  # the reset step: the policy observes the last observation, its action is ignored
+            _, state = act(obs, np.zeros(members, bool), np.ones(members, bool))
             action_all[everyone, at], mask[everyone, at] = none, True
-            previous, paid = torch.full_like(previous, none), np.zeros(members, np.float32)
+            previous, last_reward = torch.full_like(previous, none), np.zeros(members, np.float32)
             at += 1
     return Episodes(
         obs=torch.from_numpy(obs_all).to(device),
@@ -122,8 +127,8 @@ def rollout(
     )
 
 
-def no_steps(env: Any, problem_id: np.ndarray, *, phase: str, device: torch.device | str = "cpu") -> Episodes:
-    """`Episodes` in which nobody did anything: only the first observation was seen."""
+def no_steps(env: Environment, problem_id: np.ndarray, *, phase: str, device: torch.device | str = "cpu") -> Episodes:
+    """`Episodes` with zero steps: only the first observation. Shapes are those of `rollout` with one episode."""
     obs, info = env.reset(options={"problem_id": problem_id, "phase": phase})
     members = env.num_envs
 
@@ -143,24 +148,24 @@ def no_steps(env: Any, problem_id: np.ndarray, *, phase: str, device: torch.devi
     )
 
 
-def _as(active: np.ndarray, like: Tensor) -> Tensor:
-    return torch.from_numpy(active).to(like.device)
+def merge_states(old: PolicyState, new: PolicyState, active: Tensor) -> PolicyState:
+    """The new state of the active members, the old state of those that wait: tensors (B, ...), active (B,) bool.
 
-
-def _merge(old: Memory, new: Memory, active: np.ndarray, episodes: int) -> Memory:
-    """The new memory, except for members that already wait for the next episode: theirs must not move.
-
-    With a single episode nobody reads a finished member's memory again, so nothing needs merging.
+    Without an old state there is nothing to keep, and all members get the new one.
     """
-    if episodes == 1 or old is None or active.all():
+    if old is None or new is None:
         return new
 
     def pick(before: Tensor, after: Tensor) -> Tensor:
-        return torch.where(_as(active, after).view(-1, *[1] * (after.ndim - 1)), after, before)
+        return torch.where(active.view(-1, *[1] * (after.ndim - 1)), after, before)
 
     if isinstance(new, tuple):
         return tuple(pick(before, after) for before, after in zip(old, new, strict=True))
     return pick(old, new)
 
 
-__all__ = ["Memory", "Now", "Policy", "no_steps", "rollout"]
+def _on(like: Tensor, active: np.ndarray) -> Tensor:
+    return torch.from_numpy(active).to(like.device)
+
+
+__all__ = ["Now", "Policy", "PolicyState", "merge_states", "no_steps", "rollout"]

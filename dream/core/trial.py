@@ -1,8 +1,8 @@
 """The data of meta-RL: `Episodes` (a batch of streams of transitions) and `Trials` (explore, then execute).
 
 Shapes: N streams of at most T transitions each. A stream is stored from slot 0 on, so padding is only ever at its end.
-A stream of k > 1 exploration episodes holds, between two episodes, one *reset step*: it carries the last
-observation of the one to the first of the next, is taken by nobody and pays nothing. It is the step before a `start`.
+Between two of its k > 1 exploration episodes, a stream holds one *reset step* from the last observation of one episode
+to the first of the next. No policy takes it and its reward is 0. It is the step before a `start`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class _Tensors:
-    """What both dataclasses can do: apply a function to every tensor they hold."""
+    """Applies a function to every tensor of a dataclass."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """A copy with `function` applied to every tensor, nested ones included."""
@@ -36,7 +36,7 @@ class Episodes(_Tensors):
     """N streams of transitions.
 
     Attributes:
-        obs: (N, T + 1, ...) observations, slot t is what was seen before action t.
+        obs: (N, T + 1, ...), slot t is the observation before action t.
         action: (N, T) int64. On a reset step: the number of actions (an index of its own).
         reward: (N, T) float32.
         terminated: (N, T) bool, the environment ended the episode with this transition (a time limit does not).
@@ -72,7 +72,7 @@ class Episodes(_Tensors):
 
     @property
     def observed(self) -> Tensor:
-        """(N, T + 1) bool: the observations there are, and so the prefixes (the empty one always exists)."""
+        """(N, T + 1) bool: which observations, and so which prefixes, exist (the empty prefix always does)."""
         return torch.cat([torch.ones_like(self.mask[:, :1]), self.mask], dim=1)
 
     def select(self, rows: Tensor) -> Episodes:
@@ -85,7 +85,7 @@ class Episodes(_Tensors):
         return torch.cat([first, self.action], dim=1)
 
     def trimmed(self) -> Episodes:
-        """The same streams without the slots after the longest one (at least one slot is kept)."""
+        """The streams without the slots after the end of the longest one (at least one slot is kept)."""
         steps = max(1, int(self.mask.any(0).sum()))
         return Episodes(
             obs=self.obs[:, : steps + 1],
@@ -142,7 +142,7 @@ def chain(first: Episodes, second: Episodes, none: int) -> Episodes:
 
 
 def chain_observations(first: Tensor, second: Tensor, length: Tensor) -> Tensor:
-    """What `chain` does with observations, or with anything there is one of for each of them.
+    """`chain` for observations, or for anything else with one entry per observation.
 
     Args:
         first: (N, T1 + 1, ...).
@@ -150,7 +150,7 @@ def chain_observations(first: Tensor, second: Tensor, length: Tensor) -> Tensor:
         length: (N,) steps of each stream of the first.
 
     Returns:
-        (N, T1 + T2 + 2, ...); after the end of a stream it means nothing.
+        (N, T1 + T2 + 2, ...); entries after the end of a stream are meaningless.
     """
     return _chained(first, second, length, first.shape[1] + second.shape[1], shift=1)
 
@@ -179,7 +179,7 @@ class Trials(_Tensors):
         problem_id: (B,) int64.
         explore: B streams, each holding the k exploration episodes one after the other.
         execute: B * n streams of one episode each; stream b * n + j is the j-th execution episode of trial b.
-        used_id: (B,) bool, the executor acted on f(problem) rather than on g(exploration).
+        used_id: (B,) bool, the policy acted on the problem id, an executor on f(problem) instead of g(exploration).
     """
 
     problem_id: Tensor
@@ -193,5 +193,15 @@ class Trials(_Tensors):
         return self.execute.mask.shape[0] // self.problem_id.shape[0]
 
     def environment_steps(self) -> int:
-        """Environment steps these trials took, exploration counted."""
+        """Environment steps of these trials, exploration included."""
         return int(self.explore.transition.sum()) + int(self.execute.transition.sum())
+
+
+def concatenate_trials(first: Trials, second: Trials) -> Trials:
+    """The trials of both."""
+    return Trials(
+        torch.cat([first.problem_id, second.problem_id]),
+        concatenate(first.explore, second.explore),
+        concatenate(first.execute, second.execute),
+        torch.cat([first.used_id, second.used_id]),
+    )

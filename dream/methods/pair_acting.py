@@ -1,59 +1,26 @@
-"""The networks of a decoupled pair, and how it explores and executes with them.
+"""How a decoupled pair explores and executes.
 
-No problem id is read here: ids are passed on to the environment, which is to be these problems.
+No problem id is read here: ids are only passed to the environment, where they select the problems.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dream.config import TrainConfig
-from dream.core.acting import interleave, random_actions
-from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.acting import end_actions, interleave, random_actions
+from dream.core.environment import Environment
 from dream.core.qlearning import epsilon_greedy
-from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
+from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, chain
-from dream.execution.executor import Executor
-from dream.exploration.learned import LearnedExplorer
-from dream.exploration.posterior import GaussianPosterior
-
-ExploreRule = Literal["learned", "random", "none", "posterior"]
-
-
-class Networks(nn.Module):
-    """f, g, the executor and what explores: a learned explorer, a posterior to draw from, or nothing."""
-
-    def __init__(self, env: Any, config: TrainConfig, explore: ExploreRule):
-        super().__init__()
-        size = config.network
-        space, actions = env.single_observation_space, int(env.single_action_space.n)
-        z_dim = config.bottleneck.z_dim
-        self.f = ProblemEncoder(
-            env.problems.factors, width=size.width, z_dim=z_dim, initial_scale=config.bottleneck.init_scale
-        )
-        self.g = TrajectoryEncoder(
-            space,
-            actions,
-            width=size.width,
-            hidden=size.memory_size,
-            z_dim=z_dim,
-            single=config.learning.transition_batch_size > 0,
-        )
-        self.executor = Executor(
-            space, env.instruction_space, actions, width=size.width, hidden=size.memory_size, z_dim=z_dim
-        )
-        self.explorer = (
-            LearnedExplorer(space, actions, width=size.width, hidden=size.memory_size) if explore == "learned" else None
-        )
-        self.posterior = GaussianPosterior(size.width, z_dim) if explore == "posterior" else None
+from dream.methods.pair_networks import PairNetworks
+from dream.methods.rules import ExploreRule
 
 
 class PairActing:
-    """Explores and executes with networks that it is given: online ones in training, averaged ones in test trials.
+    """Explores and executes with the networks that it is given: online ones in training, averaged ones at test time.
 
     Args:
         env: of the family.
@@ -61,20 +28,18 @@ class PairActing:
         rule: how it explores.
     """
 
-    def __init__(self, env: Any, config: TrainConfig, rule: ExploreRule):
+    def __init__(self, env: Environment, config: TrainConfig, rule: ExploreRule):
         self._trial, self._z_dim, self._rule = config.trial, config.bottleneck.z_dim, rule
         self._device = torch.device(config.device)
         self._random_action = random_actions(env)
-        self._ends_episode = torch.zeros(int(env.single_action_space.n), dtype=torch.bool, device=self._device)
-        if env.end_action is not None:
-            self._ends_episode[env.end_action] = True
+        self._ends_episode = end_actions(env).to(self._device)
 
     @torch.no_grad()
     def explore(
         self,
-        env: Any,
+        env: Environment,
         problem_id: np.ndarray,
-        networks: Networks,
+        networks: PairNetworks,
         epsilon: Tensor,
         generator: torch.Generator | None,
         *,
@@ -82,8 +47,8 @@ class PairActing:
     ) -> Episodes:
         """Exploration streams of B problems.
 
-        In training the explorer may not choose to end an episode (random actions may): if it ended too early it would
-        never be shown what it misses. What ending is worth is known all the same: nothing.
+        In training the explorer must not choose to end an episode (random actions may): otherwise, if it ended too
+        early, it would never observe what it misses. Its value of ending is known to be zero anyway.
 
         Args:
             env: of B members.
@@ -96,17 +61,17 @@ class PairActing:
         if self._rule == "none":
             return no_steps(env, problem_id, phase="explore", device=self._device)
         if self._rule == "posterior":
-            return self._explore_as_if_true(env, problem_id, networks, epsilon, generator)
+            return self._explore_by_posterior_sampling(env, problem_id, networks, epsilon, generator)
 
-        def learned(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        def learned(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             assert networks.explorer is not None
-            seen = networks.g.frames(now.obs, now.active)
-            q, memory = networks.explorer.step(seen, now.previous_action, memory)
+            features = networks.g.frames(now.obs, now.active)
+            q, state = networks.explorer.step(features, now.previous_action, state)
             if not may_stop:
                 q = q.masked_fill(self._ends_episode, -torch.inf)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
+            return epsilon_greedy(q, epsilon, generator, self._random_action), state
 
-        def random(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        def random(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             drawn = torch.multinomial(self._random_action, len(now.obs), replacement=True, generator=generator)
             return drawn.to(self._device), None
 
@@ -117,9 +82,9 @@ class PairActing:
     @torch.no_grad()
     def execute(
         self,
-        env: Any,
+        env: Environment,
         problem_id: np.ndarray,
-        networks: Networks,
+        networks: PairNetworks,
         z: Tensor,
         epsilon: Tensor,
         generator: torch.Generator | None,
@@ -128,45 +93,50 @@ class PairActing:
         episodes = []
         for _ in range(self._trial.execute_episodes):
             instruction = env.sample_instruction(problem_id, env.np_random)
-            told = torch.from_numpy(instruction).to(self._device)
-            policy = self._executing(networks, z, told, epsilon, generator)
+            given = torch.from_numpy(instruction).to(self._device)
+            policy = self._execution_policy(networks, z, given, epsilon, generator)
             episodes.append(
                 rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self._device)
             )
         return interleave(episodes)
 
-    def _explore_as_if_true(
+    def _explore_by_posterior_sampling(
         self,
-        env: Any,
+        env: Environment,
         problem_id: np.ndarray,
-        networks: Networks,
+        networks: PairNetworks,
         epsilon: Tensor,
         generator: torch.Generator | None,
     ) -> Episodes:
-        """Explorations by executing on a z drawn from the posterior, a new one for each episode."""
+        """Explorations by executing on a z sampled from the posterior, a new one for each episode."""
         assert networks.posterior is not None
-        # Not the environment's generator: the instructions of an evaluation are the same whoever explores.
+        # Not the environment's generator: the instructions of an evaluation must not depend on the explorer.
         rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
+        none = int(env.single_action_space.n)
         stream: Episodes | None = None
         for _ in range(self._trial.explore_episodes):
-            features = None if stream is None else networks.g.transitions(stream)
+            transitions = None if stream is None else networks.g.transitions(stream)
             noise = torch.randn(len(problem_id), self._z_dim, generator=generator).to(self._device)
-            z = networks.posterior.sample(features, stream, noise)
-            anyone = env.problems.sample("train", len(problem_id), rng)
-            instruction = torch.from_numpy(env.sample_instruction(anyone, rng)).to(self._device)
-            policy = self._executing(networks, z, instruction, epsilon, generator)
+            z = networks.posterior.sample(transitions, stream, noise)
+            train = env.problems.sample("train", len(problem_id), rng)
+            instruction = torch.from_numpy(env.sample_instruction(train, rng)).to(self._device)
+            policy = self._execution_policy(networks, z, instruction, epsilon, generator)
             episode = rollout(env, policy, problem_id, phase="explore", device=self._device)
-            none = int(env.single_action_space.n)
             stream = episode if stream is None else chain(stream, episode, none)
         assert stream is not None
         return stream
 
-    def _executing(
-        self, networks: Networks, z: Tensor, instruction: Tensor, epsilon: Tensor, generator: torch.Generator | None
+    def _execution_policy(
+        self,
+        networks: PairNetworks,
+        z: Tensor,
+        instruction: Tensor,
+        epsilon: Tensor,
+        generator: torch.Generator | None,
     ) -> Policy:
-        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
-            seen = networks.executor.frames(now.obs, now.active)
-            q, memory = networks.executor.step(seen, instruction, z, memory)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), memory
+        def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
+            features = networks.executor.frames(now.obs, now.active)
+            q, state = networks.executor.step(features, instruction, z, state)
+            return epsilon_greedy(q, epsilon, generator, self._random_action), state
 
         return policy

@@ -12,8 +12,7 @@ import torch
 from dream.config import default_config, override
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
-from dream.eval.evaluate import build
-from dream.methods.pair import DecoupledPair
+from dream.methods.build import build
 from dream.training.allocator import keep_freed_memory
 from dream.training.clock import Clock
 from dream.training.rounds import Training, rounds
@@ -92,11 +91,9 @@ def measure_training(method_name: str, name: str, device: str, seconds: float, t
     steps = updates = 0
     replayed: list[dict[str, torch.Tensor]] = []
     begin, counting = time.perf_counter(), False
-    if isinstance(method, DecoupledPair):
-        method.explained.fill_(1.0)
+    method.skip_warmup()
     for done in rounds(training, clock):
-        if isinstance(method, DecoupledPair):
-            method.explained.fill_(1.0)
+        method.skip_warmup()
         if counting:
             replayed += done.updates
             if time.perf_counter() - begin >= seconds:

@@ -9,7 +9,7 @@ import torch
 
 from dream.config import WITHOUT_EFFECT, TrainConfig
 from dream.errors import Stopped, UserError
-from dream.eval.evaluate import build
+from dream.methods.build import build
 from dream.storage.environment import describe_environment
 from dream.storage.run_directory import RunDirectory
 from dream.training.allocator import keep_freed_memory

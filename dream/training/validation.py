@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from dream.config import TrainConfig
 from dream.errors import UserError
 from dream.eval.diagnostics import Diagnosis
-from dream.eval.evaluate import HOW_TO_GET_A_SCORE, has_bounds, make_env, score
+from dream.eval.evaluate import HOW_TO_GET_A_SCORE, has_bounds, score
+from dream.methods.build import make_env
 from dream.methods.protocol import Method
 from dream.storage.run_directory import RunDirectory
 from dream.training.clock import Clock

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.core.acting import random_actions
-from dream.core.rollout import Memory, Now, Policy, no_steps, rollout
+from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import Expert, MetaEnv
 
@@ -61,7 +61,7 @@ class RandomExplorer:
         """B streams; the generator draws the actions."""
         weight = random_actions(env)
 
-        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             return torch.multinomial(weight, len(now.obs), replacement=True, generator=generator), None
 
         return rollout(env, policy, problem_id, phase="explore", episodes=self.episodes)
@@ -81,7 +81,7 @@ class ScriptedExplorer:
         """B streams. Raises NotImplementedError where the family has no script."""
         script: Expert = env.scripted_explorer(env.num_envs)
 
-        def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+        def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             nonlocal script
             if bool(now.start.all()):  # members start an episode together
                 script = env.scripted_explorer(env.num_envs)
@@ -148,7 +148,7 @@ def bound_executors(env: MetaEnv, episodes: int = 1) -> dict[str, Executor]:
 
 
 def _following(expert: Expert) -> Policy:
-    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+    def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
         return _ask(expert, now), None
 
     return policy

@@ -91,7 +91,7 @@ class Probe(nn.Module):
             env.single_observation_space,
             int(env.single_action_space.n),
             width=settings.width,
-            hidden=settings.memory,
+            memory_size=settings.memory,
             z_dim=sum(self.classes),
             single=True,
         )

@@ -17,26 +17,26 @@ from dream.envs import MetaEnv, Watcher
 from dream.envs.watch import one_behind_the_other, side_by_side
 from dream.eval.evaluate import seeded_batches
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials, joined, trimmed
-from dream.methods.pair import DecoupledPair
+from dream.methods.protocol import Method
 
 MOST_CANDIDATES = 1024
 """Most problems in a belief; the true ones are added."""
 
 
 def record_trials(
-    method: Any, env: MetaEnv, problem_id: NDArray[np.int64], seed: int, *, step: int = 0
+    method: Method, env: MetaEnv, problem_id: NDArray[np.int64], seed: int, *, step: int = 0
 ) -> RecordedTrials:
     """Play one greedy trial in each of the given problems and record it. Recording does not change how it is played.
 
     Args:
-        method: explores and executes as `DecoupledPair` does. Codes, beliefs and values are recorded of pairs only.
+        method: explores and executes. Codes, beliefs and values are recorded of decoupled pairs only.
         env: any number of members; its current episodes are lost.
         problem_id: (N,) ints, at least one. Policies do not see them, except those that are given the problem id.
         seed: of starts, instructions, and a random explorer's actions.
         step: environment steps that the method was trained for.
     """
     problem_id = np.asarray(problem_id, np.int64)
-    encoders = _Encoders(method, env, problem_id) if isinstance(method, DecoupledPair) else None
+    encoders = _Encoders(method, env, problem_id) if method.pair is not None else None
     batches = []
     for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
@@ -70,8 +70,9 @@ def record_trials(
 class _Encoders:
     """Evaluates f, g and the policies of a pair on recorded trials."""
 
-    def __init__(self, pair: DecoupledPair, env: MetaEnv, problem_id: NDArray[np.int64]) -> None:
-        self._pair = pair
+    def __init__(self, method: Method, env: MetaEnv, problem_id: NDArray[np.int64]) -> None:
+        assert method.pair is not None
+        self._networks, self._method = method.pair, method
         table, train = env.problems.factor_table, env.problems.ids("train")
         # f has learned a problem if each of its factors occurs in the training split.
         learned = np.all([np.isin(table[:, k], table[train, k]) for k in range(table.shape[1])], axis=0)
@@ -79,7 +80,7 @@ class _Encoders:
         some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_CANDIDATES)).astype(np.int64)]
         self._candidates = np.union1d(some, problem_id[learned[problem_id]])
         with torch.no_grad():
-            self._codes = pair.averaged.f(torch.from_numpy(table).to(pair.device)).cpu().numpy()
+            self._codes = method.pair.f(torch.from_numpy(table).to(method.device)).cpu().numpy()
         self._code, self._known = self._codes.copy(), learned
         matters = [part.labels for part in env.parts() if part.relevant]
         for unknown in np.unique(problem_id[~learned[problem_id]]).tolist():
@@ -90,24 +91,24 @@ class _Encoders:
     @torch.no_grad()
     def look(self, recorded: RecordedTrials, trials: Trials) -> RecordedTrials:
         """The recording with codes, prefixes and action values."""
-        net, ids, explore, execute = self._pair.averaged, recorded.problem_id, trials.explore, trials.execute
-        seen = net.g.see(explore)
-        prefixes = net.g(explore, seen)
+        net, ids, explore, execute = self._networks, recorded.problem_id, trials.explore, trials.execute
+        frame_features = net.g.encode_frames(explore)
+        prefixes = net.g(explore, frame_features)
         z = last_prefix(prefixes, explore)
         told = trials.used_id[:, None]
         code = torch.zeros_like(z)
-        if self._pair.rules.context != "instruction":
+        if self._method.context != "instruction":
             code = torch.from_numpy(self._codes[ids]).to(z.device)
         z = torch.where(told, code, z)
         given = z.repeat_interleave(trials.execute_episodes, 0)
-        values = net.executor(execute, net.executor.see(execute), given).cpu().numpy()
-        explorer_values = None if net.explorer is None else net.explorer(explore, seen).cpu().numpy()
+        values = net.executor(execute, net.executor.encode_frames(execute), given).cpu().numpy()
+        explorer_values = None if net.explorer is None else net.explorer(explore, frame_features).cpu().numpy()
         return dataclasses.replace(
             recorded,
             explore=dataclasses.replace(recorded.explore, values=explorer_values),
             execute=dataclasses.replace(recorded.execute, values=values),
-            context=self._pair.rules.context,
-            noise=self._pair.config.bottleneck.noise_std,
+            context=self._method.context,
+            noise=self._method.config.bottleneck.noise_std,
             prefixes=prefixes.cpu().numpy(),
             z=z.cpu().numpy(),
             code=self._code[ids],

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from dream.config import TrainConfig
-from dream.eval.evaluate import make_env, spread_over_problems
+from dream.eval.evaluate import spread_over_problems
 from dream.eval.record.recorded import save_trials
 from dream.eval.record.recorder import record_trials
 from dream.eval.show.movie import Movie, resized
 from dream.eval.show.picture_files import gif
 from dream.eval.show.visit_map import visit_picture
 from dream.eval.show.z_picture import z_picture
+from dream.methods.build import make_env
 from dream.storage.run_directory import RunDirectory
 
 SEED = 1_000_004

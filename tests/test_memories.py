@@ -3,22 +3,22 @@
 import pytest
 import torch
 
-from dream.core.transformer import Transformer, _turn
+from dream.core.memories.transformer import TransformerMemory, rotate, rotations
 
 WIDTH, LENGTH = 16, 9
 
 
 @pytest.fixture
-def core() -> Transformer:
+def core() -> TransformerMemory:
     torch.manual_seed(0)
-    return Transformer(WIDTH, LENGTH, layers=2, heads=2)
+    return TransformerMemory(WIDTH, LENGTH, layers=2, heads=2)
 
 
 def some_features(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
-def test_step_by_step_it_says_what_it_says_of_whole_streams(core: Transformer) -> None:
+def test_step_by_step_it_says_what_it_says_of_whole_streams(core: TransformerMemory) -> None:
     features, memory = some_features(3, LENGTH), None
     whole = core(features)
     for t in range(LENGTH):
@@ -27,7 +27,7 @@ def test_step_by_step_it_says_what_it_says_of_whole_streams(core: Transformer) -
     assert memory is not None and memory[0].tolist() == [LENGTH] * 3
 
 
-def test_members_may_have_seen_more_or_less(core: Transformer) -> None:
+def test_members_may_have_seen_more_or_less(core: TransformerMemory) -> None:
     """Who waits keeps the memory it had, whatever was written into the new one."""
     features = some_features(2, 5)
     _, memory = core.step(features[:, 0], None)
@@ -43,7 +43,7 @@ def test_members_may_have_seen_more_or_less(core: Transformer) -> None:
     torch.testing.assert_close(out[1], core(features[1:])[0, 1])
 
 
-def test_a_step_leaves_the_memory_it_was_given_alone(core: Transformer) -> None:
+def test_a_step_leaves_the_memory_it_was_given_alone(core: TransformerMemory) -> None:
     features = some_features(2, 3)
     _, memory = core.step(features[:, 0], None)
     before = [tensor.clone() for tensor in memory]
@@ -51,7 +51,7 @@ def test_a_step_leaves_the_memory_it_was_given_alone(core: Transformer) -> None:
     assert all(torch.equal(old, now) for old, now in zip(before, memory, strict=True))
 
 
-def test_neither_the_future_nor_a_neighbour_nor_padding_is_seen(core: Transformer) -> None:
+def test_neither_the_future_nor_a_neighbour_nor_padding_is_seen(core: TransformerMemory) -> None:
     features = some_features(2, 6)
     other = features.clone()
     other[0], other[1, 4:] = 7.0, -7.0
@@ -60,7 +60,7 @@ def test_neither_the_future_nor_a_neighbour_nor_padding_is_seen(core: Transforme
     assert not torch.allclose(core(other)[1, 4], core(features)[1, 4])
 
 
-def test_the_order_of_the_past_matters(core: Transformer) -> None:
+def test_the_order_of_the_past_matters(core: TransformerMemory) -> None:
     features = some_features(1, 6)
     swapped = features[:, [1, 0, 2, 3, 4, 5]]
     assert not torch.allclose(core(swapped)[:, -1], core(features)[:, -1], atol=1e-6)
@@ -69,17 +69,17 @@ def test_the_order_of_the_past_matters(core: Transformer) -> None:
 def test_a_turn_by_hand() -> None:
     """Components 0 and 2 are a pair, 1 and 3 the other one: a quarter turn, and none."""
     turns = torch.tensor([[0.0, 1.0], [1.0, 0.0]])[:, None]  # cos, sin of (90, 0) degrees
-    turned = _turn(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), turns)
+    turned = rotate(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), turns)
     torch.testing.assert_close(turned, torch.tensor([[-3.0, 2.0, 1.0, 4.0]]))
 
 
-def test_attention_depends_on_distance_not_on_place(core: Transformer) -> None:
+def test_attention_depends_on_distance_not_on_place(core: TransformerMemory) -> None:
     """With rotary positions query . key is a function of how far apart they are."""
     query, key = some_features(1).view(1, 2, 8)[:, :1], some_features(2)[1:].view(1, 2, 8)[:, :1]
 
     def score(i: int, j: int) -> float:
-        turns = core._turns(torch.tensor([i, j]))
-        return float((_turn(query, turns[:1]) * _turn(key, turns[1:])).sum())
+        turns = rotations(torch.tensor([i, j]), core.frequency)
+        return float((rotate(query, turns[:1]) * rotate(key, turns[1:])).sum())
 
     assert score(5, 2) == pytest.approx(score(8, 5), abs=1e-5)
     assert score(5, 2) != pytest.approx(score(5, 3), abs=1e-3)
@@ -87,4 +87,4 @@ def test_attention_depends_on_distance_not_on_place(core: Transformer) -> None:
 
 def test_widths_that_heads_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 8: 12"):
-        Transformer(12, 4, heads=4)
+        TransformerMemory(12, 4, heads=4)

@@ -1,4 +1,4 @@
-"""Whole-trial policies: one memory from beginning to end, no id at test time, each gradient in its place."""
+"""End-to-end policies: one memory from beginning to end, no id at test time, each gradient in its place."""
 
 import math
 from copy import deepcopy
@@ -10,31 +10,27 @@ import torch
 from torch import Tensor
 
 from dream.config import TrainConfig, override
-from dream.core.rollout import Memory, Now, rollout
+from dream.core.rollout import Now, PolicyState, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import make
 from dream.errors import UserError
 from dream.eval.diagnostics import Diagnosis
 from dream.execution.informed import Import
-from dream.execution.rl2 import RL2
-from dream.execution.stream import TrialStream, trial_stream
+from dream.execution.stream import StepInputs, TrialStream, trial_stream
 from dream.execution.varibad import VariBAD, pooled, step_kl
-from dream.methods.registry import METHODS
+from dream.methods.build import build_method
 from tests.small_training import SMALL, Loop, Relabelled, build, gradients, play, same, trained
 
-WHOLE_TRIAL = ["rl2", "e-rl2", "import", "varibad"]
+END_TO_END = ["rl2", "e-rl2", "import", "varibad"]
 END = 4
 CORES = pytest.mark.parametrize("core", ["lstm", "transformer"])
-EVERY = pytest.mark.parametrize("method", WHOLE_TRIAL)
+EVERY = pytest.mark.parametrize("method", END_TO_END)
 
 
 def values(networks: Any, stream: TrialStream) -> Tensor:
     """Action values over whole trials, (N, T + 1, A)."""
-    seen = networks.see(stream.episodes.obs, stream.episodes.observed)
-    if isinstance(networks, RL2):
-        return networks(stream, seen)
-    context = networks.said(stream, seen) if isinstance(networks, Import) else networks.beliefs(stream, seen)
-    return networks.act(seen, stream.integers, context)
+    features = networks.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    return networks.act(features, stream.inputs, networks.contexts(features, stream.inputs))
 
 
 # -- acting ------------------------------------------------------------------------------------------------------
@@ -64,16 +60,16 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
 @CORES
 def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
     method, env = build("e-rl2", network__memory=core, trial__explore_episodes=2)
-    lived: list[Memory] = [None] * 12
+    lived: list[PolicyState] = [None] * 12
     net, layout = method.networks, method.layout
 
-    def policy(now: Now, memory: Memory) -> tuple[Tensor, Memory]:
+    def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
         told = torch.zeros(12, 1, dtype=torch.int64)
         inputs = layout.inputs(now.previous_action, now.previous_reward, now.start, told, exploring=True)
-        _, memory = net.remember(net.see(now.obs, now.active), *inputs, memory)
+        _, state = net.remember(net.encode_frames(now.obs, now.active), inputs, state)
         for member in now.active.nonzero()[:, 0].tolist():
-            lived[member] = tuple(tensor[member] for tensor in memory)
-        return torch.multinomial(method._random_action, 12, replacement=True), memory
+            lived[member] = tuple(tensor[member] for tensor in state)
+        return torch.multinomial(method._random_action, 12, replacement=True), state
 
     with torch.no_grad():
         explore = rollout(env, policy, np.arange(12) % 2, phase="explore", episodes=2)
@@ -108,7 +104,7 @@ def test_neither_padding_nor_a_neighbour_changes_what_is_learned(method: str, co
     expected = values(net, whole)[rows][:, : valid.shape[1]][valid]
     torch.testing.assert_close(values(net, some)[valid], expected, atol=1e-5, rtol=1e-4)
     assert more.episodes.mask.shape[1] == some.episodes.mask.shape[1] + 10
-    factors = loop.method._factors(few.problem_id)
+    factors = loop.method.factors(few.problem_id)
     losses = [
         net.loss(loop.method.averaged, stream, factors, loop.method.config, torch.Generator().manual_seed(0))
         for stream in (some, more)
@@ -147,7 +143,7 @@ def test_nobody_chooses_to_end_an_unrewarded_exploration_while_training(monkeypa
 
 
 def test_rl2_explores_in_rewarded_episodes_and_the_others_do_not() -> None:
-    for name in WHOLE_TRIAL:
+    for name in END_TO_END:
         loop = trained(name, env="map")
         trials = play(loop.method, loop.env, loop.env.problems.sample("test", 12, np.random.default_rng(0)))
         assert bool((trials.explore.reward != 0).any()) == bool(trials.explore.instruction.any()) == (name == "rl2")
@@ -155,18 +151,18 @@ def test_rl2_explores_in_rewarded_episodes_and_the_others_do_not() -> None:
 
 def test_instructions_of_an_evaluation_are_the_same_whoever_explores() -> None:
     told = []
-    for name in WHOLE_TRIAL:
+    for name in END_TO_END:
         method, env = build(name, env="map")
         told.append(play(method, env, np.arange(12)).execute.instruction)
     assert all(torch.equal(told[0], other) for other in told)
 
 
 def test_executions_after_the_explorations_of_others() -> None:
-    random, env = METHODS["random"].build(make("map", 12), override(TrainConfig(), SMALL)), make("map", 12)
+    random, env = build_method(make("map", 12), override(TrainConfig(method="random"), SMALL)), make("map", 12)
     env.reset(seed=0)
     ids = np.arange(12)
     explore = random.explore(env, ids, torch.Generator().manual_seed(0))
-    for name in WHOLE_TRIAL:
+    for name in END_TO_END:
         method, _ = build(name, env="map")
         trials = method.execute(env, ids, explore)
         assert trials.explore is explore and len(trials.execute.mask) == 12
@@ -178,7 +174,7 @@ def test_no_id_reaches_a_test_trial(method: str, monkeypatch: pytest.MonkeyPatch
     ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
     honest, other = play(loop.method, loop.env, ids), Relabelled(loop.env)
     assert same(play(loop.method, other, other.labels(ids)), honest)
-    monkeypatch.setattr(loop.method, "_factor_table", torch.full_like(loop.method._factor_table, -1))
+    monkeypatch.setattr(loop.method, "factors", lambda ids: torch.full((len(ids), 1), -1))
     assert same(play(loop.method, loop.env, ids), honest)
 
 
@@ -187,7 +183,7 @@ def test_no_id_reaches_a_test_trial(method: str, monkeypatch: pytest.MonkeyPatch
 
 def stream_of(loop: Loop, count: int = 8) -> tuple[TrialStream, Tensor]:
     trials = loop.replay.sample(count)
-    return trial_stream(trials, loop.method.layout), loop.method._factors(trials.problem_id)
+    return trial_stream(trials, loop.method.layout), loop.method.factors(trials.problem_id)
 
 
 def test_import_plays_half_of_its_trials_informed() -> None:
@@ -196,9 +192,9 @@ def test_import_plays_half_of_its_trials_informed() -> None:
     seen_by: list[Tensor] = []
     act = method.networks.act
 
-    def spy(seen: Tensor, integers: Tensor, context: Tensor) -> Tensor:
+    def spy(seen: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
         seen_by.append(context)
-        return act(seen, integers, context)
+        return act(seen, inputs, context)
 
     method.networks.act = spy  # type: ignore[method-assign]
     trials = method.collect(loop.env, ids, torch.Generator().manual_seed(0))
@@ -215,16 +211,16 @@ def test_import_can_be_told_the_problem_to_see_whether_it_executes() -> None:
     seen_by: list[Tensor] = []
     act = method.averaged.act
 
-    def spy(seen: Tensor, integers: Tensor, context: Tensor) -> Tensor:
+    def spy(seen: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
         seen_by.append(context)
-        return act(seen, integers, context)
+        return act(seen, inputs, context)
 
     method.averaged.act = spy
     trials = method.play_informed(loop.env, ids, torch.Generator().manual_seed(0))  # type: ignore[attr-defined]
     code = method.averaged.f(torch.from_numpy(ids)[:, None])
     assert seen_by and all(torch.equal(context, code) for context in seen_by)
     assert bool(trials.used_id.all()) and bool(trials.explore.mask.any())
-    with pytest.raises(TypeError, match="RL2 has no policy that is told the problem"):
+    with pytest.raises(NotImplementedError, match="RL2 has no policy that acts on the problem id"):
         trained("rl2").method.play_informed(loop.env, ids)  # type: ignore[attr-defined]
 
 
@@ -233,8 +229,8 @@ def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() ->
     net = loop.method.networks
     assert isinstance(net, Import)
     stream, factors = stream_of(loop)
-    seen = net.see(stream.episodes.obs, stream.episodes.observed)
-    distance = (net.said(stream, seen) - net.f(factors)[:, None]).square().sum(-1)
+    seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    distance = (net.contexts(seen, stream.inputs) - net.f(factors)[:, None]).square().sum(-1)
     expected = distance[stream.episodes.observed].mean()
     gradient = []
     for weight in (0.0, 1e6):
@@ -246,7 +242,7 @@ def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() ->
     torch.testing.assert_close(metrics["loss/distance"], expected.detach())
     for name in gradient[0]:
         moved = not torch.allclose(gradient[0][name], gradient[1][name], atol=1e-3)
-        assert moved == name.startswith(("memory.", "context.")), name
+        assert moved == name.startswith(("trial.", "context.")), name
 
 
 def test_import_teaches_the_memory_on_its_own_trials_only() -> None:
@@ -258,7 +254,7 @@ def test_import_teaches_the_memory_on_its_own_trials_only() -> None:
         loss, surprise, _ = net.loss(method.averaged, stream, factors, method.config, loop.generator, informed)  # type: ignore[call-arg]
         if learns:
             loss.backward()
-            assert gradients(net.memory) and gradients(net.f)  # type: ignore[arg-type]
+            assert gradients(net.trial) and gradients(net.f)  # type: ignore[arg-type]
         assert len(surprise) == 8
     other = TrialStream(**{**stream.__dict__, "reward": stream.reward.clone()})
     other.reward[1:] += 5.0  # what only the informed policy sees
@@ -266,7 +262,7 @@ def test_import_teaches_the_memory_on_its_own_trials_only() -> None:
     for given in (stream, other):
         method.optimizer.zero_grad()
         net.loss(method.averaged, given, factors, method.config, loop.generator, 7)[0].backward()  # type: ignore[call-arg]
-        grads.append([p.grad.clone() for p in net.memory.core.parameters()])  # type: ignore[union-attr]
+        grads.append([p.grad.clone() for p in net.trial.memory.parameters()])  # type: ignore[union-attr]
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
@@ -275,16 +271,16 @@ def test_varibad_keeps_the_policys_gradient_out_of_the_belief() -> None:
     net = loop.method.networks
     assert isinstance(net, VariBAD)
     stream, _ = stream_of(loop)
-    seen = net.see(stream.episodes.obs, stream.episodes.observed)
-    belief = net.beliefs(stream, seen)
+    seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    belief = net.contexts(seen, stream.inputs)
     loop.method.optimizer.zero_grad()
-    net.act(seen, stream.integers, belief).sum().backward()
+    net.act(seen, stream.inputs, belief).sum().backward()
     assert gradients(net.policy)
-    assert not any(gradients(part) for part in (net.memory, net.belief, net.outcome, net.reward))
+    assert not any(gradients(part) for part in (net.trial, net.belief, net.outcome, net.reward))
     loop.method.optimizer.zero_grad()
-    negative, _ = net.negative_elbo(stream, seen, net.beliefs(stream, seen), loop.method.config, loop.generator)
+    negative, _ = net.negative_elbo(stream, seen, net.contexts(seen, stream.inputs), loop.method.config, loop.generator)
     negative.backward()
-    assert all(gradients(part) for part in (net.memory, net.belief, net.outcome, net.reward))
+    assert all(gradients(part) for part in (net.trial, net.belief, net.outcome, net.reward))
     assert not gradients(net.policy)
     named = {id(p) for group in net.groups() for p in group}
     assert named == {id(p) for p in net.parameters()} and len(net.groups()) == 2
@@ -296,8 +292,8 @@ def test_varibad_has_a_policy_for_each_phase() -> None:
     net = loop.method.networks
     assert isinstance(net, VariBAD)
     stream, _ = stream_of(loop)
-    seen = net.see(stream.episodes.obs, stream.episodes.observed)
-    q = net.act(seen, stream.integers, net.beliefs(stream, seen))[:, :-1]
+    seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    q = net.act(seen, stream.inputs, net.contexts(seen, stream.inputs))[:, :-1]
     for phase, idle in ((stream.exploring, net.policy.execute), (~stream.exploring, net.policy.explore)):
         loop.method.optimizer.zero_grad()
         (q.sum(-1) * (phase & stream.episodes.transition)).sum().backward(retain_graph=True)
@@ -328,8 +324,8 @@ def test_varibads_decoders_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
             decoder.out.weight.zero_()
             decoder.out.bias.zero_()
     stream, _ = stream_of(loop)
-    seen = net.see(stream.episodes.obs, stream.episodes.observed)
-    belief = net.beliefs(stream, seen)
+    seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    belief = net.contexts(seen, stream.inputs)
     negative, metrics = net.negative_elbo(stream, seen, belief, loop.method.config, loop.generator)
     steps = stream.episodes.transition.sum() / 8
     outcome = steps * (math.log(5) + math.log(3))  # x, sign
@@ -347,10 +343,14 @@ def test_varibad_decodes_the_past_and_what_is_to_come_from_each_belief() -> None
     stream, _ = stream_of(loop, 3)
     before, z = stream.episodes.obs[:, :-1], torch.randn(3, 2, 4)
     action = stream.episodes.action.clamp(max=8)
-    nats = net.outcome.nats(before, stream.episodes.obs[:, 1:], action, stream.integers[:, :-1], z)
+    nats = net.outcome.nats(before, stream.episodes.obs[:, 1:], action, stream.inputs.before(), z)
     assert nats.shape == (3, 2, stream.episodes.mask.shape[1])
     alone = net.outcome.nats(
-        before[1:2, 4:5], stream.episodes.obs[1:2, 5:6], action[1:2, 4:5], stream.integers[1:2, 4:5], z[1:2, 1:]
+        before[1:2, 4:5],
+        stream.episodes.obs[1:2, 5:6],
+        action[1:2, 4:5],
+        StepInputs(*(part[1:2, 4:5] for part in stream.inputs)),
+        z[1:2, 1:],
     )
     torch.testing.assert_close(nats[1, 1, 4], alone[0, 0, 0])
     assert not torch.allclose(nats[:, 0], nats[:, 1])

@@ -1,0 +1,235 @@
+"""The losses of a decoupled pair, readable beside the paper (arXiv 2008.02790, section 4 and algorithm 1).
+
+g         max E[log q(z | tau_:t)] at every prefix, z = f(mu)                       `PairLosses.explore`
+explorer  max E[sum_t r_t], for DREAM r_t = log q(z | tau_:t+1) - log q(z | tau_:t) - c
+executor  max E[V(z; mu)] on z ~ F(z | mu), and on z = g(tau)                       `PairLosses.execute`
+f         the same, minus lambda I(z; mu)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from einops import repeat
+from torch import Tensor
+
+from dream.config import TrainConfig
+from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
+from dream.core.replay import TrialReplay
+from dream.core.trial import Episodes, Trials, concatenate
+from dream.errors import UserError
+from dream.execution.executor import executor_loss
+from dream.exploration.base import Belief, ExplorationReward
+from dream.exploration.learned import explorer_loss
+from dream.methods.pair_networks import PairNetworks
+from dream.methods.rules import PairRules
+
+Metrics = dict[str, Tensor]
+
+
+class PairLosses:
+    """The losses of a pair and the running statistics that they need.
+
+    Args:
+        networks: that learn.
+        averaged: their averages, which give the targets.
+        reward: of a learned explorer.
+        factors: problem ids (N,) -> their factors (N, F).
+        config: of the run.
+        rules: of the method.
+
+    Attributes:
+        reward_scale: () running mean of the total reward of an exploration.
+        explained: () running share of the variance of f's codes that g explains after whole explorations (an R^2).
+    """
+
+    def __init__(
+        self,
+        networks: PairNetworks,
+        averaged: PairNetworks,
+        reward: ExplorationReward | None,
+        factors: Callable[[Tensor], Tensor],
+        config: TrainConfig,
+        rules: PairRules,
+    ):
+        self.networks, self.averaged, self.reward, self.factors = networks, averaged, reward, factors
+        self.config, self.rules = config, rules
+        self.device = torch.device(config.device)
+        self.reward_scale = torch.zeros((), device=self.device)
+        self.explained = torch.zeros((), device=self.device)
+        self.executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
+        self._noise = config.bottleneck.noise_std if rules.bottleneck else 0.0
+        self._reward_learns = reward is not None and any(p.requires_grad for p in reward.parameters())
+
+    def explore(self, trials: Trials, progress: float) -> tuple[Tensor, Metrics]:
+        """Loss () of g and of what explores: the learned explorer and its reward, or the posterior.
+
+        It maximises E[log q(z | tau_:t)] over g, and the exploration reward over the explorer (eq. 5). f's codes are
+        fixed targets.
+
+        Args:
+            trials: N trials.
+            progress: share of the training steps that is done.
+        """
+        net, noise, explore = self.networks, self.config.bottleneck.noise_std, trials.explore
+        # Codes f(mu): targets without gradient
+        with torch.no_grad():
+            code = net.f(self.factors(trials.problem_id))
+        # g at every prefix, and -log q(f(mu) | tau_:t) in nats
+        frame_features = net.g.encode_frames(explore)
+        transitions = net.g.transitions(explore, frame_features)
+        prefixes = net.g.read(transitions)
+        error = prefix_error(code, prefixes, noise)
+        # g: maximum likelihood of the codes; as half a squared distance, because the scale of nats depends on rho
+        loss = g_loss = encoder_loss(error, explore) * noise**2
+        belief = Belief(code, prefixes.detach(), error.detach(), progress)
+        first, final = belief.error[:, 0], last_prefix(belief.error[..., None], explore)[:, 0]
+        metrics = {
+            "loss/encoder": g_loss.detach(),
+            "explore/error_first": first.mean(),
+            "explore/error_final": final.mean(),
+            "explore/information": (first - final).mean(),
+            "explore/explained": self.update_explained(code, final),
+            "explore/length": explore.transition.sum(1).float().mean(),
+            "replay/streams": torch.tensor(float(len(code))),
+            "replay/transitions": explore.transition.sum().float(),
+        }
+        # Posterior sampling: maximum likelihood of the codes, on g's features without gradient to g
+        if net.posterior is not None:
+            posterior_loss = net.posterior.loss(code, transitions.detach(), explore)
+            loss = loss + posterior_loss
+            metrics["loss/posterior"] = posterior_loss.detach()
+        # Learned explorer: Q(lambda) on the exploration reward
+        if net.explorer is not None:
+            exploring, explorer_metrics = self._explorer(trials, frame_features, belief)
+            loss = loss + exploring
+            metrics |= explorer_metrics
+        return loss, metrics
+
+    def _explorer(self, trials: Trials, frame_features: Tensor, belief: Belief) -> tuple[Tensor, Metrics]:
+        """Loss () of the learned explorer, and of its reward where that has networks of its own.
+
+        Args:
+            trials: N trials.
+            frame_features: (N, T + 1, D) of their explorations, from g's frame encoder.
+            belief: about them.
+        """
+        net, average, cfg, explore = self.networks, self.averaged, self.config, trials.explore
+        assert net.explorer is not None and average.explorer is not None and self.reward is not None
+        # Reward of each exploration step
+        reward, reward_loss = self.reward(trials, belief)
+        if reward.shape != explore.mask.shape:
+            raise UserError(
+                f"the exploration reward of {cfg.method} is of shape {tuple(reward.shape)}: it must return one "
+                f"number for each exploration step, {tuple(explore.mask.shape)}"
+            )
+        reward = reward.masked_fill(~explore.mask, 0.0)
+        # Scaled so that values are of order one: by the information available, or by the total reward
+        total = belief.error[:, 0] if self.rules.rewards_information else reward.abs().sum(1)
+        loss, value = explorer_loss(
+            net.explorer,
+            average.explorer,
+            explore,
+            frame_features,
+            reward / self.update_reward_scale(total),
+            gamma=cfg.explorer.gamma,
+            lambda_=cfg.explorer.lambda_,
+        )
+        metrics = {
+            "loss/explorer": loss.detach(),
+            "explore/value": value * self.reward_scale,
+            "explore/return": reward.sum(1).mean(),
+        }
+        if self._reward_learns:
+            metrics["loss/reward"] = reward_loss.detach()
+        return loss + reward_loss, metrics
+
+    def transitions(self, problem_id: Tensor, transitions: Episodes) -> Tensor:
+        """Loss () of g's features: half the squared error of z predicted from single transitions.
+
+        Args:
+            problem_id: (N,) of the transitions.
+            transitions: N streams of one step, each from another trial.
+        """
+        with torch.no_grad():
+            code = self.networks.f(self.factors(problem_id))
+        return 0.5 * (self.networks.g.from_single(transitions)[:, 0] - code).square().sum(-1).mean()
+
+    def execute(self, replay: TrialReplay, generator: torch.Generator) -> tuple[Tensor, Metrics]:
+        """Loss () of the executor and f: max E[V(z; mu)] - lambda I(z; mu), with z ~ F(z | mu) and with z = g(tau).
+
+        f(problem) determines the problem, so every episode is valid experience for acting on it, and surprising ones
+        are replayed more often. g(exploration) may be uninformative, and then the actions of an episode that was
+        executed on f(problem) reveal more than z does: trained on such episodes (or on successes), the executor would
+        learn that, given an uninformative z, whatever bus it takes is the right one. So g(exploration) is trained only
+        on episodes that were executed on it, drawn uniformly.
+
+        Args:
+            replay: with at least one trial; the priorities of the sampled trials are updated.
+            generator: draws the noise of the bottleneck.
+        """
+        cfg, net, average = self.config, self.networks, self.averaged
+        batch = cfg.learning.execute_batch_size
+        # z ~ F(z | mu) = N(f(mu), rho^2 I), the target network's z with the same noise
+        informed, rows = replay.sample_by_priority(batch, cfg.executor.priority_exponent, "execute")
+        n, factors = informed.execute_episodes, self.factors(informed.problem_id)
+        code, average_code = net.f(factors), average.f(factors)
+        if self.rules.context == "instruction":
+            code, average_code = torch.zeros_like(code), torch.zeros_like(code)
+        noise = self._noise * torch.randn(code.shape, generator=generator).to(self.device)
+        execute, z, target_z = informed.execute, code + noise, average_code + noise
+        # z = g(tau) for trials executed on it, without gradient to g, which learns from f's codes alone
+        if self.executes_on_g and replay.holds_decoded:
+            decoded = replay.sample_decoded(batch // 2)
+            with torch.no_grad():
+                g_z = last_prefix(net.g(decoded.explore), decoded.explore)
+            execute = concatenate(execute, decoded.execute)
+            z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
+        # Executor: double Q(lambda) on the n execution episodes of each trial
+        loss, surprise, value = executor_loss(
+            net.executor,
+            average.executor,
+            execute,
+            repeat(z, "b z -> (b n) z", n=n),
+            repeat(target_z.detach(), "b z -> (b n) z", n=n),
+            gamma=cfg.executor.gamma,
+            lambda_=cfg.executor.lambda_,
+        )
+        replay.set_priority(rows, surprise[: batch * n].view(batch, n).amax(1))
+        # Bottleneck: lambda times the rate, the bound on I(z; mu)
+        rates = rate(code)
+        bottleneck = (cfg.bottleneck.rate_weight if self.rules.bottleneck else 0.0) * rates.mean()
+        metrics = {
+            "loss/executor": loss.detach(),
+            "execute/value": value,
+            "bottleneck/rate": rates.detach().mean(),
+            "bottleneck/spread": code.detach().var(0).sum().sqrt(),
+            "replay/streams": torch.tensor(float(len(execute.mask))),
+            "replay/transitions": execute.mask.sum().float(),
+        }
+        return loss + bottleneck, metrics
+
+    def update_reward_scale(self, total: Tensor) -> Tensor:
+        """Update the running mean of the total reward of a trial, (N,) -> (), and return it, at least 1e-6.
+
+        Batches with zero reward leave it unchanged. For rewards of outcomes it never falls: they are in the units of
+        the task, and once every execution goes as expected, the remaining noise must not be scaled up.
+        """
+        now, before = total.mean(), self.reward_scale
+        after = torch.where(before > 0, before.lerp(now, 0.01), now)
+        if self.rules.rewards_outcome:
+            after = torch.maximum(before, after)
+        self.reward_scale = torch.where(now > 0, after, before)
+        return self.reward_scale.clamp(min=1e-6)
+
+    def update_explained(self, code: Tensor, final: Tensor) -> Tensor:
+        """Update the running share of the variance of f's codes that g explains after whole explorations (an R^2).
+
+        Args:
+            code: (N, Z) f(mu).
+            final: (N,) -log q(f(mu) | tau) up to a constant, nats.
+        """
+        variance = nats(code.var(0).sum(), self.config.bottleneck.noise_std)
+        self.explained = self.explained.lerp(1.0 - final.mean() / variance.clamp(min=1e-6), 0.02)
+        return self.explained

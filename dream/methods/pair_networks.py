@@ -1,0 +1,46 @@
+"""The networks of a decoupled pair."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from dream.config import TrainConfig
+from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.environment import Environment
+from dream.execution.executor import LearnedExecutor
+from dream.exploration.learned import LearnedExplorer
+from dream.exploration.posterior import GaussianPosterior
+from dream.methods.rules import ExploreRule
+
+
+class PairNetworks(nn.Module):
+    """f, g, the executor, and what explores: a learned explorer, a posterior to sample from, or neither.
+
+    Args:
+        env: of the family.
+        config: of the run.
+        explore: how it explores.
+    """
+
+    def __init__(self, env: Environment, config: TrainConfig, explore: ExploreRule):
+        super().__init__()
+        space, actions = env.single_observation_space, int(env.single_action_space.n)
+        width, memory_size, z_dim = config.network.width, config.network.memory_size, config.bottleneck.z_dim
+        self.f = ProblemEncoder(
+            env.problems.factors, width=width, z_dim=z_dim, initial_scale=config.bottleneck.init_scale
+        )
+        self.g = TrajectoryEncoder(
+            space,
+            actions,
+            width=width,
+            memory_size=memory_size,
+            z_dim=z_dim,
+            single=config.learning.transition_batch_size > 0,
+        )
+        self.executor = LearnedExecutor(
+            space, env.instruction_space, actions, width=width, memory_size=memory_size, z_dim=z_dim
+        )
+        self.explorer = (
+            LearnedExplorer(space, actions, width=width, memory_size=memory_size) if explore == "learned" else None
+        )
+        self.posterior = GaussianPosterior(width, z_dim) if explore == "posterior" else None
