@@ -50,7 +50,7 @@ EXPRESSIONS = {"arith_expr", "term", "power", "shift_expr", "expr", "and_expr", 
 """Kinds of syntax nodes (of parso) in which a symbol is a binary operator."""
 
 PAIR = "test_losses test_pair"
-END_TO_END = "test_stream test_initialisation test_losses_end_to_end test_whole_trial"
+END_TO_END = "test_stream test_initialisation test_losses_end_to_end test_end_to_end"
 TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/optimizer.py", "test_optimizer"),
     ("pair and core", "dream/core/qlearning.py", "test_qlearning"),
@@ -60,7 +60,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/rollout.py", f"test_rollout {PAIR}"),
     ("pair and core", "dream/core/networks.py", "test_networks test_initialisation test_bottleneck"),
     ("pair and core", "dream/core/frames.py", "test_frames"),
-    ("pair and core", "dream/core/transformer.py", "test_transformer"),
+    ("pair and core", "dream/core/memories/*.py", "test_memories test_networks test_initialisation"),
     ("pair and core", "dream/core/acting.py", f"test_acting {PAIR}"),
     ("pair and core", "dream/core/*.py", f"test_networks test_rollout {PAIR}"),
     ("pair and core", "dream/methods/pair*.py", PAIR),

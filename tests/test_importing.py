@@ -28,9 +28,7 @@ def test_a_module_in_the_current_folder_is_found_and_the_path_left_as_it_was(fol
 
 
 def test_a_method_in_the_current_folder_is_found(folder: Path):
-    source = (
-        "from dream.methods.spec import explorer\nMINE = explorer('mine', reward=lambda trials, belief: None)\n"
-    )
+    source = "from dream.methods.spec import explorer\nMINE = explorer('mine', reward=lambda trials, belief: None)\n"
     (folder / "method_in_the_folder.py").write_text(source)
     assert find_method("method_in_the_folder:MINE").summary == "mine"
 

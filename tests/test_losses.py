@@ -297,7 +297,9 @@ def test_a_reward_sees_detached_beliefs_and_the_progress_of_training(monkeypatch
     loop = Loop(*build("dream"))
     loop.rounds(1)
     real = loop.method.reward
-    monkeypatch.setattr(loop.method.losses, "reward", lambda trials, belief: (beliefs.append(belief), real(trials, belief))[1])
+    monkeypatch.setattr(
+        loop.method.losses, "reward", lambda trials, belief: (beliefs.append(belief), real(trials, belief))[1]
+    )
     loop.method.update(loop.replay, 0.375, loop.generator)
     (belief,) = beliefs
     assert belief.progress == 0.375

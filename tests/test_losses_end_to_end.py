@@ -142,7 +142,7 @@ def test_the_value_is_that_of_the_first_observation_of_a_trial(name: str) -> Non
     update = update_of(name)
     rows = range(update.own)
     online, target = (
-        net.act(update.seen, update.stream.integers, update.contexts(net))[: len(rows), 0].detach()
+        net.act(update.seen, update.stream.inputs, update.contexts(net))[: len(rows), 0].detach()
         for net in (update.net, update.average)
     )
     equal(update.metrics["execute/value"], target.gather(1, online.argmax(-1)[:, None]).mean())

@@ -38,9 +38,22 @@ def trials(n: int = 1) -> Trials:
 
 def test_what_is_told_at_each_step() -> None:
     stream = trial_stream(trials(), LAYOUT)
+    integers = stream.inputs.integers
     # previous action, start, phase, instruction (4: none); slot 2 is the last of the exploration, a reset step follows
-    assert stream.inputs.integers[0, :5].tolist() == [[A, 1, 0, 4], [0, 0, 0, 4], [1, 0, 0, 4], [A, 1, 1, 1], [1, 0, 1, 1]]
-    assert stream.inputs.integers[1, :5].tolist() == [[A, 1, 0, 4], [1, 0, 0, 4], [A, 1, 1, 3], [2, 0, 1, 3], [0, 0, 1, 3]]
+    assert integers[0, :5].tolist() == [
+        [A, 1, 0, 4],
+        [0, 0, 0, 4],
+        [1, 0, 0, 4],
+        [A, 1, 1, 1],
+        [1, 0, 1, 1],
+    ]
+    assert integers[1, :5].tolist() == [
+        [A, 1, 0, 4],
+        [1, 0, 0, 4],
+        [A, 1, 1, 3],
+        [2, 0, 1, 3],
+        [0, 0, 1, 3],
+    ]
     assert stream.episodes.obs[0, :5, 0].tolist() == [0, 1, 2, 10, 11]
     assert stream.episodes.obs[1, :5, 0].tolist() == [100, 101, 110, 111, 112]
     assert stream.inputs.previous_reward[0, :5].tolist() == [0, 0, 0, 0, 11]  # the exploration's is not told
@@ -53,7 +66,14 @@ def test_what_is_told_at_each_step() -> None:
 
 def test_rewarded_explorations_are_ordinary_episodes() -> None:
     stream = trial_stream(trials(), Layout(A, (4,), 1, rewarded=True))
-    assert stream.inputs.integers[0, :5].tolist() == [[A, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [A, 1, 1, 1], [1, 0, 1, 1]]
+    integers = stream.inputs.integers
+    assert integers[0, :5].tolist() == [
+        [A, 1, 0, 0],
+        [0, 0, 0, 0],
+        [1, 0, 0, 0],
+        [A, 1, 1, 1],
+        [1, 0, 1, 1],
+    ]
     assert stream.inputs.previous_reward[0, :5].tolist() == [0, 1, 2, 0, 11]
     assert stream.reward[0, :4].tolist() == [1, 2, 0, 11]
     assert stream.terminated.nonzero().tolist() == [[0, 3], [1, 3]]
@@ -70,7 +90,14 @@ def test_several_executions_each_with_its_own_instruction() -> None:
 
 def test_without_exploration_a_trial_begins_with_its_first_execution() -> None:
     stream = trial_stream(trials(2), Layout(A, (4,), 0))
-    assert stream.inputs.integers[0, :5].tolist() == [[A, 1, 1, 1], [1, 0, 1, 1], [A, 1, 1, 2], [2, 0, 1, 2], [0, 0, 1, 2]]
+    integers = stream.inputs.integers
+    assert integers[0, :5].tolist() == [
+        [A, 1, 1, 1],
+        [1, 0, 1, 1],
+        [A, 1, 1, 2],
+        [2, 0, 1, 2],
+        [0, 0, 1, 2],
+    ]
     assert not stream.exploring.any()
     assert stream.episodes.length.tolist() == [4, 5]
 
