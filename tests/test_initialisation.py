@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
-from dream.core.networks import DiscreteEncoder, Recurrent
+from dream.core.memories import LSTMMemory
+from dream.core.networks import DiscreteEncoder
 from dream.envs import make
 from dream.envs.base import integer_space
 from dream.exploration.outcome import Improvement
@@ -34,24 +35,24 @@ def test_codes_of_f_start_near_zero() -> None:
 
 def test_outputs_of_g_start_near_zero() -> None:
     torch.manual_seed(0)
-    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, hidden=6, z_dim=Z, single=True)
+    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, memory_size=6, z_dim=Z, single=True)
     starts_at(g.out, 0.1)
     assert g.single is not None
     starts_at(g.single, 0.1)
-    assert TrajectoryEncoder(SPACE, 3, width=WIDTH, hidden=6, z_dim=Z).single is None
+    assert TrajectoryEncoder(SPACE, 3, width=WIDTH, memory_size=6, z_dim=Z).single is None
 
 
-@pytest.mark.parametrize(("core", "bias"), [(Recurrent(3, 4), 1.0), (Recurrent(3, 4, forget_bias=2.5), 2.5)])
-def test_memories_start_with_open_forget_gates(core: Recurrent, bias: float) -> None:
+@pytest.mark.parametrize(("memory", "bias"), [(LSTMMemory(3, 4), 1.0), (LSTMMemory(3, 4, forget_bias=2.5), 2.5)])
+def test_memories_start_with_open_forget_gates(memory: LSTMMemory, bias: float) -> None:
     """The gates are input, forget, cell, output; the others keep PyTorch's initialisation, at most 1/sqrt(4)."""
-    started = core.lstm.get_parameter("bias_ih_l0").view(4, 4)
+    started = memory.lstm.get_parameter("bias_ih_l0").view(4, 4)
     assert started[1].tolist() == [bias] * 4
     assert started[[0, 2, 3]].abs().max() <= 0.5
 
 
 def test_the_memory_of_g_forgets_least() -> None:
-    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, hidden=6, z_dim=Z)
-    assert g.core.lstm.get_parameter("bias_ih_l0").view(4, 6)[1].tolist() == [2.0] * 6
+    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, memory_size=6, z_dim=Z)
+    assert g.memory.lstm.get_parameter("bias_ih_l0").view(4, 6)[1].tolist() == [2.0] * 6
 
 
 def test_embeddings_of_several_components_start_with_variance_one_together() -> None:
@@ -92,8 +93,8 @@ def test_settings_of_a_pair_reach_its_networks() -> None:
     method, _ = build("dream", network__width=24, network__memory_size=7, bottleneck__z_dim=3)
     net, env = method.networks, make("signpost", 1)
     assert net.f.out.weight.shape == net.g.out.weight.shape == (3, 24)
-    for core in (net.g.core, net.explorer.q.core, net.executor.q.core):
-        assert (core.lstm.input_size, core.lstm.hidden_size) == (24, 7)
+    for memory in (net.g.memory, net.explorer.q.memory, net.executor.q.memory):
+        assert (memory.lstm.input_size, memory.lstm.hidden_size) == (24, 7)
     assert net.executor.q.head.advantage.out_features == int(env.single_action_space.n)
     assert net.g.single is not None and build("dream", learning__transition_batch_size=0)[0].networks.g.single is None
 
