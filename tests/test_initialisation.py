@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
-from dream.core.memories import LSTMMemory
+from dream.core.memories import LSTMMemory, TransformerMemory
 from dream.core.networks import DiscreteEncoder
 from dream.envs import make
 from dream.envs.base import integer_space
@@ -101,15 +101,15 @@ def test_settings_of_a_pair_reach_its_networks() -> None:
 
 @pytest.mark.parametrize("name", ["rl2", "e-rl2", "import", "varibad"])
 def test_an_end_to_end_policy_has_the_memory_of_its_setting(name: str) -> None:
-    for memory, kind in (("lstm", "Recurrent"), ("transformer", "Transformer")):
-        method, env = build(name, network__memory=memory, trial__explore_episodes=2, trial__execute_episodes=3)
-        core = method.networks.memory.core
-        assert type(core).__name__ == kind
-        if memory == "transformer":
-            assert core.length == 5 * (env.horizon + 1)  # every observation of a trial fits
-            assert core.out_features == method.config.network.width
+    for setting, kind in (("lstm", LSTMMemory), ("transformer", TransformerMemory)):
+        method, env = build(name, network__memory=setting, trial__explore_episodes=2, trial__execute_episodes=3)
+        memory = method.networks.trial.memory
+        assert isinstance(memory, kind)
+        if isinstance(memory, TransformerMemory):
+            assert memory.length == 5 * (env.horizon + 1)  # every observation of a trial fits
+            assert memory.out_features == method.config.network.width
         else:
-            assert core.lstm.hidden_size == method.config.network.memory_size
+            assert memory.lstm.hidden_size == method.config.network.memory_size
 
 
 def test_log_deviations_of_a_belief_stay_between_minus_5_and_2() -> None:
@@ -123,7 +123,8 @@ def test_log_deviations_of_a_belief_stay_between_minus_5_and_2() -> None:
     inputs = method.layout.inputs(
         before, torch.zeros(12), torch.ones(12, dtype=torch.bool), torch.zeros(12, 1, dtype=torch.int64), exploring=True
     )
-    belief, _ = net.remember(net.see(torch.from_numpy(obs), torch.ones(12, dtype=torch.bool)), *inputs, None)
+    features = net.encode_frames(torch.from_numpy(obs), torch.ones(12, dtype=torch.bool))
+    belief, _ = net.remember(features, inputs, None)
     assert belief[0].tolist() == [100.0, 0.0, -100.0, 2.0, 0.5, -5.0]
 
 

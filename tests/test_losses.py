@@ -46,7 +46,7 @@ class Update:
         }
         method, env = build(name, **{**settings, **changes})
         loop = Loop(method, env)
-        loop.replay = replay = RecordingReplay(64, 0)
+        loop.training.replay = replay = RecordingReplay(64, 0)
         loop.rounds(2)
         self.method, self.replay, self.config = method, replay, method.config
         noise = torch.Generator().manual_seed(3)

@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import cross_entropy
 
 from dream.core.trial import Trials, concatenate
-from dream.execution.stream import TrialStream, trial_stream
+from dream.execution.stream import StepInputs, TrialStream, trial_stream
 from tests.reference import RecordingReplay, q_targets
 from tests.small_training import Loop, build
 
@@ -45,7 +45,7 @@ class Update:
         }
         method, env = build(name, **{**settings, **changes})
         loop = Loop(method, env)
-        loop.replay = self.replay = RecordingReplay(64, 0)
+        loop.training.replay = self.replay = RecordingReplay(64, 0)
         loop.rounds(2)
         noise = torch.Generator().manual_seed(3)
         with torch.no_grad():  # a loss that reads the wrong one of the two is far off
@@ -208,13 +208,14 @@ def test_the_elbo_of_varibad_by_hand() -> None:
         steps += len(moves)
         seen = update.seen[i : i + 1].chunk(2, -1)[0]
         before, after, action = seen[:, moves], seen[:, [t + 1 for t in moves]], episodes.action[i : i + 1, moves]
-        told, next_obs = stream.integers[i : i + 1, moves], episodes.obs[i, [t + 1 for t in moves]].long()
+        inputs = StepInputs(*(part[i : i + 1, moves] for part in stream.inputs))
+        next_obs = episodes.obs[i, [t + 1 for t in moves]].long()
         for p in range(PREFIXES):
             mean, log_deviation = belief[i, int(share[i, p] * (length + 1))].chunk(2)
             z = (mean + noise[i, p] * log_deviation.exp())[None, None]
-            logits = net.outcome(before, action, told, z)[0, 0].split(net.outcome.sizes, -1)
+            logits = net.outcome(before, action, inputs, z)[0, 0].split(net.outcome.sizes, -1)
             outcomes += [cross_entropy(part, next_obs[:, c], reduction="sum") for c, part in enumerate(logits)]
-            predicted = net.reward(before, action, told, z, after)[0, 0, :, 0]
+            predicted = net.reward(before, action, inputs, z, after)[0, 0, :, 0]
             rewards.append(0.5 * (((predicted - stream.reward[i, moves]) / 0.25) ** 2).sum())
         prior = Normal(torch.zeros(len(mean)), torch.ones(len(mean)))
         for t in range(length + 1):
@@ -242,9 +243,10 @@ def test_frames_are_decoded_with_a_gaussian_around_their_pooled_colours() -> Non
         decoder.out.weight.zero_()
         decoder.out.bias.copy_(torch.linspace(-0.5, 0.5, 15 * 20 * 3))
     frames = torch.randint(256, (2, 3, 60, 80, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    told = torch.zeros(2, 3, len(method.layout.integers), dtype=torch.int64)
+    zero = torch.zeros(2, 3, dtype=torch.int64)
+    inputs = StepInputs(zero, zero.bool(), zero.bool(), torch.zeros(2, 3, 1, dtype=torch.int64), zero.float())
     seen = torch.zeros(2, 3, decoder.before.in_features)
-    nats = decoder.nats(seen, frames, torch.zeros(2, 3, dtype=torch.int64), told, torch.zeros(2, 2, 4))
+    nats = decoder.nats(seen, frames, zero, inputs, torch.zeros(2, 2, 4))
     colours = frames.float().view(2, 3, 15, 4, 20, 4, 3).mean((3, 5)) / 255 - 0.5  # means of 4 x 4 pixels
     expected = 0.5 * ((colours.permute(0, 1, 4, 2, 3).flatten(2) - decoder.out.bias) ** 2).sum(-1)
     torch.testing.assert_close(nats, expected.detach()[:, None].expand(2, 2, 3), rtol=1e-4, atol=1e-4)
