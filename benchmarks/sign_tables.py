@@ -19,7 +19,7 @@ MARKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Million steps at which ablations are compared."""
 ABLATIONS = {
     "dream": "all ingredients",
-    "dream[explorer.min_explained=-1000.0]": "without the gate",
+    "dream[explorer.min_explained=-1000.0]": "without the delayed start",
     "dream[learning.transition_batch_size=0]": "without single transitions",
     "dream[executor.priority_exponent=0.0]": "without priorities",
 }

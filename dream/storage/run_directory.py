@@ -82,6 +82,10 @@ class RunDirectory:
         path = Path(path)
         wanted = as_json(config)
         with disk_errors(path, training=True):
+            if any(0xD800 <= ord(character) <= 0xDFFF for character in str(path)):
+                raise UserError(
+                    f"{path} is no valid UTF-8, which TensorBoard needs: choose another name with --run-dir"
+                )
             if path.exists() and not path.is_dir():
                 raise UserError(f"{path} is a file: give a directory with --run-dir")
             _refuse_strangers(path)
