@@ -46,7 +46,9 @@ def test_explorations_without_steps_are_not_novel() -> None:
 @pytest.mark.parametrize("env", ["map", "sign"])
 def test_the_loss_of_prediction_is_the_mean_surprise_of_both_predictors(env: str) -> None:
     """In nats for integers; for frames in units of the variance of all their colours, 45 * 20 / (2 * 0.1^2)."""
-    loop = Loop(*build("prediction", env=env, learning__num_envs=4, trial__explore_episodes=2))
+    loop = Loop(
+        *build("prediction", env=env, learning__num_envs=4, learning__learning_starts=4, trial__explore_episodes=2)
+    )
     loop.rounds(1)
     trials, model = loop.replay.sample(3), loop.method.reward
     explore = trials.explore
