@@ -64,6 +64,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("pair and core", "dream/core/acting.py", f"test_acting {PAIR}"),
     ("pair and core", "dream/core/*.py", f"test_networks test_rollout {PAIR}"),
     ("pair and core", "dream/methods/pair*.py", PAIR),
+    ("pair and core", "dream/methods/learned.py", f"{PAIR} test_losses_end_to_end"),
     ("rest", "dream/methods/end_to_end*.py", END_TO_END),
     ("rest", "exploration/*.py", f"test_explorers test_reward_models test_initialisation {PAIR}"),
     ("rest", "execution/executor.py", PAIR),

@@ -103,7 +103,7 @@ def _play(
     left[:, env.problems.ids(prior)] = True
     explorations: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for _ in range(explore_episodes):
-        sampled = _draw(left, rng)
+        sampled = draw_problems(left, rng)
         expert = env.expert(sampled, env.sample_instruction(sampled, rng))
         obs, action, mask, _ = _episode(env, problem_id, expert, None)
         for name, value in env.exploration_summary(problem_id, obs, action, mask).items():
@@ -122,7 +122,7 @@ def _play(
         raise UserError(
             f"no problem of split {prior!r} gives instruction {instruction[~weight.any(axis=1)][0].tolist()}"
         )
-    expert = env.expert(_draw(weight, rng), instruction)
+    expert = env.expert(draw_problems(weight, rng), instruction)
     *_, returns = _episode(env, problem_id, expert, instruction)
     return PosteriorSampling(
         problem_id,
@@ -133,8 +133,8 @@ def _play(
     )
 
 
-def _draw(weight: NDArray[np.bool_] | NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """One column for each row of weights (N, M), (N,)."""
+def draw_problems(weight: NDArray[np.bool_] | NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """One column for each row of weights (N, M), in proportion to them and never of weight 0: (N,)."""
     total = np.cumsum(weight, axis=1, dtype=np.float64)
     # Strictly below the last total, so that no column of weight 0 is drawn.
     return (total <= rng.random((len(total), 1)) * total[:, -1:]).sum(axis=1)

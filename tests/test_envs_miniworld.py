@@ -413,12 +413,11 @@ def test_a_forgotten_backend_leaves_no_process_and_no_descriptor(pair: Miniworld
     before, open_before = set(children(os.getpid())), len(os.listdir("/proc/self/fd"))
     backend = MiniworldBackend(4, workers=2)
     start(backend)
-    workers = backend._workers
-    assert set(children(os.getpid())) - before == {worker._process.pid for worker in workers}
-    os.kill(workers[1]._process.pid, signal.SIGSTOP)
+    workers = set(children(os.getpid())) - before
+    assert len(workers) == 2
+    os.kill(max(workers), signal.SIGSTOP)  # one ends by itself, the other one is stuck and has to be killed
     del backend
     assert set(children(os.getpid())) == before
-    assert [worker._process.returncode for worker in workers] == [0, -9]  # by itself; killed, because it was stuck
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 

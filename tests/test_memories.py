@@ -1,7 +1,10 @@
 """The transformer: causal, the same step by step as over whole streams, position by attention alone."""
 
+import cmath
+
 import pytest
 import torch
+from torch.nn import functional as F
 
 from dream.core.memories.transformer import TransformerMemory, rotate, rotations
 
@@ -88,3 +91,43 @@ def test_attention_depends_on_distance_not_on_place(core: TransformerMemory) -> 
 def test_widths_that_heads_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 8: 12"):
         TransformerMemory(12, 4, heads=4)
+
+
+def test_a_transformer_by_hand() -> None:
+    """One block in plain loops: causal attention of pairs of components turned by their place, then the MLP."""
+    torch.manual_seed(0)
+    core = TransformerMemory(8, 5, layers=1, heads=2)
+    (block,) = core.blocks
+    with torch.no_grad():  # far from zero, so that every part shows
+        for parameter in core.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    x = torch.randn(1, 5, 8)
+    query, key, value = block.project(block.norm(x))[0].double().split(8, -1)
+    frequency = (1.0, 0.01)  # 10,000^(-i / 2) of the two pairs of a head's four components
+
+    def turned(vector: torch.Tensor, head: int, place: int) -> list[complex]:
+        one = vector[4 * head : 4 * head + 4].tolist()
+        return [complex(one[i], one[i + 2]) * cmath.exp(1j * place * frequency[i]) for i in range(2)]
+
+    rows = []
+    for t in range(5):
+        parts = []
+        for head in range(2):
+            asks = turned(query[t], head, t)
+            keys = [turned(key[s], head, s) for s in range(t + 1)]
+            scores = [sum((a.conjugate() * b).real for a, b in zip(asks, one, strict=True)) / 2 for one in keys]
+            weight = torch.tensor(scores, dtype=torch.float64).softmax(0)
+            parts.append(weight @ value[: t + 1, 4 * head : 4 * head + 4])
+        h = x[0, t] + block.out(torch.cat(parts).float())
+        rows.append(core.norm(h + block.mlp_out(F.gelu(block.mlp_in(block.mlp_norm(h))))))
+    torch.testing.assert_close(core(x)[0], torch.stack(rows), atol=1e-5, rtol=1e-4)
+
+
+def test_what_a_block_adds_starts_small() -> None:
+    """Each of the 2 * layers sums starts with weights scaled by 1 / sqrt(2 * layers)."""
+    torch.manual_seed(0)
+    for layers in (1, 3):
+        for block in TransformerMemory(32, 4, layers=layers).blocks:
+            for layer in (block.out, block.mlp_out):
+                largest = float(layer.weight.detach().abs().max()) * layer.in_features**0.5
+                assert largest == pytest.approx((2 * layers) ** -0.5, rel=0.02)

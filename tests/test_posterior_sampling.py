@@ -10,7 +10,7 @@ import pytest
 from benchmarks.posterior_sampling import table
 from dream.envs import make
 from dream.errors import UserError
-from dream.eval.posterior_sampling import PosteriorSampling, _draw, posterior_sampling_return
+from dream.eval.posterior_sampling import PosteriorSampling, draw_problems, posterior_sampling_return
 
 TRIALS = 2400
 
@@ -83,7 +83,7 @@ def test_batches_and_seeds() -> None:
 
 def test_draws_follow_the_weights_and_never_take_a_weight_of_zero() -> None:
     weight = np.tile([0.0, 3.0, 0.0, 1.0, 0.0], (40_000, 1))
-    drawn = np.bincount(_draw(weight, np.random.default_rng(0)), minlength=5) / 40_000
+    drawn = np.bincount(draw_problems(weight, np.random.default_rng(0)), minlength=5) / 40_000
     assert drawn[[0, 2, 4]].tolist() == [0, 0, 0] and abs(drawn[1] - 0.75) < 0.01
 
 
