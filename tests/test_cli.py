@@ -11,9 +11,10 @@ import types
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dream import cli
-from dream.config import PRESETS, TrainConfig, override
+from dream.config import PRESETS, TrainConfig, default_config, override
 from dream.errors import Stopped, UserError
 from dream.eval.evaluate import EvalResult
 
@@ -130,9 +131,9 @@ def test_unknown_names_are_refused_with_what_there_is(capsys, monkeypatch):
     [
         (["--seed", "one"], "--seed takes an integer, not 'one': see dream train --help"),
         (["--learning.learning-rate", "fast"], "--learning.learning-rate takes a number, not 'fast': see dream"),
-        (["--steps"], "Missing value for argument '--steps'"),
-        (["--sede", "1"], "Unrecognized options: --sede, 1 (did you mean --seed?): see dream train --help"),
-        (["--preset", "fast"], "Expected one of ('default', 'debug')"),
+        (["--steps"], "--steps needs a value: see dream train --help"),
+        (["--sede", "1"], "unknown option --sede (did you mean --seed?): see dream train --help"),
+        (["--preset", "fast"], "--preset is 'fast': it must be one of default, debug"),
         (["--steps", "0"], "steps is 0: it must be an integer from 1 to"),
         (["--seed", "-1"], "seed is -1: it must be an integer from 0 to"),
         (["--device", "tpu9"], "device 'tpu9' cannot be used: this machine has cpu"),
@@ -224,6 +225,100 @@ def test_a_stopped_training_says_how_to_resume(capsys, monkeypatch):
     assert "To resume: dream train dream --env map --run-dir 'my runs'\n" in capsys.readouterr().err
 
 
+def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> TrainConfig:
+    trainer = Trainer(monkeypatch)
+    assert cli.run(["train", *arguments]) == 0
+    return trainer.calls[0][0]
+
+
+def test_options_and_set_are_two_ways_to_write_the_same(monkeypatch):
+    expected = override(
+        default_config("dream", "bus", seed=4, steps=1_000_000),
+        {"learning.tau": 0.5, "explorer.gamma": 1.0, "env_parameters": {"grid_size": 7, "description": "lines"}},
+    )
+    common = ["dream", "--env", "bus", "--seed", "4"]
+    for words in (
+        "--steps 1e6 --learning.tau 0.5 --explorer.gamma 1 --env-parameters grid_size=7 description=lines",
+        "--steps 1000000 --set learning.tau=0.5 explorer.gamma=1 --env-parameters grid_size=7,description=lines",
+        "--set steps=1e6 --set learning.tau=0.5,explorer.gamma=1 --env_parameters grid_size=7 --set"
+        " env_parameters.description=lines",
+        "--env-parameters=grid_size=7 --set=learning.tau=0.5 --steps=1e6 --env-parameters description=lines"
+        " --explorer.gamma=1",
+    ):
+        assert settings_of(monkeypatch, *common, *words.split()) == expected
+
+
+def test_a_config_file_gives_the_settings_and_options_override_it(monkeypatch):
+    written = override(
+        default_config("rnd", "cooking", seed=3), {"steps": 777, "learning.tau": 0.5, "env_parameters.grid_size": 5}
+    )
+    Path("config.yaml").write_text(yaml.safe_dump(written.as_dict()))
+    assert settings_of(monkeypatch, "--config", "config.yaml") == written
+    changed = settings_of(
+        monkeypatch,
+        "dream",
+        "--config=config.yaml",
+        "--seed",
+        "9",
+        "--set",
+        "learning.tau=1",
+        "--env-parameters",
+        "drawers=5",
+    )
+    assert changed == override(written, {"method": "dream", "seed": 9, "learning.tau": 1, "env_parameters.drawers": 5})
+    Path("part.yaml").write_text("env: bus\nsteps: 2e3\nlearning: {updates_per_round: 3}\n")
+    part = override(default_config("dream", "bus"), {"steps": 2000, "learning.updates_per_round": 3})
+    assert settings_of(monkeypatch, "dream", "--config", "part.yaml") == part
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("learning: 3", "config.yaml: learning is 3: it must be a group of settings"),
+        ("learning: {num_envs: '3'}", "config.yaml: learning.num_envs is '3': it must be an integer"),
+        ("learning: {lr: 0.1}", "unknown setting 'learning.lr' (did you mean 'learning.learning_rate'?)"),
+        ("network: {width: .inf}", "config.yaml: network.width is inf"),
+        ("env: [map]", "config.yaml: env is ['map']: it must be a text"),
+        ("env_parameters: {grid_size: {a: 1}}", "config.yaml: env_parameters.grid_size"),
+        ("- 1", "config.yaml is damaged"),
+        ("a: [", "config.yaml is damaged"),
+    ],
+)
+def test_a_wrong_config_file_is_refused_by_the_name_of_the_setting(text: str, sentence: str, capsys, monkeypatch):
+    trainer = Trainer(monkeypatch)
+    Path("config.yaml").write_text(text)
+    assert sentence in refused(capsys, "train", "dream", "--config", "config.yaml")
+    assert not trainer.calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--config", "nowhere.yaml"], "--config nowhere.yaml does not exist"),
+        (["--config", "x.yaml", "--preset", "debug"], "give either --preset or --config"),
+        (["--set", "learning.lr=1"], "did you mean 'learning.learning_rate'?"),
+        (["--set", "tau"], "'tau' is not of the form NAME=VALUE"),
+        (["--set", "steps=1", "--set", "steps=2"], "steps is given twice"),
+        (["--set", "env=bus"], "--set env: give --env instead"),
+        (["--learning.lr", "3"], "unknown option --learning.lr (did you mean --learning.learning-rate?)"),
+        (["--lr=3"], "unknown option --lr (did you mean --learning.learning-rate?)"),
+        (["--explorer.lambda", "1"], "unknown option --explorer.lambda (did you mean --explorer.lambda_?)"),
+        (["--members", "3"], "unknown option --members (did you mean --learning.num-envs?)"),
+        (["extra"], "unexpected argument 'extra'"),
+        (["--threads", "1000"], "threads is 1,000: this machine has"),
+        (["--device", "meta"], "device 'meta' cannot be used"),
+        (["--env-parameters", "grid_size=4,description=3"], "env_parameters.description is 3: bus takes a text for it"),
+        (["--env-parameters", "grid_size=big"], "env_parameters.grid_size is 'big': bus takes an integer for it"),
+        (["--env-parameters", "grid_size=true"], "env_parameters.grid_size is True: bus takes an integer for it"),
+        (["--env-parameters", "grid_size=1e400"], "env_parameters.grid_size is inf"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(arguments: list[str], sentence: str, capsys, monkeypatch):
+    trainer = Trainer(monkeypatch)
+    assert sentence in refused(capsys, "train", "dream", "--env", "bus", *arguments)
+    assert not trainer.calls
+
+
 def test_override_refuses_a_setting_that_is_not_there():
     with pytest.raises(UserError, match=r"unknown setting 'learning.updats' \(did you mean 'learning.updates_p"):
         override(TrainConfig(), {"learning.updats": 3})
@@ -301,7 +396,20 @@ def test_envs(capsys):
     assert found["map"]["no_exploration_return"] == pytest.approx(0.3)
     assert cli.run(["envs"]) == 0
     text = capsys.readouterr().out
-    assert "53 train, 53 validation, 523 test" in text and found["bus"]["problems"] in text
+    assert "bus" in text and "576" in text and "0.800" in text and "0.300" in text
+
+
+def test_one_family_in_detail(capsys):
+    assert cli.run(["envs", "bus"]) == 0
+    text = capsys.readouterr().out
+    assert "53 train, 53 validation, 523 test" in text and "MultiDiscrete([9 9 4])" in text and "pick up" in text
+    assert "grid_size" in text and "odd, at least 5" in text and "docs/images/bus.png" in text
+    assert cli.run(["envs", "bus", "--json"]) == 0
+    family = last_object(capsys)
+    assert family["parameters"]["grid_size"] == 9 and "odd" in family["parameter_texts"]["grid_size"]
+    assert family["num_problems"] == 576 and family["problems"] in text
+    assert "did you mean 'bus'?" in refused(capsys, "envs", "buss")
+    assert cli.run(["envs", "dream.envs.signpost.family:Signpost"]) == 0  # a family of one's own is named like this
 
 
 def test_methods(capsys):

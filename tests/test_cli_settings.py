@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -35,6 +35,11 @@ def value_of(config: TrainConfig, name: str) -> Any:
     return getattr(getattr(config, section) if section else config, last)
 
 
+def optional(name: str) -> bool:
+    """Whether a setting may be None."""
+    return type(None) in get_args(kind_of(name).__origin__)
+
+
 def borders(name: str) -> tuple[list[float], list[float]]:
     """Values of a setting just inside and just outside its range."""
     limits, whole = range_of(kind_of(name)), plain_type(kind_of(name)) is int
@@ -56,7 +61,8 @@ def test_every_number_has_a_range_whose_borders_are_allowed_and_nothing_beyond(n
     inside, outside = borders(name)
     for value in inside:
         assert value_of(override(TrainConfig(), {**TOGETHER.get(name, {}), name: value}), name) == value
-    for value in [*outside, math.nan, math.inf, -math.inf, 10**400, "1", True, None, [1], {"a": 1}]:
+    none = [] if optional(name) else [None]
+    for value in [*outside, *none, math.nan, math.inf, -math.inf, 10**400, "1", True, [1], {"a": 1}]:
         with pytest.raises(UserError) as refusal:
             override(TrainConfig(), {name: value})
         assert str(refusal.value).startswith(f"{name} is ") and "it must be" in str(refusal.value)
@@ -64,8 +70,8 @@ def test_every_number_has_a_range_whose_borders_are_allowed_and_nothing_beyond(n
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_default_lies_in_its_range(name: str) -> None:
-    limits = range_of(kind_of(name))
-    assert limits is not None and value_of(TrainConfig(), name) in limits
+    limits, default = range_of(kind_of(name)), value_of(TrainConfig(), name)
+    assert limits is not None and (default in limits if default is not None else optional(name))
 
 
 @pytest.mark.parametrize(

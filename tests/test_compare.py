@@ -55,9 +55,9 @@ def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(ca
     # Now all is there: no process is started, neither to train nor to evaluate.
     monkeypatch.setattr("dream.compare.jobs._Worker", None)
     assert cli.run([*command, "--only-trained"]) == 0
-    assert cli.run([*command, "--methods", "random", "--only-trained", "--seeds", "3"]) == 0
+    assert cli.run([*DEBUG, "--methods", "random", "--only-trained", "--seeds", "3"]) == 0
     out, err = capsys.readouterr()
-    assert "left out, as it is not trained to its end: random on signpost, seed 2" in err
+    assert "left out, because it is not finished: random on signpost, seed 2" in err
     with pytest.raises(TypeError):  # other trials are to be played
         cli.run([*command, "--trials", "17"])
     assert cli.run([*command, "--steps", "601"]) == 2
@@ -122,14 +122,31 @@ def test_methods_that_explore_get_the_same_number_of_steps():
     assert [job.config.steps for job in plan(labels[1:], ["map"], [0], Path("r"))] == [7, 9]
 
 
+def test_set_and_env_parameters_change_all_methods_and_become_part_of_the_labels(monkeypatch):
+    planned = []
+
+    def run_jobs(jobs, *_):
+        planned.extend(jobs)
+        return dict.fromkeys(jobs, "not run")
+
+    monkeypatch.setattr("dream.compare.jobs.run_jobs", run_jobs)
+    words = "--methods random --methods none --set steps=1e3 --env-parameters buttons=3 --set learning.tau=0.5"
+    assert cli.run(["compare", "--env", "signpost", "--seeds", "1", *words.split()]) == 1
+    labels = [f"{method}[steps=1e3,learning.tau=0.5,env_parameters.buttons=3]" for method in ("random", "none")]
+    assert [job.label for job in planned] == labels
+    for job in planned:
+        config = job.config
+        assert (config.steps, config.learning.tau, config.env_parameters) == (1000, 0.5, {"buttons": 3})
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--methods", "dream"], "which ones? Write for example: dream compare"),
-        (["--env", "map"], "which ones?"),
+        (["--methods", "dream"], "no families or no methods given: write for example dream compare"),
+        (["--env", "map"], "no families or no methods given"),
         (["--env", "mapp", "--methods", "dream"], "choose one of bus, map, cooking"),
         (["--env", "map", "--methods", "dreem"], "unknown method 'dreem': choose one of"),
         (["--env", "map", "--methods", "dream[cost]"], "'cost' is not of the form NAME=VALUE"),
@@ -145,7 +162,7 @@ def test_methods_that_explore_get_the_same_number_of_steps():
             ["--env", "map", "--methods", "dream", "--bound-steps", "0"],
             "--bound-steps is 0: it must be an integer from 1",
         ),
-        (["--env", "map", "--methods", "dream", "--only-trained"], "no such run in runs is trained"),
+        (["--env", "map", "--methods", "dream", "--only-trained"], "no such run in runs is finished"),
         (["--from", "nowhere.csv"], "nowhere.csv does not exist"),
         (["--from", "nowhere.csv", "--only-trained"], "leave out --only-trained"),
     ],

@@ -243,7 +243,7 @@ def test_the_command_writes_table_and_figure(capsys):
     assert told["slopes"]["coupled"]["theory"] == 2
     assert cli.run([*SMALL, "--out", "here/deep"]) == 0
     text = capsys.readouterr().out
-    assert "slope, theory 1" in text and "coupling.svg shows it" in text
+    assert "slope, theory 1" in text and "Figure: here/deep/coupling.svg" in text
     assert Path(told["csv"]).read_text(encoding="utf-8") == first
 
 

@@ -91,7 +91,7 @@ def test_what_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     empty.mkdir()
     quick = ["--trials", "4", "--updates", "1"]
     for arguments, sentence in (
-        ([], "which runs? Write for example: dream explain"),
+        ([], "no runs given: write for example dream explain"),
         ([dream, str(tmp_path / "nowhere")], "nowhere is not a directory: give run directories"),
         ([dream, str(runs / "map")], "env is 'map' in"),
         ([dream, random, copy], "are both dream with seed 0: give one of them"),

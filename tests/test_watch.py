@@ -75,7 +75,10 @@ def test_the_same_seed_is_the_same_trials() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["RUN", "--out", "film.mp4"], "--out film.mp4 has no ending that is known: give a name in .webm, .gif, .png"),
+        (
+            ["RUN", "--out", "film.mp4"],
+            "--out film.mp4 has an unknown format: give a name that ends in .webm, .gif, .png",
+        ),
         (["RUN", "--trials", "0"], "--trials is 0: it must be an integer from 1"),
         (["RUN", "--seed", "-1"], "--seed is -1"),
         (["RUN", "--pick", "nicest"], "failures"),
@@ -153,7 +156,7 @@ def test_without_a_display_the_file_is_there_and_a_sentence_says_why(
         monkeypatch.setitem(sys.modules, "tkinter", module)  # type: ignore[arg-type]
         assert cli.run(["watch", str(run), "--live", "--trials", "1", "--out", "a.png"]) == 0
         err = capsys.readouterr().err
-        assert err.startswith("dream: no window can be opened (") and err.count("\n") == 1
+        assert err.startswith("dream: cannot open a window (") and err.count("\n") == 1
         assert Path("a.png").exists()
 
 

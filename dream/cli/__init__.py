@@ -1,16 +1,18 @@
-"""The `dream` command: reads the arguments, calls the toolkit, prints what came out.
+"""The `dream` command: reads the arguments, calls the toolkit, prints the results.
 
-Each command is a file here, dream/cli/NAME.py, with a dataclass of its arguments and a function
-`command(arguments) -> exit code`, whose docstring is the help; what they share is in arguments.py, checks.py and
-printing.py. A command is loaded when it is called, and loads all that is heavy after its arguments were checked: help
-and refusals come at once.
+Each command is a file, dream/cli/NAME.py, with a dataclass of its arguments and a function
+`command(arguments) -> exit code`, whose docstring is the help. Shared are arguments.py (with reading.py and
+complaints.py), checks.py, printing.py and tables.py. A command is imported when it is called, and imports everything
+heavy after its arguments were checked: help and refusals are immediate.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -33,39 +35,60 @@ COMMANDS = (
     "bench",
     "doctor",
 )
-"""Their names, as they are listed where one is not known."""
+"""Names of the commands."""
 
 WELCOME = """\
-dream: agents that first find out, then act: train them, compare them, see what they do
+dream: meta-reinforcement learning that explores first: train, compare and watch agents
 
-Look first, nothing to train
-  dream watch --pretrained bus         trials of a trained pair: a film, and what happened in words
+Start here, nothing to train
+  dream watch --pretrained bus         film of a pretrained pair, and its trials in words
   dream report --pretrained bus        one page: trials step by step, scores, maps
-  dream eval --pretrained bus          how good that pair is on held-out problems
-  dream envs                           the problem families there are
-  dream methods                        the ways to explore there are
-Train, judge, compare
-  dream demo                           see exploring pay off, in five minutes
-  dream train dream --env map          train a pair; the same command resumes it
-  dream eval runs/map/dream/s0         how good it is
-  dream compare --env map --methods dream random    several methods and seeds: tables and figures
+  dream eval --pretrained bus          its score on held-out problems
+  dream envs [FAMILY]                  the problem families, or one in detail
+  dream methods                        the methods
+Train and compare
+  dream demo                           a first result in a few minutes
+  dream train dream --env map          train a pair; the same command resumes
+  dream eval runs/map/dream/s0         its score
+  dream compare --env map --methods dream random    methods and seeds: tables and figures
 Understand
-  dream explain runs/map/dream/s0      what explorers do and find out, which half of a pair is weak
-  dream coupling                       why exploring and executing are learned apart
+  dream explain runs/map/dream/s0      what explorers find out; which half of a pair is weak
+  dream coupling                       why exploration and execution are learned separately
 This machine
-  dream bench                          how fast it trains
+  dream bench                          training speed
   dream doctor                         what works here, and what to install
 
-Each has --help with an example; docs/quickstart.md leads through them, docs/faq.md helps where one fails.
-Scripts: add --json to all but demo and train."""
+Every command has --help with an example. Guide: docs/quickstart.md. Problems: docs/faq.md.
+For scripts: --json prints one JSON object (all commands but demo and train)."""
 
 
 def main() -> NoReturn:
     """Entry point of the console script."""
-    # Before torch is loaded. Its threads wait for each other in a loop, so a second one gains these small networks
-    # little on an idle machine, and on a busy one costs them nearly everything. `--threads` of a training overrides it.
+    # Set before torch is loaded. A second thread spins while it waits, so for these small networks it gains little on
+    # an idle machine and costs almost everything on a busy one. `--threads` of a training overrides it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = _exit_code(sys.argv[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has closed its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"dream: cannot write the output: {error.strerror}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str]) -> int:
+    """Run one command line. --help, which ends the process, has an exit code like any other."""
+    try:
+        return run(arguments)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dataclasses
 import inspect
 import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 import tyro
-from tyro.conf import FlagCreatePairsOff
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from dream.config.ranges import Range, checked, kinds, range_of
+from dream.cli.complaints import one_sentence
+from dream.cli.printing import print_wrapped
+from dream.cli.reading import REGISTRY, is_list
+from dream.config import Range
+from dream.config.ranges import Settings, checked, kinds, plain_type, range_of
 from dream.errors import UserError
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ Trials = Annotated[int, Range(1, 1_000_000)]
 
 @dataclass(frozen=True)
 class ListArguments:
-    """What the commands that list something take."""
+    """Arguments of the commands that list something."""
 
     json: bool = False
     """print one JSON object"""
@@ -34,7 +35,7 @@ class ListArguments:
 
 def parse(
     what: type[T],
-    arguments: list[str],
+    arguments: Sequence[str],
     command: str,
     documented: Callable[..., int],
     default: Any = None,
@@ -42,139 +43,104 @@ def parse(
 ) -> T:
     """Let tyro fill in a dataclass; check the ranges beside its fields.
 
+    Args:
+        what: the dataclass.
+        arguments: words of the command line. An option that takes several values may be given several times.
+        command: its name.
+        documented: the function whose docstring is the help.
+        default: an instance of the dataclass whose values are the defaults.
+        usage: how the command is called, where it is not its name alone.
+
     Raises:
         UserError: in one sentence, what is unknown, of another type or outside its range.
     """
     complaint = io.StringIO()
     extra: dict[str, Any] = {} if default is None else {"default": default}
+    if asks_for_help(arguments):
+        print_wrapped(inspect.cleandoc(documented.__doc__ or ""))
     try:
-        with contextlib.redirect_stderr(complaint) if _asks_nothing(arguments) else contextlib.nullcontext():
+        with contextlib.nullcontext() if asks_for_help(arguments) else contextlib.redirect_stderr(complaint):
             given = tyro.cli(
                 what,
-                args=arguments,
+                args=_gathered(arguments, [name for name, kind in _options(what) if is_list(kind)]),
                 prog=f"dream {usage or command}",
-                description=inspect.cleandoc(documented.__doc__ or ""),
+                description=" ",
                 config=(FlagCreatePairsOff,),
-                registry=_REGISTRY,
+                registry=REGISTRY,
                 **extra,
             )
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise UserError(_one_sentence(complaint.getvalue(), command)) from None
-    for name, kind in kinds(what).items():
-        value = getattr(given, name)
-        if (limits := range_of(kind)) is not None and value is not None:
-            for item in value if isinstance(value, tuple) else (value,):
-                checked(item, Annotated[type(item), limits], f"--{name.replace('_', '-')}")
+        names = [name for name, _ in _options(what)]
+        raise UserError(one_sentence(complaint.getvalue(), command, names)) from None
+    _check_ranges(given)
     return given
 
 
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether --help is among the words."""
+    return bool({"-h", "--help"} & set(arguments))
+
+
+def values_of(option: str, arguments: Sequence[str]) -> list[str]:
+    """All values of an option, before the arguments are parsed, as defaults of others depend on them."""
+    values: list[str] = []
+    inside = False
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        if word.startswith("--"):
+            inside = name.replace("_", "-") == option
+            values += [value] if inside and equals else []
+        elif inside:
+            values.append(word)
+    return values
+
+
 def value_of(option: str, arguments: Sequence[str]) -> str | None:
-    """Value of an option before the arguments are parsed, as others' defaults depend on it."""
-    for position, word in enumerate(arguments):
-        if word == option and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if word.startswith(f"{option}="):
-            return word.partition("=")[2]
-    return None
+    """The value of an option that takes one, before the arguments are parsed."""
+    return next(iter(values_of(option, arguments)), None)
 
 
-def _asks_nothing(arguments: list[str]) -> bool:
-    return not {"-h", "--help"} & set(arguments)
-
-
-def _one_sentence(box: str, command: str) -> str:
-    """Tyro's box of an error as one sentence: what was wrong, what is allowed, where to read more."""
-    sections: list[list[str]] = [[]]
-    for line in box.splitlines():
-        text = line.strip(" │|")
-        if line.startswith(("╭", "╰")) or not text:
-            continue
-        if set(text) <= {"─", "-"}:
-            sections.append([])
+def _gathered(arguments: Sequence[str], lists: Sequence[str]) -> list[str]:
+    """The words, with all values of each of these options in one place: the options may be given several times."""
+    values: dict[str, list[str]] = {}
+    others: list[str] = []
+    known, option = {f"--{name.replace('_', '-')}" for name in lists}, ""
+    for word in arguments:
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        option = name.replace("_", "-") or option
+        if option not in known:
+            others.append(word)
         else:
-            sections[-1].append(text)
-    if not box.startswith("╭"):
-        sections.pop(0)  # where there is no Unicode the title is a line of its own, not a part of the frame
-    what = " ".join(sections[0]).rstrip(".")
-    options = [text for section in sections[1:] for text in section if text.startswith("--")]
-    value = re.match(r"Error parsing (\S+): .*: '?(.*?)'?$", what)
-    if value and options:
-        kinds = {"INT": "an integer", "FLOAT": "a number"}
-        metavar = options[0].partition(" ")[2]
-        what = f"{value[1]} takes {kinds.get(metavar, metavar)}, not {value[2]!r}"
-        options = []
-    suggestion = f" (did you mean {options[0].partition(' ')[0]}?)" if options else ""
-    return f"{what}{suggestion}: see dream {command} --help"
+            values.setdefault(option, []).extend([value] if equals or not name else [])
+    return others + [word for name, given in values.items() for word in (name, *given)]
 
 
-_REGISTRY = ConstructorRegistry()
+def _options(what: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and type of each option of a dataclass."""
+    for name, kind in kinds(what).items():
+        plain, shown = plain_type(kind), _shown_name(name, kind)
+        if isinstance(plain, type) and dataclasses.is_dataclass(plain):
+            yield from _options(plain, f"{prefix}{shown}." if shown else prefix)
+        else:
+            yield f"{prefix}{shown}", kind
 
 
-@_REGISTRY.primitive_rule
-def _integer(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
-    """Integers may be written as 1e6."""
-    if info.type is not int:
-        return None
-
-    def read(words: list[str]) -> int:
-        try:
-            return int(words[0])
-        except ValueError:
-            value = float(words[0])
-            if not value.is_integer():
-                raise
-            return int(value)
-
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="INT",
-        instance_from_str=read,
-        is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
-        str_from_instance=lambda value: [str(value)],
-    )
+def _shown_name(name: str, kind: Any) -> str:
+    """The name of an option, or what precedes those of a group: empty where tyro is asked to leave it out."""
+    metadata = getattr(kind, "__metadata__", ())
+    if OmitArgPrefixes in metadata:
+        return ""
+    return next((part.name for part in metadata if getattr(part, "name", None) is not None), name)
 
 
-@_REGISTRY.primitive_rule
-def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """`Path | None` is shown as PATH: leaving the option out is the way to say None."""
-    options = get_args(info.type)
-    if len(options) != 2 or type(None) not in options:
-        return None
-    kind = next(option for option in options if option is not type(None))
-    inner = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, info.markers))
-    if not isinstance(inner, PrimitiveConstructorSpec):
-        return None
-    return dataclasses.replace(
-        inner,
-        is_instance=lambda value: value is None or inner.is_instance(value),
-        str_from_instance=lambda value: ["none"] if value is None else inner.str_from_instance(value),
-    )
-
-
-@_REGISTRY.primitive_rule
-def _name_value_pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Mapping[str, Any]] | None:
-    """`--env-parameters grid_size=4 split=paper` for settings that are a Mapping[str, Any]."""
-    if info.type != Mapping[str, Any]:
-        return None
-
-    def read(words: list[str]) -> Mapping[str, Any]:
-        pairs: dict[str, Any] = {}
-        for word in words:
-            name, equals, text = word.partition("=")
-            if not name.isidentifier() or not equals:
-                raise ValueError(f"expected NAME=VALUE: {word!r}")
-            try:
-                pairs[name] = ast.literal_eval(text)
-            except (ValueError, SyntaxError):
-                pairs[name] = text
-        return pairs
-
-    return PrimitiveConstructorSpec(
-        nargs="*",
-        metavar="NAME=VALUE",
-        instance_from_str=read,
-        is_instance=lambda value: isinstance(value, Mapping),
-        str_from_instance=lambda pairs: [f"{name}={value}" for name, value in pairs.items()],
-    )
+def _check_ranges(given: Any) -> None:
+    """Raise UserError for a value outside the range beside its field; settings of a run have checked themselves."""
+    for name, kind in kinds(type(given)).items():
+        value = getattr(given, name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, Settings):
+            _check_ranges(value)
+        elif (limits := range_of(kind)) is not None and value is not None:
+            for item in value if isinstance(value, tuple) else (value,):
+                checked(item, Annotated[type(item), limits], f"--{_shown_name(name, kind).replace('_', '-')}")

@@ -1,4 +1,4 @@
-"""`dream bench`: how fast this machine trains."""
+"""`dream bench`: training speed of this machine."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dream.errors import UserError
 
 @dataclass(frozen=True)
 class BenchArguments:
-    """What `dream bench` takes."""
+    """Arguments of `dream bench`."""
 
     env: tuple[str, ...] = ("bus", "map", "cooking")
     """families to measure"""
     methods: tuple[str, ...] = ("dream",)
-    """methods to measure on each"""
+    """methods to measure on each family"""
     device: str = "cpu"
-    """torch device"""
+    """torch device, such as cpu or cuda:0"""
     seconds: Annotated[float, Range(0, 86_400, above=True)] = 10.0
-    """seconds of training measured for each family"""
+    """seconds of training to measure for each"""
     threads: Annotated[int, Range(1, 1024)] = 1
     """CPU threads"""
     json: bool = False
@@ -31,7 +31,7 @@ class BenchArguments:
 
 
 def command(arguments: list[str]) -> int:
-    """Measure training steps per second with the split env / act / learn, and the speed of the environment alone.
+    """Measure training steps per second, the shares of env / act / learn, and the speed of the environment alone.
 
     Example: dream bench --env bus --methods dream rl2 --seconds 20
     """
@@ -49,7 +49,7 @@ def command(arguments: list[str]) -> int:
     check_device(given.device)
     found = measure(list(given.env), given.device, given.seconds, given.threads, given.methods)
     if given.json:
-        # With one family its numbers stand at the top level too, where a script looks first.
+        # Numbers of a single family also stand at the top level, for scripts.
         print_json({**(found[0] if len(found) == 1 else {}), "families": found})
         return 0
     print(f"On {given.device}, {found[0]['threads']} thread(s):")
@@ -58,12 +58,10 @@ def command(arguments: list[str]) -> int:
             f"{speed['env']}: {speed['method']} trains at {speed['train_steps_per_s']:,.0f} env steps/s with a replay "
             f"ratio of {speed['replay_ratio']:.1f} (env {speed['env_share']:.1%}, act {speed['act_share']:.1%}, "
             f"learn {speed['learn_share']:.1%}; {speed['sequences_per_s']:,.0f} replayed sequences/s); "
-            f"the env alone {speed['env_steps_per_s']:,.0f} steps/s"
+            f"the env alone runs at {speed['env_steps_per_s']:,.0f} steps/s"
         )
         if "miniworld_steps_per_s" in speed:
             real = speed["miniworld_steps_per_s"]
-            times = (
-                f"{real:,.0f}, {speed['env_speedup_over_miniworld']:.1f} times fewer" if real else "cannot be run here"
-            )
-            print(f"{speed['env']}: MiniWorld, on one core too: {times}")
+            times = f"{real:,.0f} steps/s, {speed['env_speedup_over_miniworld']:.1f} times slower"
+            print(f"{speed['env']}: MiniWorld, also on one core: {times if real else 'cannot run here'}")
     return 0

@@ -1,7 +1,8 @@
-"""What commands refuse before anything heavy is loaded."""
+"""Checks of arguments, before anything heavy is imported."""
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,18 +11,44 @@ from typing import Any
 from dream.config import TrainConfig
 from dream.errors import UserError
 
+_KINDS: Mapping[type, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+
 
 def check_config(config: TrainConfig) -> None:
     """Raise UserError for what can be seen without torch: family, its parameters, more threads than cores."""
     from dream.envs import make
 
     check_threads(config.threads)
+    _check_parameters(checked_family(config.env), config)
     try:
         make(config.env, 1, **config.env_parameters).close()
     except ValueError as error:
-        raise UserError(f"{error} (see dream envs)") from error
+        raise UserError(f"{error} (see dream envs {config.env})") from error
     except TypeError as error:
         raise UserError(f"{config.env!r} cannot be made with {dict(config.env_parameters)}: {error}") from error
+
+
+def checked_family(name: str) -> type:
+    """The class of a family. Raises UserError where there is none of that name."""
+    from dream.envs.registry import find_family
+
+    try:
+        return find_family(name)
+    except ValueError as error:
+        raise UserError(f"{error} (see dream envs)") from error
+
+
+def _check_parameters(family: type, config: TrainConfig) -> None:
+    """Raise UserError for a parameter of another type than its default, such as a text for a number."""
+    for name, parameter in inspect.signature(family).parameters.items():
+        kind, value = type(parameter.default), config.env_parameters.get(name)
+        if name not in config.env_parameters or kind not in _KINDS:
+            continue
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise UserError(
+                f"env_parameters.{name} is {value!r}: {config.env} takes {_KINDS[kind]} for it, such as "
+                f"{parameter.default!r} (see dream envs {config.env})"
+            )
 
 
 def check_threads(threads: int) -> None:
@@ -43,13 +70,13 @@ def check_device(device: str) -> None:
 
 
 def check_directory(run: Path | None) -> None:
-    """Raise UserError if a run was named and is no directory."""
+    """Raise UserError if a run was given and is not a directory."""
     if run is not None and not run.is_dir():
-        raise UserError(f"{run} is not a directory: give the run directory that dream train wrote")
+        raise UserError(f"{run} is not a directory: give a run directory written by dream train")
 
 
 def trained_run(run: Path | None, name: str | None, env_parameters: Mapping[str, Any], command: str) -> Path:
-    """The run directory that is meant. Raises UserError unless one was named, and parameters fit its family."""
+    """The run directory to use. Raises UserError unless exactly one was given, and parameters fit its family."""
     from dream.eval.pretrained import pretrained
     from dream.storage.run_directory import RunDirectory
 

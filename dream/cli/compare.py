@@ -5,87 +5,113 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from tyro.conf import arg
+from tyro.conf import OmitArgPrefixes, arg
 
 from dream.cli.arguments import Seed, Trials, parse
 from dream.cli.checks import check_config, check_device
 from dream.cli.printing import print_json
+from dream.cli.tables import print_table
 from dream.config import PRESETS, Range, TrainConfig
 from dream.config.settings import MOST_STEPS
+from dream.config.text import split_assignments
 from dream.errors import UserError
 
 
 @dataclass(frozen=True)
-class CompareArguments:
-    """What `dream compare` takes."""
+class Runs:
+    """Runs to compare: every method on every family with every seed."""
 
     env: tuple[str, ...] = ()
     """families to compare on"""
     methods: tuple[str, ...] = ()
-    """NAME, or NAME[setting=value,...] with settings changed; the first is compared with each other one"""
+    """NAME, or NAME[SETTING=VALUE,...] for a method with other settings; the first one is compared with the others"""
     seeds: Annotated[int, Range(1, 10_000)] = 5
-    """seeds of training of each method"""
+    """training seeds of each method"""
     first_seed: Seed = 0
-    """the first of them"""
-    processes: Annotated[int, Range(1, 1024)] = 1
-    """runs trained side by side, one core each"""
-    trials: Trials = 1000
-    """trials of each evaluation, the same ones for all"""
-    steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
-    """environment steps of each run (default: the family's)"""
-    bound_steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
-    """environment steps of none, oracle and contextual, whose trials are short: fewer hold as many updates
-    (default: --steps)"""
-    settings: Annotated[tuple[str, ...], arg(name="set", metavar="SETTING=VALUE")] = ()
-    """settings to change in all methods; they become a part of each one's label"""
+    """the first of these seeds"""
     preset: Literal["default", "debug"] = "default"
-    """settings to start from: debug does all that a run does, in seconds"""
-    runs: Path | None = None
-    """where runs are: RUNS/ENV/METHOD/sSEED, as dream train writes them (default: runs; with a preset runs/PRESET)"""
+    """settings to start from; debug runs everything within seconds and learns nothing"""
+    set: Annotated[tuple[str, ...], arg(metavar="SETTING=VALUE ...")] = ()
+    """settings to change for all methods; they become part of the label of each method"""
+    env_parameters: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = ()
+    """parameters of the family, such as grid_size=5; the same as --set env_parameters.grid_size=5"""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Training and evaluation."""
+
+    steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
+    """environment steps of each run (default: those of the family)"""
+    bound_steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
+    """environment steps of methods without exploration, whose shorter trials mean more updates per step (default:
+    --steps)"""
+    trials: Trials = 1000
+    """trials of each evaluation, the same for all runs"""
+    processes: Annotated[int, Range(1, 1024)] = 1
+    """runs to train in parallel, one core each"""
     only_trained: bool = False
-    """train nothing: evaluate and draw the runs that are finished"""
+    """do not train: evaluate the finished runs"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Input and output."""
+
+    runs: Path | None = None
+    """directory of the runs: RUNS/ENV/METHOD/sSEED, as dream train writes them (default: runs; with a preset
+    runs/PRESET)"""
     from_: Annotated[tuple[Path, ...], arg(name="from")] = ()
-    """no runs at all: read tidy CSVs; --env and --methods then choose among their rows"""
+    """read tidy CSVs instead of runs; --env and --methods then select rows"""
     reference: Path | None = None
     """tidy CSV of curves to draw beside the learning curves, such as one read off a paper"""
     out: Path | None = None
-    """where tables and figures are written (default: RUNS/ENV/compare, for several families RUNS/compare)"""
+    """directory of tables and figures (default: RUNS/ENV/compare, for several families RUNS/compare)"""
     csv: Path | None = None
-    """also add the rows to this tidy CSV, which may hold those of other runs"""
+    """also add the rows to this tidy CSV, which may hold other runs"""
     json: bool = False
     """print one JSON object"""
 
 
-def command(arguments: list[str]) -> int:
-    """Train what is missing, evaluate all on the same test trials, write tidy rows, tables and figures.
+@dataclass(frozen=True)
+class CompareArguments:
+    """Arguments of `dream compare`."""
 
-    The same command goes on where it was stopped, and trains nothing twice. A run that fails stops no other: it is
-    named at the end, and the exit code is 1. All methods that explore get the same number of environment steps.
+    comparison: Annotated[Runs, OmitArgPrefixes] = field(default_factory=Runs)
+    training: Annotated[Budget, OmitArgPrefixes] = field(default_factory=Budget)
+    files: Annotated[Files, OmitArgPrefixes] = field(default_factory=Files)
+
+
+def command(arguments: list[str]) -> int:
+    """Train the missing runs, evaluate all on the same test trials, and write tidy rows, tables and figures.
+
+    The same command resumes, and trains nothing twice. A run that fails does not stop the others: it is named at the
+    end, and the exit code is 1. All methods that explore get the same number of environment steps.
 
     Example: dream compare --env bus --methods dream random "dream[explorer.step_cost=0]" --seeds 5 --processes 2
+
     Or, from rows alone: dream compare --from results/bus.csv --env bus --out figures
     """
     given = parse(CompareArguments, arguments, "compare", command)
-    if given.from_:
-        if given.only_trained or given.settings or given.steps is not None:
-            raise UserError("--from reads rows and trains nothing: leave out --only-trained, --set and --steps")
+    if given.files.from_:
+        if given.training.only_trained or _settings(given) or given.training.steps is not None:
+            raise UserError(
+                "--from reads rows and trains nothing: leave out --only-trained, --set, --env-parameters and --steps"
+            )
         from dream.eval.compare.files import choose_rows
 
-        rows: list[dict[str, Any]] = choose_rows(given.from_, given.env, given.methods)
+        rows: list[dict[str, Any]] = choose_rows(given.files.from_, given.comparison.env, given.comparison.methods)
         failed: dict[str, str] = {}
     else:
         try:
             rows, failed = _train_and_evaluate(given)
         except KeyboardInterrupt:
             again = shlex.join(["dream", "compare", *arguments])
-            print(f"What was trained is saved. To go on: {again}", file=sys.stderr)
+            print(f"All runs are saved. To resume: {again}", file=sys.stderr)
             raise
     if rows:
         _write_comparison(given, rows, failed)
@@ -94,19 +120,29 @@ def command(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
+def _settings(given: CompareArguments) -> list[str]:
+    """`SETTING=VALUE` for all methods."""
+    parameters = split_assignments(given.comparison.env_parameters, "grid_size=5")
+    return [*given.comparison.set, *(f"env_parameters.{parameter}" for parameter in parameters)]
+
+
 def _runs(given: CompareArguments) -> Path:
-    """Where runs are."""
-    return given.runs or (Path("runs") if given.preset == "default" else Path("runs", given.preset))
+    """The directory of the runs."""
+    return given.files.runs or (
+        Path("runs") if given.comparison.preset == "default" else Path("runs", given.comparison.preset)
+    )
 
 
 def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Rows of all runs that were asked for, and of each run that failed why. Everything is checked before training."""
+    """Rows of the runs, and for each run that failed the reason. Everything is checked before training."""
     from dream.methods.labels import parse_labels
 
-    if not given.env or not given.methods:
-        raise UserError("which ones? Write for example: dream compare --env map --methods dream random")
-    labels = parse_labels(given.methods, given.settings)
-    for env in given.env:
+    if not given.comparison.env or not given.comparison.methods:
+        raise UserError(
+            "no families or no methods given: write for example dream compare --env map --methods dream random"
+        )
+    labels = parse_labels(given.comparison.methods, _settings(given))
+    for env in given.comparison.env:
         check_config(TrainConfig(env=env))
 
     from dream.methods.registry import find_method
@@ -120,40 +156,43 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
 
     jobs = plan(
         labels,
-        list(dict.fromkeys(given.env)),
-        range(given.first_seed, given.first_seed + given.seeds),
+        list(dict.fromkeys(given.comparison.env)),
+        range(given.comparison.first_seed, given.comparison.first_seed + given.comparison.seeds),
         _runs(given),
-        changes={**PRESETS[given.preset], **({} if given.steps is None else {"steps": given.steps})},
-        bound_steps=given.bound_steps,
+        changes={
+            **PRESETS[given.comparison.preset],
+            **({} if given.training.steps is None else {"steps": given.training.steps}),
+        },
+        bound_steps=given.training.bound_steps,
     )
     for job in jobs:
-        if job.config.seed == given.first_seed:  # the other seeds differ in nothing else
+        if job.config.seed == given.comparison.first_seed:  # the other seeds differ in nothing else
             check_config(job.config)
             check_device(job.config.device)
-    if given.only_trained:
+    if given.training.only_trained:
         for job in (untrained := [job for job in jobs if not is_finished(job)]):
-            print(f"dream: left out, as it is not trained to its end: {job}", file=sys.stderr)
+            print(f"dream: left out, because it is not finished: {job}", file=sys.stderr)
         jobs = [job for job in jobs if job not in untrained]
         if not jobs:
             raise UserError(
-                f"no such run in {_runs(given)} is trained: leave out --only-trained, or give another --runs"
+                f"no such run in {_runs(given)} is finished: leave out --only-trained, or give another --runs"
             )
-    failed = run_jobs(jobs, given.trials, given.processes, JobProgress())
+    failed = run_jobs(jobs, given.training.trials, given.training.processes, JobProgress())
     rows = [row for job in jobs if job not in failed for row in job_rows(job)]
-    if given.csv is not None:
-        merge_tidy_csv(given.csv, rows)
+    if given.files.csv is not None:
+        merge_tidy_csv(given.files.csv, rows)
     return rows, {str(job): why for job, why in failed.items()}
 
 
 def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], failed: Mapping[str, str]) -> None:
-    """Write tables and figures, and print what is in the first."""
+    """Write tables and figures, and print a summary."""
     from dream.eval.compare.files import choose_rows, write_comparison
     from dream.eval.compare.tables import brief, improvement_rows, summary_rows
 
     envs = list(dict.fromkeys(str(row["env"]) for row in rows))
-    out = given.out or _runs(given) / (envs[0].replace(":", "-") if len(envs) == 1 else "") / "compare"
-    written = write_comparison(rows, out, [] if given.reference is None else choose_rows([given.reference]))
-    if given.json:
+    out = given.files.out or _runs(given) / (envs[0].replace(":", "-") if len(envs) == 1 else "") / "compare"
+    written = write_comparison(rows, out, [] if given.files.reference is None else choose_rows([given.files.reference]))
+    if given.files.json:
         print_json(
             {
                 "methods": summary_rows(written.summaries),
@@ -165,10 +204,5 @@ def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], faile
         return
     columns, lines = brief(written.summaries)
     alone = len(envs) == 1
-    table = Table(title=f"Test problems of {', '.join(envs)}")
-    for column in columns[alone:]:
-        table.add_column(column, overflow="fold")
-    for line in lines:
-        table.add_row(*map(Text, line[alone:]))
-    Console().print(table)
-    print(f"Tables and figures are in {out}.")
+    print_table(columns[alone:], [line[alone:] for line in lines], title=f"Test problems of {', '.join(envs)}")
+    print(f"Tables and figures: {out}")

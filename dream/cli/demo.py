@@ -1,4 +1,4 @@
-"""`dream demo`: see exploring pay off."""
+"""`dream demo`: a first result in a few minutes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dream.config.settings import MOST_STEPS
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """What `dream demo` takes."""
+    """Arguments of `dream demo`."""
 
     run_dir: Path = Path("runs/demo")
-    """where the run and the picture are written; a second call resumes the run, or shows it again"""
+    """directory of the run and the picture; a second call resumes the run, or shows its result again"""
     steps: Annotated[int | None, Range(1, MOST_STEPS)] = None
     """environment steps to train (default: enough to solve it)"""
     overwrite: bool = False

@@ -6,25 +6,23 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from dream.cli.arguments import parse
 from dream.cli.printing import print_json
+from dream.cli.tables import print_table
 
 
 @dataclass(frozen=True)
 class DoctorArguments:
-    """What `dream doctor` takes."""
+    """Arguments of `dream doctor`."""
 
     frames: Path | None = None
-    """an .npz of MiniWorld's frames of sign: say how far ours are from them, and look at nothing else"""
+    """only compare our renderer with the MiniWorld frames of sign in this .npz file"""
     json: bool = False
     """print one JSON object"""
 
 
 def command(arguments: list[str]) -> int:
-    """Check this machine: versions, devices, video, what works and what to install. Exit code 0 if all needed works.
+    """Check this machine: versions, devices, video; say what to install. Exit code 0 if everything required works.
 
     Example: dream doctor --json
     """
@@ -39,11 +37,15 @@ def command(arguments: list[str]) -> int:
         print_json({"ok": healthy, "checks": [dataclasses.asdict(check) for check in checks]})
         return 0 if healthy else 1
     colours = {"ok": "green", "warning": "yellow", "failed": "red"}
-    table = Table("", "what", "found", "what to do", title="dream doctor")
-    for check in checks:
-        table.add_row(f"[{colours[check.status]}]{check.status}", check.name, check.found, check.advice)
-    Console().print(table)
-    print("Everything needed works." if healthy else "Something needed does not work: see the lines marked failed.")
+    rows = [(check.status, check.name, check.found, check.advice) for check in checks]
+    advice = any(check.advice for check in checks)
+    headings = ("", "component", "found", "what to do")
+    styles = [colours[check.status] for check in checks]
+    print_table(headings if advice else headings[:3], rows, title="dream doctor", styles=styles)
+    if not healthy:
+        print("Something needed does not work: see the lines marked failed.")
+    else:
+        print("Everything needed works.")
     return 0 if healthy else 1
 
 

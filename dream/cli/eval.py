@@ -1,4 +1,4 @@
-"""`dream eval`: evaluate a trained pair."""
+"""`dream eval`: evaluate a trained run."""
 
 from __future__ import annotations
 
@@ -6,45 +6,47 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from rich.console import Console
-from rich.table import Table
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from dream.cli.arguments import Seed, Trials, parse
 from dream.cli.checks import check_device, check_directory, trained_run
 from dream.cli.printing import as_text, print_json
+from dream.cli.tables import print_table
 
 
 @dataclass(frozen=True)
 class EvalArguments:
-    """What `dream eval` takes."""
+    """Arguments of `dream eval`."""
 
-    run: Positional[Path | None] = None
-    """run directory that dream train wrote"""
-    pretrained: str | None = None
-    """instead of a run: the trained pair for this family that comes with the package"""
+    run: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
+    """run directory written by dream train"""
+    pretrained: Annotated[str | None, arg(metavar="FAMILY")] = None
+    """instead of a run: the pretrained pair for this family, part of the package"""
     env_parameters: Mapping[str, Any] = field(default_factory=dict)
-    """parameters of the family that differ from those of training, such as variant=walls"""
+    """parameters of the family that differ from training, such as variant=walls"""
     split: Literal["train", "validation", "test"] = "test"
     """problems to evaluate on"""
     trials: Trials = 1000
-    """trials, spread evenly over the problems"""
+    """number of trials, spread evenly over the problems"""
     seed: Seed = 0
     """seed of the trials"""
     device: str = "cpu"
-    """torch device"""
+    """torch device, such as cpu or cuda:0"""
     csv: Path | None = None
-    """also add the rows to this tidy CSV, which may hold those of other runs"""
+    """also add the rows to this tidy CSV, which may hold other runs"""
     json: bool = False
     """print one JSON object"""
 
 
 def command(arguments: list[str]) -> int:
-    """Evaluate a trained pair with greedy policies and no problem ids; adds the rows to eval.csv in the run directory.
+    """Evaluate a trained run on held-out problems: greedy policies, no problem ids.
+
+    The best checkpoint on validation is evaluated. The rows are added to eval.csv in the run directory.
 
     Example: dream eval runs/bus/dream/s1 --trials 2000
+
     Or: dream eval --pretrained sign --env-parameters variant=walls
     """
     given = parse(EvalArguments, arguments, "eval", command)
@@ -71,10 +73,7 @@ def command(arguments: list[str]) -> int:
     if given.json:
         print_json(result)
         return 0
-    table = Table(title=f"{result['method']} on {result['env']}, {result['split']} problems")
-    table.add_column("")
-    table.add_column(f"{result['trials']:,} trials at step {result['step']:,}", justify="right")
-    for label, text in (
+    facts = (
         ("return", as_text(result["return_mean"])),
         ("its 95% interval", f"{as_text(result['return_low'])} to {as_text(result['return_high'])}"),
         ("optimal return", as_text(result["optimal_mean"])),
@@ -83,9 +82,9 @@ def command(arguments: list[str]) -> int:
         ("normalised score", as_text(result["normalised"])),
         ("its 95% interval", f"{as_text(result['normalised_low'])} to {as_text(result['normalised_high'])}"),
         ("exploration steps", as_text(result["explore_length"])),
-    ):
-        table.add_row(label, text)
-    Console().print(table)
+    )
+    title = f"{result['method']} on {result['env']}, {result['split']} problems"
+    print_table(("", f"{result['trials']:,} trials at step {result['step']:,}"), facts, title=title)
     if found.normalised is None:
         print(f"{found.env} has no normalised score: {HOW_TO_GET_A_SCORE}.")
     return 0

@@ -8,46 +8,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from dream.cli.arguments import Seed, parse
 from dream.cli.printing import print_json
+from dream.cli.tables import print_table
 from dream.config import Range
 from dream.errors import UserError
 
 
 @dataclass(frozen=True)
 class ExplainArguments:
-    """What `dream explain` takes."""
+    """Arguments of `dream explain`."""
 
-    runs: Positional[tuple[Path, ...]] = ()
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN ...")] = ()
     """run directories of one family, any methods and seeds"""
     out: Path | None = None
-    """where tables and figures are written (default: runs/ENV/explain)"""
+    """directory of the tables and figures (default: runs/ENV/explain)"""
     trials: Annotated[int, Range(2, 1_000_000)] = 500
-    """test trials of each explorer, the same ones for all"""
+    """test trials of each explorer, the same for all"""
     seed: Seed = 0
     """seed of the trials and of the classifiers"""
     updates: Annotated[int | None, Range(1, 1_000_000)] = None
-    """at most so many updates of each classifier (default: 600, on frames 1000)"""
+    """maximum number of updates of each classifier (default: 600, on frames 1000)"""
     json: bool = False
     """print one JSON object"""
 
 
 def command(arguments: list[str]) -> int:
-    """Why, not only who: every explorer with every executor, what a classifier tells from explorations, what was done.
+    """Explain scores: every explorer with every executor, problems decoded from explorations, behaviour.
 
-    Random, none and the family's script explore beside the runs, and its expert executes. Takes about a minute for each
-    run and core, a few on frames. Writes swap.csv, found.csv, behaviour.csv, visits.npz, explanation.md and figures.
+    Baselines: random exploration, no exploration and the family's scripted explorer, and its expert executor. Takes
+    about a minute per run and core, several on frames. Writes swap.csv, found.csv, behaviour.csv, visits.npz,
+    explanation.md and figures.
 
     Example: dream explain runs/bus/dream/s* runs/bus/rnd/s* --out why
     """
     given = parse(ExplainArguments, arguments, "explain", command)
     if not given.runs:
-        raise UserError("which runs? Write for example: dream explain runs/map/dream/s0 runs/map/random/s0")
+        raise UserError("no runs given: write for example dream explain runs/map/dream/s0 runs/map/random/s0")
 
     from dream.eval.explain.analysis import explain as explain_runs
     from dream.eval.explain.files import write_explanation
@@ -82,13 +81,9 @@ def command(arguments: list[str]) -> int:
             }
         )
         return 0
-    table = Table(title=f"Explorers on test problems of {found.family}, {found.trials} trials")
-    for number, name in enumerate(names):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(as_text(value)) for value in line))
-    Console().print(table)
+    title = f"Explorers on test problems of {found.family}, {found.trials} trials"
+    print_table(names, [[as_text(value) for value in line] for line in lines], title=title)
     for sentence in sentences(found):
         print(f"- {sentence}")
-    print(f"Tables and figures are in {out}; docs/explain.md says how to read them.")
+    print(f"Tables and figures: {out}. How to read them: docs/explain.md")
     return 0

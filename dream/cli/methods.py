@@ -1,16 +1,14 @@
-"""`dream methods`: the methods there are."""
+"""`dream methods`: the methods."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
-
 from dream.cli.arguments import ListArguments, parse
 from dream.cli.printing import print_json
+from dream.cli.tables import print_table
 
 
 def command(arguments: list[str]) -> int:
-    """List the methods: what they are, how they explore, where they come from.
+    """List the methods: what they are, how they explore, and the paper they come from.
 
     Example: dream methods --json
     """
@@ -24,8 +22,8 @@ def command(arguments: list[str]) -> int:
     if given.json:
         print_json({"methods": found})
         return 0
-    table = Table("method", "what it is", "explores", "from", title="Methods", show_lines=True)
-    for method in found:
-        table.add_row(*method.values())
-    Console().print(table)
+    headings = ("method", "description", "exploration", "source")
+    print_table(headings, [list(method.values()) for method in found], title="Methods", ruled=range(len(found)))
+    print("Train one: dream train dream --env bus")
+    print("Compare several: dream compare --env bus --methods dream rnd")
     return 0

@@ -1,4 +1,4 @@
-"""What commands share in printing."""
+"""Printing: JSON, text, numbers and warnings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import contextlib
 import json
 import math
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from rich.console import Console
 
 
 def print_json(content: Mapping[str, Any]) -> None:
@@ -22,6 +25,12 @@ def print_json(content: Mapping[str, Any]) -> None:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     print(json.dumps(finite(content)))
+
+
+def print_wrapped(text: str) -> None:
+    """Paragraphs on standard output, as wide as the terminal."""
+    for paragraph in text.split("\n\n"):
+        print(textwrap.fill(" ".join(paragraph.split()), Console().width, break_on_hyphens=False), end="\n\n")
 
 
 def as_text(value: Any) -> str:

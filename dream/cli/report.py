@@ -1,4 +1,4 @@
-"""`dream report`: one page to look at runs."""
+"""`dream report`: one HTML page about runs."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ from dream.errors import UserError
 
 @dataclass(frozen=True)
 class ReportArguments:
-    """What `dream report` takes."""
+    """Arguments of `dream report`."""
 
-    runs: Positional[tuple[Path, ...]] = ()
-    """run directories, or directories with runs below them, such as runs/bus"""
-    pretrained: str | None = None
-    """instead of runs: the trained pair for this family that comes with the package"""
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="[RUN ...]")] = ()
+    """run directories, or directories that contain runs, such as runs/bus"""
+    pretrained: Annotated[str | None, arg(metavar="FAMILY")] = None
+    """instead of runs: the pretrained pair for this family, part of the package"""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
-    """the HTML file; default: report.html in the directory given, ./report.html for several, ./report-FAMILY.html for a
-    pretrained pair"""
+    """HTML file to write (default: report.html in the given directory, ./report.html for several, ./report-FAMILY.html
+    for a pretrained pair)"""
     trials: Annotated[int | None, Range(1, 1000)] = None
-    """trials to step through of each method; default: 3 to 12, fewer of many methods"""
+    """trials of each method to step through (default: 3 to 12, fewer for many methods)"""
     seed: Seed = 0
-    """seed of problems, starts and instructions of these trials"""
+    """seed of these trials"""
     json: bool = False
     """print one JSON object"""
 
 
 def command(arguments: list[str]) -> int:
-    """Make one HTML file of runs: scores, curves, trials to step through, where explorers went, who fits with whom.
+    """Write one HTML file about runs: trials to step through, scores, learning curves, maps of where explorers went.
 
-    It opens without a network. Scores are those that dream compare or dream eval --csv left in the runs; a run without
-    is evaluated on 500 trials. Of several seeds of a method the one with the median score is played. Runs that are
-    damaged are named in it.
+    It works offline. Scores are those in the eval.csv of the runs; a run without one is evaluated on 500 trials. Of
+    several seeds of a method the one with the median score is played. Damaged runs are listed.
 
     Example: dream report runs/bus --out bus.html
+
     Or: dream report runs/sign/dream/s0
+
     Or: dream report --pretrained sign
     """
     given = parse(ReportArguments, arguments, "report", command)
     if bool(given.runs) == (given.pretrained is not None):
         raise UserError("give either runs or --pretrained FAMILY, for example: dream report runs/bus")
     if given.out is not None and given.out.suffix not in (".html", ".htm"):
-        raise UserError(f"--out {given.out} is no HTML file: give a name that ends in .html")
+        raise UserError(f"--out {given.out} is not the name of an HTML file: give a name that ends in .html")
 
     from dream.eval.pretrained import pretrained
     from dream.eval.report.build import write_report

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from dream.cli.arguments import parse, value_of
+from dream.cli.arguments import asks_for_help, parse, value_of, values_of
 from dream.cli.checks import check_config, check_device
-from dream.config import PRESETS, TrainConfig, default_config, override
+from dream.config import PRESETS, TrainConfig, default_config, flat_settings, override, read_assignments
 from dream.errors import Stopped, UserError
 
 
 @dataclass(frozen=True)
 class TrainArguments:
-    """What `dream train` takes besides the settings of the run."""
+    """Arguments of `dream train`."""
 
-    config: Annotated[TrainConfig, arg(name="")]
+    settings: Annotated[TrainConfig, arg(name="")]
     preset: Literal["default", "debug"] = "default"
-    """settings to start from: debug does all that a run does, in seconds"""
+    """settings to start from; debug runs everything within seconds and learns nothing"""
+    config: Annotated[Path | None, arg(metavar="FILE")] = None
+    """start from the settings in this file, such as the config.yaml of another run; all other options override it"""
+    set: Annotated[tuple[str, ...], arg(metavar="SETTING=VALUE ...")] = ()
+    """settings to change, as in dream compare: `--set learning.tau=0.1` is the same as `--learning.tau 0.1`"""
     run_dir: Path | None = None
-    """where the run is written (default: runs/ENV/METHOD/sSEED; with a preset runs/PRESET/ENV/METHOD/sSEED)"""
+    """directory of the run (default: runs/ENV/METHOD/sSEED; with a preset runs/PRESET/ENV/METHOD/sSEED)"""
     overwrite: bool = False
-    """delete the run that is there and start again"""
+    """delete the run in this directory and start again"""
 
 
 def command(arguments: list[str]) -> int:
     """Train a method on a problem family. The same command resumes a run that was stopped.
 
-    Example: dream train dream --env bus --seed 1 --steps 2000000
+    Example: dream train dream --env bus --seed 1 --steps 2e6
+
+    Or, with the settings of another run: dream train rnd --config runs/bus/dream/s0/config.yaml
     """
-    asks_for_help = bool({"-h", "--help"} & set(arguments))
     method = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
-    if method is None and not asks_for_help and not value_of("--method", arguments):
-        raise UserError("which method? Write for example: dream train dream --env map (see dream methods)")
-    preset = value_of("--preset", arguments) or "default"
-    env = value_of("--env", arguments) or TrainConfig.env
-    base = override(default_config(method or "dream", env), PRESETS.get(preset, {}))
+    base = _settings_to_start_from(method, arguments)
     given = parse(TrainArguments, arguments, "train", command, TrainArguments(base), usage="train METHOD")
-    config = given.config
+    config = override(given.settings, {"env_parameters": base.env_parameters})
     check_config(config)
 
     from dream.methods.registry import find_method
@@ -71,3 +73,45 @@ def command(arguments: list[str]) -> int:
         progress.close()
     print(f"{run_dir} is trained. Next: dream eval {shlex.quote(str(run_dir))}")
     return 0
+
+
+def _settings_to_start_from(method: str | None, arguments: list[str]) -> TrainConfig:
+    """The defaults of method and family, then the preset or --config, then --set and --env-parameters.
+
+    Raises UserError for a setting that does not exist, a value that is not allowed, or no method.
+    """
+    preset, file = value_of("--preset", arguments), value_of("--config", arguments)
+    if file is not None and preset is not None:
+        raise UserError("give either --preset or --config: both are settings to start from")
+    changes: dict[str, Any] = dict(PRESETS.get(preset or "default", {}))
+    if file is not None:
+        changes.update(_read_settings(Path(file)))
+    chosen = read_assignments(values_of("--set", arguments))
+    for name in ("method", "env", "seed"):
+        if name in chosen:
+            where = "the first argument" if name == "method" else f"--{name}"
+            raise UserError(f"--set {name}: give {where} instead")
+    parameters = read_assignments(values_of("--env-parameters", arguments), "grid_size=5")
+    chosen |= {f"env_parameters.{name}": value for name, value in parameters.items()}
+    method = method or value_of("--method", arguments) or changes.get("method")
+    if method is None and not asks_for_help(arguments):
+        raise UserError("which method? Write for example: dream train dream --env map (see dream methods)")
+    env = value_of("--env", arguments) or changes.get("env", TrainConfig.env)
+    changes |= {"method": method or TrainConfig.method, "env": env}
+    return override(default_config(changes["method"], env), {**changes, **chosen})
+
+
+def _read_settings(path: Path) -> Mapping[str, Any]:
+    """Dotted name -> value from a YAML file. Raises UserError where it cannot be read or holds something else."""
+    from dream.storage.reading import read_yaml
+
+    try:
+        values = read_yaml(path)
+    except FileNotFoundError:
+        raise UserError(f"--config {path} does not exist: give a file such as runs/bus/dream/s0/config.yaml") from None
+    try:
+        changes = flat_settings(values)
+        override(TrainConfig(), changes)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return changes

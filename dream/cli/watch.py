@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from dream.cli.arguments import Seed, parse
 from dream.cli.checks import check_directory, trained_run
@@ -19,44 +19,46 @@ from dream.errors import UserError
 
 @dataclass(frozen=True)
 class WatchArguments:
-    """What `dream watch` takes."""
+    """Arguments of `dream watch`."""
 
-    run: Positional[Path | None] = None
-    """run directory that dream train wrote"""
-    pretrained: str | None = None
-    """instead of a run: the trained pair for this family that comes with the package"""
+    run: Annotated[Positional[Path | None], arg(metavar="[RUN]")] = None
+    """run directory written by dream train"""
+    pretrained: Annotated[str | None, arg(metavar="FAMILY")] = None
+    """instead of a run: the pretrained pair for this family, part of the package"""
     trials: Annotated[int, Range(1, 1000)] = 3
-    """trials to show"""
+    """number of trials"""
     split: Literal["train", "validation", "test"] = "test"
-    """whose problems are played"""
+    """problems to play"""
     problem: Annotated[tuple[int, ...], Range(0, 10**12)] = ()
-    """play these problems, in turn"""
+    """ids of the problems to play, in turn (default: spread over the split)"""
     pick: Literal["any", "best", "worst", "failures"] = "any"
-    """which trials of many: failures got less than halfway from the best return without exploring to the optimum"""
+    """which trials to show; failures: return closer to the best without exploring than to the optimum"""
     seed: Seed = 0
-    """seed of problems, starts and instructions"""
+    """seed of the trials"""
     env_parameters: Mapping[str, Any] = field(default_factory=dict)
-    """parameters of the family that differ from those of training, such as variant=walls"""
+    """parameters of the family that differ from training, such as variant=walls"""
     out: Path | None = None
-    """FILE.webm or FILE.gif (a film), FILE.png (a contact sheet) or FILE.npz (the recording); default: a film in
-    RUN/videos and a recording in RUN/episodes, or ./watch-FAMILY.webm"""
+    """file to write: .webm or .gif (a film), .png (a contact sheet) or .npz (the recording) (default: a film in
+    RUN/videos and a recording in RUN/episodes, or ./watch-FAMILY.webm)"""
     live: bool = False
-    """play the film in a window too; where there is no display a sentence says so"""
+    """also play the film in a window, where there is a display"""
     json: bool = False
     """print one JSON object"""
 
 
 def command(arguments: list[str]) -> int:
-    """Play trials of a trained pair; write a film, a GIF or a contact sheet of them, and say in words what happened.
+    """Play trials of a trained run: write a film, a GIF or a contact sheet, and describe in words what happened.
 
     Example: dream watch runs/bus/dream/s1 --pick failures
+
     Or: dream watch --pretrained sign --trials 2 --out sign.gif
+
     Or: dream watch --pretrained bus --problem 17 100 --out trials.png
     """
     given = parse(WatchArguments, arguments, "watch", command)
     suffixes = (".webm", ".gif", ".png", ".npz")
     if given.out is not None and given.out.suffix not in suffixes:
-        raise UserError(f"--out {given.out} has no ending that is known: give a name in {', '.join(suffixes)}")
+        raise UserError(f"--out {given.out} has an unknown format: give a name that ends in {', '.join(suffixes)}")
     check_directory(given.run)
     from dream.eval.show.watching import record_run, trial_facts, write_recorded
 
@@ -102,4 +104,4 @@ def _play_live(recorded: Any, env: Any) -> None:
         films = [movie.film(trial) for trial in range(len(recorded.problem_id))]
         show_film(films, f"dream watch: {recorded.method} on {recorded.env}")
     except NoWindow as why:
-        print(f"dream: no window can be opened ({why}): watch the file instead", file=sys.stderr)
+        print(f"dream: cannot open a window ({why}): watch the file instead", file=sys.stderr)

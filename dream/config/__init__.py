@@ -1,6 +1,6 @@
 """The settings of a training run: typed, with named sets of them (presets). Imports no torch."""
 
-from dream.config.build import config_from_dict, default_config, override
+from dream.config.build import config_from_dict, default_config, flat_settings, override
 from dream.config.presets import PRESETS
 from dream.config.ranges import Range
 from dream.config.settings import (
@@ -16,6 +16,7 @@ from dream.config.settings import (
     TrainConfig,
     TrialConfig,
 )
+from dream.config.text import read_assignments
 
 __all__ = [
     "PRESETS",
@@ -33,5 +34,7 @@ __all__ = [
     "TrialConfig",
     "config_from_dict",
     "default_config",
+    "flat_settings",
     "override",
+    "read_assignments",
 ]

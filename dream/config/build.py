@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from dream.config.names import suggest
 from dream.config.ranges import kinds
 from dream.config.settings import SECTIONS, SETTINGS, TrainConfig
+from dream.config.text import read_value
 from dream.envs import find_family
 from dream.errors import UserError
 
@@ -19,11 +21,11 @@ def default_config(method: str, env: str, **changes: Any) -> TrainConfig:
 
     Raises UserError for a family that does not exist.
     """
+    config = TrainConfig(method=method, env=env, steps=2_000_000)
     try:
         family = find_family(env)
     except ValueError as error:
         raise UserError(f"{error} (see dream envs)") from error
-    config = TrainConfig(method=method, env=env, steps=2_000_000)
     return dataclasses.replace(override(config, family.default_settings), **changes)
 
 
@@ -61,6 +63,11 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
     Raises:
         UserError: a setting does not exist, or its value is not allowed.
     """
+    return override(TrainConfig(), flat_settings(values))
+
+
+def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted name -> value of settings in groups, as config.yaml holds them. Raises UserError where a group is none."""
     changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in SECTIONS:
@@ -70,7 +77,12 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
         else:
             inner = ", ".join(kinds(SECTIONS[name]))
             raise UserError(f"{name} is {reprlib.repr(value)}: it must be a group of settings ({inner})")
-    return override(TrainConfig(), changes)
+    # YAML 1.1 reads 1e6, without a dot, as a text.
+    return {name: read_value(value) if _is_exponential(value) else value for name, value in changes.items()}
+
+
+def _is_exponential(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value) is not None
 
 
 def unknown_setting(name: str) -> str:

@@ -31,6 +31,12 @@ class Range:
             return f"above {_number(self.low)} and at most {_number(self.high)}"
         return f"from {_number(self.low)} to {_number(self.high)}"
 
+    def brief(self) -> str:
+        """As text, without an upper limit that only keeps out absurd values."""
+        if self.high < 10_000:
+            return str(self)
+        return f"{'above' if self.above else 'at least'} {_number(self.low)}"
+
 
 class Settings:
     """Base of the dataclasses of settings: every value is checked when an instance is made, also by `replace`.

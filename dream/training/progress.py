@@ -11,6 +11,9 @@ from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -142,17 +145,30 @@ class ConsoleProgress:
 
 
 @contextlib.contextmanager
-def pieces_of_work(label: str) -> Iterator[Callable[[int, int, str], None]]:
-    """On the console: a function to be told how many of how many pieces of work are done, and what comes next."""
-    progress = ConsoleProgress()
+def pieces_of_work(label: str, console: Console | None = None) -> Iterator[Callable[[int, int, str], None]]:
+    """Progress of work that is counted in pieces: a bar in a terminal, else a line for each piece.
 
-    def tell(done: int, total: int, what: str) -> None:
-        if done == 0:
-            progress.start(total, label)
-        progress.update(done, {})
-        progress.note(what)
+    Args:
+        label: the work.
+        console: where to; standard error by default.
 
-    try:
+    Yields:
+        A function of how many pieces are done, how many there are, and what is done next ("" to leave it out).
+    """
+    console = console or Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"))
+    columns_behind = (TextColumn("ETA"), TimeRemainingColumn(), TextColumn("{task.fields[what]}"))
+    begin, last = time.monotonic(), (-1, "")
+    with Bars(*columns, *columns_behind, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task(escape(label), total=1, what="")
+
+        def tell(done: int, total: int, what: str) -> None:
+            nonlocal last
+            bars.update(task, completed=done, total=total, what=escape(what))
+            if not console.is_terminal and (done, what) != last:
+                eta = timedelta(seconds=round((time.monotonic() - begin) * (total - done) / done)) if done else "?"
+                line = f"{label}: {done / total:.0%} done, ETA {eta}{', now ' if what else ''}{what}"
+                console.print(Text(line), soft_wrap=True)
+            last = done, what
+
         yield tell
-    finally:
-        progress.close()
