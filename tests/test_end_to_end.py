@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dream.config import TrainConfig, override
+from dream.core.acting import random_actions
 from dream.core.rollout import Now, PolicyState, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import make
@@ -69,7 +70,7 @@ def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
         _, state = net.remember(net.encode_frames(now.obs, now.active), inputs, state)
         for member in now.active.nonzero()[:, 0].tolist():
             lived[member] = tuple(tensor[member] for tensor in state)
-        return torch.multinomial(method._random_action, 12, replacement=True), state
+        return torch.multinomial(random_actions(env), 12, replacement=True), state
 
     with torch.no_grad():
         explore = rollout(env, policy, np.arange(12) % 2, phase="explore", episodes=2)

@@ -70,7 +70,7 @@ def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_bench_says_how_much_faster(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     speeds = iter([1.0, 1.0, 600.0, 60.0])
-    monkeypatch.setattr(bench, "_whole_episodes", lambda *_: next(speeds))
+    monkeypatch.setattr(bench, "play_whole_episodes", lambda *_: next(speeds))
     real_make = bench.make
     monkeypatch.setattr(bench, "make", lambda name, many, **_: real_make(name, many))
     assert run(["bench", "--env", "sign", "--seconds", "0.000001", "--json"]) == 0

@@ -103,6 +103,17 @@ def test_an_encoder_is_a_linear_layer_on_one_hots() -> None:
     torch.testing.assert_close(encoder(values.to(torch.int16)[None, None]), (one_hot @ encoder.table)[None, None])
 
 
+def test_the_weights_of_an_encoder_are_its_table() -> None:
+    assert list(DiscreteEncoder([4, 3], 5).state_dict()) == ["table"]
+
+
+def test_an_action_value_network_takes_z_and_integers_only_where_it_has_sizes_for_them() -> None:
+    plain = RecurrentQ(SPACE, 2, width=4, memory_size=4).encoder
+    assert plain.scale_shift is None and plain.integers is None
+    full = RecurrentQ(SPACE, 2, width=4, memory_size=4, integers=[2], z_dim=3).encoder
+    assert full.scale_shift is not None and full.integers is not None
+
+
 def test_the_sizes_of_an_observation_space_are_those_of_its_encoder() -> None:
     encoder = observation_encoder(SPACE, 5)
     assert isinstance(encoder, DiscreteEncoder) and encoder.sizes == (4, 3)

@@ -10,6 +10,7 @@ from torch import Tensor
 from dream.core.rollout import Now, no_steps, rollout
 from dream.core.trial import Episodes, chain
 from dream.envs import MetaEnv, make
+from tests.toys import Corridor
 
 LEFT, RIGHT, END, NONE = 0, 1, 4, 5
 """Actions of the signpost; NONE is the index of a reset step."""
@@ -67,6 +68,18 @@ def test_two_episodes_are_one_stream() -> None:
     assert [row.nonzero().flatten().tolist() for row in episodes.terminated] == [[0, 4], [3, 5], []]
     assert episodes.transition.sum(1).tolist() == [4, 5, 12]
     assert not episodes.reward.any() and not episodes.instruction.any()
+
+
+@pytest.mark.parametrize("horizon", [3, 4])
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_stream_of_k_episodes_has_room_for_all_their_steps_and_the_resets_between(k: int, horizon: int) -> None:
+    env = Corridor(2, horizon=horizon)
+    slots = k * horizon + k - 1
+    episodes = rollout(env, Script(np.full((2, slots + 1), LEFT)), np.array([0, 1]), phase="explore", episodes=k)
+    assert episodes.mask.shape == (2, slots) and episodes.obs.shape == (2, slots + 1, 2)
+    assert episodes.length.tolist() == [slots, slots]
+    assert episodes.reset_step[0].nonzero()[:, 0].tolist() == [j * (horizon + 1) - 1 for j in range(1, k)]
+    assert no_steps(env, np.array([0, 1]), phase="explore").obs.shape == (2, horizon + 1, 2)
 
 
 def test_padding_is_only_at_the_end_and_blank() -> None:

@@ -156,11 +156,11 @@ def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
     turns: dict[str, list[float]] = {backend: [] for backend in envs}
     rng = np.random.default_rng(0)
     for env in envs.values():
-        _whole_episodes(env, rng, 0.0)  # warm up
+        play_whole_episodes(env, rng, 0.0)  # warm up
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds or not turns["fast"]:
         for backend, env in envs.items():
-            turns[backend].append(_whole_episodes(env, rng, 1.0))
+            turns[backend].append(play_whole_episodes(env, rng, 1.0))
     for env in envs.values():
         env.close()
     speed = {backend: float(np.median(each)) for backend, each in turns.items()}
@@ -173,7 +173,7 @@ def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def _whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) -> float:
+def play_whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) -> float:
     """Steps per second of at least one episode and this many seconds, with any action but the last (the end)."""
     steps, begin = 0, time.perf_counter()
     while not steps or time.perf_counter() - begin < seconds:
