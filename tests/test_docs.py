@@ -194,8 +194,6 @@ dream watch --pretrained sign --env-parameters variant=walls --problem 0 2 --liv
 dream report runs/map/dream/s0
 dream report runs/bus/dream/s0
 dream report runs/bus --out bus.html
-dream report runs/bus/dream runs/bus/posterior runs/bus/count runs/bus/rnd runs/bus/icm runs/bus/hyperx \
-runs/bus/prediction runs/bus/first-explore runs/bus/rl2 runs/bus/e-rl2 runs/bus/import runs/bus/varibad -o bus.html
 dream explain runs/map/dream/s0
 dream explain runs/bus/dream/s0 runs/bus/random/s0
 dream explain runs/bus/dream/s0 runs/bus/random/s0 --out why

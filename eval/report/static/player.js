@@ -133,7 +133,7 @@ function drawInformation(trial, now, executing, go) {
   if (!box) return;
   const { found, all } = trial.information;
   const gain = executing || now === 0 ? "" : ` (${signed(found[now] - found[now - 1])})`;
-  const told = `${short(found[now])} of ${short(all)} nats${gain}`;
+  const told = `${short(found[now])} / ${short(all)} nats${gain}`;
   byId("information").querySelector("small").textContent = told;
   const [width, height, left, right, top, bottom] = [270, 190, 36, 6, 12, 24];
   const high = Math.max(all, ...found), low = Math.min(0, ...found);
