@@ -141,7 +141,7 @@ def test_a_reset_step_may_reveal_something_but_costs_nothing() -> None:
     assert information_reward(error, explore, 0.5).tolist() == [[0.5, 2.0, 0.5, -0.5]]
 
 
-def test_revealing_the_same_thing_twice_earns_nothing() -> None:
+def test_revealing_the_same_thing_twice_is_rewarded_once() -> None:
     error = torch.tensor([[4.0, 1.0, 4.0, 1.0]])
     assert information_reward(error, masked([3], 3), 0.0).tolist() == [[3.0, -3.0, 3.0]]
     assert float(information_reward(error, masked([3], 3), 0.0).sum()) == 3.0
@@ -178,7 +178,7 @@ def test_codes_start_near_each_other() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 2])
-def test_g_sees_no_future(k: int) -> None:
+def test_a_prefix_does_not_depend_on_later_transitions(k: int) -> None:
     """Prefix t depends on the first t transitions and nothing after them."""
     g, explore = encoder(), explorations(k=k)
     whole = g(explore)
@@ -193,7 +193,7 @@ def test_g_sees_no_future(k: int) -> None:
         assert ((changed - whole)[:, t + 1].abs().amax(1) > 1e-6).all()
 
 
-def test_g_hears_action_and_both_observations_of_a_transition() -> None:
+def test_a_prefix_depends_on_action_and_both_observations_of_a_transition() -> None:
     g, explore = encoder(), explorations()
     whole = g(explore)
     other_action = dataclasses.replace(explore, action=(explore.action + 1) % 5)
@@ -216,7 +216,7 @@ def test_g_reads_transition_by_transition() -> None:
         torch.testing.assert_close(g.out(F.elu(g.head(h))), whole[:, t])
 
 
-def test_the_empty_prefix_is_the_same_for_all_who_saw_the_same() -> None:
+def test_the_empty_prefix_depends_on_the_first_observation_only() -> None:
     env = make("signpost", 4)
     nothing = no_steps(env, np.array([0, 1, 0, 1]), phase="explore")
     g = encoder()
@@ -226,7 +226,7 @@ def test_the_empty_prefix_is_the_same_for_all_who_saw_the_same() -> None:
     torch.testing.assert_close(g(explorations())[:, 0], z[:1].expand(MEMBERS, Z))
 
 
-def test_neighbours_and_padding_do_not_change_what_g_says() -> None:
+def test_neighbours_and_padding_do_not_change_prefixes() -> None:
     g, explore = encoder("map"), explorations("map", k=2, members=4)
     prefixes = g(explore)
     whole = last_prefix(prefixes, explore)
@@ -247,7 +247,7 @@ def test_neighbours_and_padding_do_not_change_what_g_says() -> None:
     )
 
 
-def test_the_executor_teaches_whoever_gave_it_z() -> None:
+def test_the_gradient_of_the_executor_reaches_z() -> None:
     torch.manual_seed(0)
     env = make("signpost", MEMBERS)
     execute = explorations()

@@ -41,7 +41,7 @@ def values(networks: Any, stream: TrialStream) -> Tensor:
 @EVERY
 @pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 3), (0, 2)])
 def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core: str, k: int, n: int) -> None:
-    """Every action is the best one in the eyes of the averaged networks reading the whole trial at once."""
+    """Every action is the best one of the averaged networks, evaluated on the whole trial at once."""
     loop = trained(method, network__memory=core, trial__explore_episodes=k, trial__execute_episodes=n)
     assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
     assert loop.metrics["replay/streams"] == 10 * ((k > 0) + n)
@@ -59,14 +59,14 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
 
 
 @CORES
-def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
+def test_reading_a_recorded_trial_gives_the_state_of_playing_it(core: str) -> None:
     method, env = build("e-rl2", network__memory=core, trial__explore_episodes=2)
     lived: list[PolicyState] = [None] * 12
     net, layout = method.networks, method.layout
 
     def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        told = torch.zeros(12, 1, dtype=torch.int64)
-        inputs = layout.inputs(now.previous_action, now.previous_reward, now.start, told, exploring=True)
+        instruction = torch.zeros(12, 1, dtype=torch.int64)
+        inputs = layout.inputs(now.previous_action, now.previous_reward, now.start, instruction, exploring=True)
         _, state = net.remember(net.encode_frames(now.obs, now.active), inputs, state)
         for member in now.active.nonzero()[:, 0].tolist():
             lived[member] = tuple(tensor[member] for tensor in state)
@@ -75,7 +75,7 @@ def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
     with torch.no_grad():
         explore = rollout(env, policy, np.arange(12) % 2, phase="explore", episodes=2)
         read = method.read(net, explore, None, exploring=True)
-        # Who lived it did not look at the very last observation yet.
+        # Playing ends before the last observation is read.
         short = Episodes(
             obs=explore.obs,
             mask=explore.mask & (torch.arange(explore.mask.shape[1]) < explore.length[:, None] - 1),
@@ -84,8 +84,8 @@ def test_who_reads_a_trial_remembers_what_who_lived_it_does(core: str) -> None:
         before = method.read(net, short, None, exploring=True)
     assert len(set(explore.length.tolist())) > 1
     for member in range(12):
-        for mine, told in zip(lived[member], before, strict=True):
-            torch.testing.assert_close(mine, told[member], atol=1e-5, rtol=1e-4)
+        for own, recorded in zip(lived[member], before, strict=True):
+            torch.testing.assert_close(own, recorded[member], atol=1e-5, rtol=1e-4)
     assert not torch.allclose(read[1], before[1], atol=1e-3)
 
 
@@ -129,7 +129,7 @@ def padded(episodes: Episodes) -> Episodes:
     return concatenate(episodes, other).select(torch.arange(count))
 
 
-def test_nobody_chooses_to_end_an_unrewarded_exploration_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_policy_cannot_choose_to_end_an_unrewarded_exploration_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
     likes_end = torch.zeros(5)
     likes_end[END] = 1.0
     shares = {}
@@ -150,15 +150,15 @@ def test_rl2_explores_in_rewarded_episodes_and_the_others_do_not() -> None:
         assert bool((trials.explore.reward != 0).any()) == bool(trials.explore.instruction.any()) == (name == "rl2")
 
 
-def test_instructions_of_an_evaluation_are_the_same_whoever_explores() -> None:
-    told = []
+def test_instructions_of_an_evaluation_do_not_depend_on_the_method() -> None:
+    drawn = []
     for name in END_TO_END:
         method, env = build(name, env="map")
-        told.append(play(method, env, np.arange(12)).execute.instruction)
-    assert all(torch.equal(told[0], other) for other in told)
+        drawn.append(play(method, env, np.arange(12)).execute.instruction)
+    assert all(torch.equal(drawn[0], other) for other in drawn)
 
 
-def test_executions_after_the_explorations_of_others() -> None:
+def test_executions_follow_explorations_of_another_method() -> None:
     random, env = build_method(make("map", 12), override(TrainConfig(method="random"), SMALL)), make("map", 12)
     env.reset(seed=0)
     ids = np.arange(12)
@@ -202,11 +202,11 @@ def test_import_plays_half_of_its_trials_informed() -> None:
     assert int(trials.used_id.sum()) == 20
     code = method.networks.f(torch.from_numpy(ids)[:, None])  # type: ignore[union-attr,operator]
     for context in seen_by:
-        told = torch.isclose(context, code).all(1)
-        assert torch.equal(told, trials.used_id)
+        informed = torch.isclose(context, code).all(1)
+        assert torch.equal(informed, trials.used_id)
 
 
-def test_import_can_be_told_the_problem_to_see_whether_it_executes() -> None:
+def test_import_can_be_played_on_the_problem_id() -> None:
     loop = trained("import", env="map", learning__num_envs=40, bottleneck__init_scale=20.0)
     method, ids = loop.method, np.arange(40) % 2
     seen_by: list[Tensor] = []
@@ -225,7 +225,7 @@ def test_import_can_be_told_the_problem_to_see_whether_it_executes() -> None:
         trained("rl2").method.play_informed(loop.env, ids)  # type: ignore[attr-defined]
 
 
-def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() -> None:
+def test_the_distance_term_of_import_trains_the_memory_and_not_the_code() -> None:
     loop = trained("import", end_to_end__import_weight=1e6)
     net = loop.method.networks
     assert isinstance(net, Import)
@@ -246,7 +246,7 @@ def test_import_draws_the_memory_to_the_code_and_not_the_code_to_the_memory() ->
         assert moved == name.startswith(("trial.", "context.")), name
 
 
-def test_import_teaches_the_memory_on_its_own_trials_only() -> None:
+def test_the_memory_of_import_learns_from_its_own_trials_only() -> None:
     loop = trained("import")
     net, method = loop.method.networks, loop.method
     stream, factors = stream_of(loop)
@@ -400,7 +400,7 @@ def test_training_goes_on_from_weights_and_state(method: str, core: str) -> None
     assert all(torch.equal(value, other.method.weights()[name]) for name, value in loop.method.weights().items())
 
 
-def test_the_diagnosis_says_what_can_be_said_without_encoders() -> None:
+def test_the_diagnosis_of_a_method_without_encoders_has_the_figures_that_need_none() -> None:
     method, env = build("e-rl2")
     diagnosis = Diagnosis(method)
     trials = diagnosis.play(env, np.arange(12) % 2, torch.Generator().manual_seed(0))
@@ -410,7 +410,7 @@ def test_the_diagnosis_says_what_can_be_said_without_encoders() -> None:
     }
 
 
-def test_trials_that_make_no_sense_are_refused() -> None:
+def test_settings_that_a_method_cannot_have_are_refused() -> None:
     for method, changes, message in (
         ("dream", {"trial__explore_episodes": 0}, "dream explores before it executes.*e-rl2"),
         ("dream", {"network__memory": "transformer"}, "dream has LSTMs.*rl2"),

@@ -110,29 +110,29 @@ def reward_of(name: str, space: gym.Space = SPACE) -> ExplorationReward:
     return rules.reward(Env, config)
 
 
-PAID = [
+REWARDED = [
     name
     for name, spec in METHODS.items()
     if isinstance(rules := spec.rules(TrainConfig()), PairRules) and rules.reward is not None
 ]
-MODELS = [name for name in PAID if list(reward_of(name).parameters())]
+MODELS = [name for name in REWARDED if list(reward_of(name).parameters())]
 """The methods whose explorer is rewarded for something, and those whose reward has networks of its own."""
 
 
-def pay(reward: ExplorationReward, some: Trials, known: Belief) -> Tensor:
-    return reward(some, known)[0]
+def reward_for(model: ExplorationReward, some: Trials, known: Belief) -> Tensor:
+    return model(some, known)[0]
 
 
 # -- all of them -------------------------------------------------------------------------------------------------
 
 
 def test_the_methods_under_test() -> None:
-    assert set(PAID) >= {"dream", "count", "rnd", "icm", "hyperx", "prediction", "first-explore"}
-    assert set(PAID) - set(MODELS) == {"dream", "count"}
+    assert set(REWARDED) >= {"dream", "count", "rnd", "icm", "hyperx", "prediction", "first-explore"}
+    assert set(REWARDED) - set(MODELS) == {"dream", "count"}
 
 
 @pytest.mark.parametrize("frames", [False, True], ids=["integers", "frames"])
-@pytest.mark.parametrize("name", PAID)
+@pytest.mark.parametrize("name", REWARDED)
 def test_padding_and_neighbours_never_change_a_reward(name: str, frames: bool) -> None:
     space = FRAMES if frames else SPACE
     one = random_explorations(1, frames=frames)
@@ -154,26 +154,26 @@ def test_padding_and_neighbours_never_change_a_reward(name: str, frames: bool) -
         torch.cat([torch.where(one.observed, known.error, 1e3), more.error]),
     )
     model = reward_of(name, space)
-    paid = pay(model, alone, known)
-    assert paid.shape == one.mask.shape and torch.isfinite(paid).all() and not paid.requires_grad
-    assert not paid[~one.mask].any() and paid[one.mask].any()
+    reward = reward_for(model, alone, known)
+    assert reward.shape == one.mask.shape and torch.isfinite(reward).all() and not reward.requires_grad
+    assert not reward[~one.mask].any() and reward[one.mask].any()
     other_model = reward_of(name, space)
-    again = pay(other_model, both_trials, both_known)[:4]
+    again = reward_for(other_model, both_trials, both_known)[:4]
     if isinstance(model, HyperStateNovelty) and isinstance(other_model, HyperStateNovelty):
-        improvement = pay(model.improvement, alone, known)  # the rest is divided by the novelty of a mean trial
-        paid, again = (paid - improvement) * model.scale, (again - improvement) * other_model.scale
-    torch.testing.assert_close(again, paid, atol=1e-5, rtol=1e-4)
+        improvement = reward_for(model.improvement, alone, known)  # the rest is divided by the novelty of a mean trial
+        reward, again = (reward - improvement) * model.scale, (again - improvement) * other_model.scale
+    torch.testing.assert_close(again, reward, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in PAID if name != "dream"])
-def test_reset_steps_pay_nothing_but_outcomes(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in REWARDED if name != "dream"])
+def test_reset_steps_have_no_reward(name: str) -> None:
     explore = random_explorations(3)
     explore = explorations(explore.obs, [6] * 4, explore.action.index_fill(1, torch.tensor([2]), ACTIONS), resets=(2,))
     assert explore.reset_step[:, 2].all()
     model = reward_of(name)
     model.observe(trials(explore))
-    paid, loss = model(trials(explore), belief(explore))
-    assert not paid[:, 2].any() and torch.isfinite(loss) and torch.isfinite(paid).all()
+    reward, loss = model(trials(explore), belief(explore))
+    assert not reward[:, 2].any() and torch.isfinite(loss) and torch.isfinite(reward).all()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -204,16 +204,16 @@ def test_counts_by_hand() -> None:
     model.observe(trials(explore))
     table = {tuple(place): int(model.table[model.cell(torch.tensor([[place]]))]) for place in (a, b, c)}
     assert table == {(0, 0): 0, (1, 0): 3, (1, 1): 2}  # reached, so not the first observation; nor padding
-    paid, loss = model(trials(explore), belief(explore))
+    reward, loss = model(trials(explore), belief(explore))
     n = 3**-0.5
     expected = [[n, n * 2**-0.5, 2**-0.5, n * 3**-0.5], [2**-0.5, 0, 0, 0]]
-    torch.testing.assert_close(paid, torch.tensor(expected))
+    torch.testing.assert_close(reward, torch.tensor(expected))
     assert loss == 0
     model.observe(trials(explore))
     torch.testing.assert_close(model(trials(explore), belief(explore))[0], torch.tensor(expected) * 2**-0.5)
 
 
-def test_what_was_never_counted_pays_as_if_it_was_seen_once() -> None:
+def test_an_observation_that_was_never_counted_has_the_reward_of_one_counted_once() -> None:
     explore = explorations(torch.tensor([[[0, 0], [2, 1], [2, 1]]]), [2])
     torch.testing.assert_close(Counts(SPACE)(trials(explore), belief(explore))[0], torch.tensor([[1.0, 2**-0.5]]))
 
@@ -262,14 +262,14 @@ def test_novelty_falls_where_it_was_trained_and_stays_elsewhere(space: gym.Space
     if space is SPACE:
         old = replace(old, obs=old.obs % 2)
     new = replace(old, obs=old.obs + torch.tensor([3, 1]) if space is SPACE else 255 - old.obs)
-    before = [pay(model, trials(e), belief(e)).sum() for e in (old, new)]
+    before = [reward_for(model, trials(e), belief(e)).sum() for e in (old, new)]
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     for _ in range(60):
         _, loss = model(trials(old), belief(old))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    after = [pay(model, trials(e), belief(e)).sum() for e in (old, new)]
+    after = [reward_for(model, trials(e), belief(e)).sum() for e in (old, new)]
     left = [float(late / early) for early, late in zip(before, after, strict=True)]
     assert left[0] < 0.1 and left[1] > 3 * left[0]
     assert all(torch.equal(value, frozen[name]) for name, value in model.target.state_dict().items())
@@ -278,9 +278,9 @@ def test_novelty_falls_where_it_was_trained_and_stays_elsewhere(space: gym.Space
 def test_novelty_is_the_mean_squared_error_of_the_features() -> None:
     model = RandomNetworkDistillation(SPACE, WIDTH)
     explore = random_explorations(1)
-    paid, loss = model(trials(explore), belief(explore))
+    reward, loss = model(trials(explore), belief(explore))
     error = (model.predictor(explore.obs[:, 1:]) - model.target(explore.obs[:, 1:])).square().mean(-1)
-    torch.testing.assert_close(paid, (error * explore.mask).detach())
+    torch.testing.assert_close(reward, (error * explore.mask).detach())
     torch.testing.assert_close(loss, error[explore.mask].mean())
 
 
@@ -312,10 +312,10 @@ def test_curiosity_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(model.inverse, "forward", inverse_model)
     monkeypatch.setattr(model.forward_model, "forward", forward_model)
-    paid, loss = model(trials(explore), belief(explore))
+    reward, loss = model(trials(explore), belief(explore))
     assert asked[0].tolist() == [[[0, 0, 1, 2], [1, 2, 3, 6]]]
     assert asked[1].tolist() == [[[0, 0, 0, 1, 0, 0], [1, 2, 0, 0, 1, 0]]]
-    assert paid.tolist() == [[(1 + 4) / 2, (4 + 16) / 2]]  # |phi^ - phi|^2 / 2
+    assert reward.tolist() == [[(1 + 4) / 2, (4 + 16) / 2]]  # |phi^ - phi|^2 / 2
     inverse = (math.log(6 / 3) + math.log(4)) / 2  # the right action had probability 3 / 6, then 1 / 4
     assert loss.item() == pytest.approx(0.8 * inverse + 0.2 * (2.5 + 10) / 2)
     assert icm.BETA == 0.2
@@ -324,10 +324,10 @@ def test_curiosity_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- improvement of the execution --------------------------------------------------------------------------------
 
 
-def test_what_is_reward_at_the_end() -> None:
+def test_amounts_stand_at_the_last_step_of_each_stream() -> None:
     explore = explorations(torch.zeros(3, 4, 2, dtype=torch.int64), [3, 1, 0])
-    paid = reward_at_the_end(torch.tensor([1.0, 2.0, 3.0]), explore)
-    assert paid.tolist() == [[0, 0, 1], [2, 0, 0], [0, 0, 0]]
+    reward = reward_at_the_end(torch.tensor([1.0, 2.0, 3.0]), explore)
+    assert reward.tolist() == [[0, 0, 1], [2, 0, 0], [0, 0, 0]]
 
 
 def test_improvement_by_hand() -> None:
@@ -335,8 +335,8 @@ def test_improvement_by_hand() -> None:
     explore = explorations(torch.zeros(3, 3, 2, dtype=torch.int64), [2, 1, 2])
     # two executions a trial, instructions 0 and 1; the second trial was executed on f(problem)
     some = trials(explore, [1.0, 0.0, 9.0, 9.0, -2.0, 4.0], [False, True, False])
-    paid, loss = model(some, belief(explore))
-    assert paid.tolist() == [[0, 0.5], [0, 0], [0, 1.0]]  # nothing is expected at first
+    reward, loss = model(some, belief(explore))
+    assert reward.tolist() == [[0, 0.5], [0, 0], [0, 1.0]]  # nothing is expected at first
     assert loss.item() == pytest.approx(0.5 * ((1 + 0) / 2 + (4 + 16) / 2) / 2)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(300):
@@ -344,15 +344,15 @@ def test_improvement_by_hand() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    # What is expected: the mean return of each instruction, (1 - 2) / 2 and (0 + 4) / 2, from those who had to know.
-    paid, _ = model(some, belief(explore))
-    torch.testing.assert_close(paid, torch.tensor([[0, -0.25], [0, 0], [0, 0.25]]), atol=0.02, rtol=0)
+    # What is expected: the mean return of each instruction, (1 - 2) / 2 and (0 + 4) / 2, from executions on g.
+    reward, _ = model(some, belief(explore))
+    torch.testing.assert_close(reward, torch.tensor([[0, -0.25], [0, 0], [0, 0.25]]), atol=0.02, rtol=0)
 
 
-def test_nobody_to_learn_from() -> None:
+def test_without_decoded_executions_the_improvement_is_zero() -> None:
     explore = random_explorations(0)
-    paid, loss = Improvement([2], WIDTH)(trials(explore, [1.0] * 4, [True] * 4), belief(explore))
-    assert not paid.any() and loss == 0
+    reward, loss = Improvement([2], WIDTH)(trials(explore, [1.0] * 4, [True] * 4), belief(explore))
+    assert not reward.any() and loss == 0
 
 
 # -- hyper-states ------------------------------------------------------------------------------------------------
@@ -364,9 +364,9 @@ def test_hyper_state_novelty_is_annealed_and_the_improvement_stays(progress: flo
     model = HyperStateNovelty(SPACE, [2], Z, WIDTH)
     explore = random_explorations(1)
     assert hyperx.ANNEALED == 0.5
-    paid, _ = model(trials(explore, [0.25, -1.0, 0.0, 3.0]), belief(explore, progress))
+    reward, _ = model(trials(explore, [0.25, -1.0, 0.0, 3.0]), belief(explore, progress))
     improvement = reward_at_the_end(torch.tensor([0.25, -1.0, 0.0, 3.0]), explore)
-    novelty = paid - improvement
+    novelty = reward - improvement
     assert novelty.sum(1).mean().item() == pytest.approx(weight, abs=1e-5)  # in novelties of a mean trial
     assert (novelty[explore.mask] > 0).all() if weight else novelty.abs().max() < 1e-6
 
@@ -382,8 +382,8 @@ def test_a_new_belief_makes_an_old_place_new() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    old = pay(model, trials(explore), known).sum()
-    new = pay(model, trials(explore), belief(explore, seed=1)).sum()
+    old = reward_for(model, trials(explore), known).sum()
+    new = reward_for(model, trials(explore), belief(explore, seed=1)).sum()
     assert new > 5 * old > 0
 
 
@@ -393,7 +393,7 @@ def test_the_belief_is_that_after_the_step() -> None:
     explore = replace(random_explorations(1), mask=torch.ones(4, 6, dtype=torch.bool))
     known = belief(explore)
     other = replace(known, prefixes=known.prefixes.index_fill(1, torch.tensor([3]), 1.0))
-    one, two = (pay(model, trials(explore), some) * model.scale for some in (known, other))
+    one, two = (reward_for(model, trials(explore), some) * model.scale for some in (known, other))
     assert ((one - two).abs() > 1e-3).any(0).tolist() == [False, False, True, False, False, False]
 
 
@@ -422,15 +422,15 @@ def test_the_likelihood_of_frames_by_hand() -> None:
     assert given.item() == pytest.approx(-(3 * 15 * 20) * 0.5**2 / (2 * 0.1**2))
 
 
-def test_a_problem_that_says_nothing_pays_nothing_to_prediction() -> None:
+def test_prediction_gain_is_zero_where_the_problem_predicts_nothing() -> None:
     """Both predictions are one network's: where the code of the problem is zero they are the same, frames included."""
     for space, frames in ((SPACE, False), (FRAMES, True)):
         model = reward_of("prediction", space)
         explore = random_explorations(3, frames=frames)
-        assert pay(model, trials(explore), belief(explore)).abs().max() > 0.0
+        assert reward_for(model, trials(explore), belief(explore)).abs().max() > 0.0
         with torch.no_grad():
             model.problem.out.weight.zero_()
-        assert pay(model, trials(explore), belief(explore)).abs().max() == 0.0
+        assert reward_for(model, trials(explore), belief(explore)).abs().max() == 0.0
 
 
 # -- posterior ---------------------------------------------------------------------------------------------------
@@ -461,7 +461,7 @@ def test_a_product_of_gaussians_by_hand() -> None:
     assert deviation[0, :, 0].tolist() == pytest.approx([1 / 2, 1 / 4, 32**-0.5, 32**-0.5])
 
 
-def test_a_reset_step_says_nothing() -> None:
+def test_a_reset_step_has_no_weight_in_the_posterior() -> None:
     explore = explorations(torch.zeros(1, 3, 2, dtype=torch.int64), [2], resets=(0,))
     features = torch.tensor([[[9.0, 9.0], [5.0, math.log(12.0)], [-1.0, math.log(16.0)]]])
     assert explore.reset_step.tolist() == [[True, False]]

@@ -56,7 +56,7 @@ def test_leading_dimensions_chunks_and_neighbours_change_nothing(
     torch.testing.assert_close(encoder(other)[1:], whole[1:])
 
 
-def test_frames_after_the_end_are_not_looked_at(encoder: FrameEncoder) -> None:
+def test_padding_frames_are_not_encoded(encoder: FrameEncoder) -> None:
     frames, seen = some_frames(2, 3), torch.tensor([[True, True, False], [True, False, False]])
     features = encoder(frames, seen)
     torch.testing.assert_close(features[seen], encoder(frames)[seen])
@@ -85,13 +85,13 @@ def test_which_spaces_are_frames() -> None:
 
 def test_a_policy_on_frames_acts_step_by_step_as_on_the_whole_stream() -> None:
     torch.manual_seed(0)
-    eyes = FrameEncoder(SHAPE)
+    encoder = FrameEncoder(SHAPE)
     network = RecurrentQ(SPACE, 4, width=12, memory_size=8, integers=[5], z_dim=3)
     frames, integers, z = some_frames(2, 5), torch.randint(5, (2, 5, 1)), torch.randn(2, 1, 3)
-    whole = network(eyes(frames), integers, z)
-    memory = None
+    whole = network(encoder(frames), integers, z)
+    state = None
     for t in range(5):
-        q, memory = network.step(eyes(frames[:, t]), integers[:, t], z[:, 0], memory)
+        q, state = network.step(encoder(frames[:, t]), integers[:, t], z[:, 0], state)
         torch.testing.assert_close(q, whole[:, t])
 
 

@@ -1,6 +1,6 @@
 """Learning, on a toy with a known answer: one bit to read off a sign out of the way, then two buttons to choose from.
 
-Who never explores can expect 0, who reads the sign and then presses its button gets 1.
+Without exploring the expected return is 0; reading the sign and pressing its button earns 1.
 """
 
 from typing import Any
@@ -83,13 +83,13 @@ def test_without_exploring_there_is_nothing_to_gain() -> None:
     assert returns.mean() == 0.0  # both problems look the same: what is won in the one is lost in the other
 
 
-def test_who_is_told_the_problem_reaches_the_optimum() -> None:
+def test_the_oracle_reaches_the_optimum() -> None:
     returns, seen = play_trials(learn("oracle", 0, steps=2_500))
     assert not seen.any()
     assert returns.mean() > 0.99
 
 
-def test_exploring_at_random_pays_where_it_happened_to_see_the_sign() -> None:
+def test_after_random_exploration_trials_that_saw_the_sign_succeed() -> None:
     pair = learn("random", 0, steps=15_000)
     assert isinstance(pair, DecoupledPair)
     returns, seen = play_trials(pair)

@@ -1,6 +1,6 @@
 """Every explorer learns where theory says that it succeeds, and fails where theory says that it must (docs/methods.md).
 
-All of them have the executor and the encoders of dream, so what differs is what they are paid.
+All of them have the executor and the encoders of dream, so they differ in the exploration reward only.
 """
 
 from typing import Any
@@ -62,7 +62,7 @@ def played(method: str, seed: int, steps: int, toy: dict[str, Any]) -> tuple[flo
 
 @pytest.mark.parametrize("method", ["hyperx", "prediction", "first-explore"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_who_is_paid_for_the_problem_or_the_outcome_reads_the_sign(method: str, seed: int) -> None:
+def test_explorers_rewarded_for_the_problem_or_the_outcome_read_the_sign(method: str, seed: int) -> None:
     score, came = played(method, seed, 9_000, TWO_WAYS)
     assert came[2] == 1.0 and score > 0.99
 
@@ -104,7 +104,7 @@ def test_novelty_and_prediction_prefer_much_that_is_irrelevant(method: str, seed
 
 @pytest.mark.parametrize("method", ["hyperx", "first-explore", "rl2", "e-rl2", "import"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_who_is_paid_for_the_outcome_is_paid_nothing_for_a_part_of_what_is_needed(method: str, seed: int) -> None:
+def test_rewards_of_outcomes_are_zero_for_a_part_of_the_information_needed(method: str, seed: int) -> None:
     score, came = played(method, seed, 40_000, ALL_OR_NOTHING)
     assert score < 0.1
     if method in ("hyperx", "first-explore"):  # their executors would know what to do: it is the exploration
@@ -112,13 +112,13 @@ def test_who_is_paid_for_the_outcome_is_paid_nothing_for_a_part_of_what_is_neede
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_dream_is_paid_for_each_part(seed: int) -> None:
+def test_dream_is_rewarded_for_each_part(seed: int) -> None:
     score, came = played("dream", seed, 40_000, ALL_OR_NOTHING)
     assert came[5] == 1.0 and score > 0.99
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_dream_ignores_it(seed: int) -> None:
+def test_dream_ignores_irrelevant_facts(seed: int) -> None:
     score, came = played("dream", seed, 8_000, DISTRACTED)
     assert came[3] == 1.0 and score > 0.99
 
@@ -139,7 +139,7 @@ def walks(env: MetaEnv, actions: int, batches: int = 8) -> list[Trials]:
 
 
 def fit(model: ExplorationReward, trials: list[Trials], updates: int, rate: float) -> torch.Tensor:
-    """Train a reward on all batches but the last; what it pays for the last, (N, T)."""
+    """Train a reward on all batches but the last; the reward for the last, (N, T)."""
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     for i in range(updates):
         _, loss = model(trials[i % (len(trials) - 1)], None)  # type: ignore[arg-type]
@@ -168,7 +168,7 @@ def test_a_fact_is_worth_the_logarithm_of_its_values_to_prediction_whether_it_ma
     assert paid[explore.mask & ~known].abs().mean() < 0.1
 
 
-def test_what_only_a_memory_foretells_is_worth_nothing_to_prediction() -> None:
+def test_prediction_gain_is_zero_for_what_a_memory_predicts() -> None:
     """A wall shows every other step, another one in each episode: the trajectory foretells it, the problem does not."""
     generator = torch.Generator().manual_seed(0)
 

@@ -21,7 +21,7 @@ def some_features(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, WIDTH, generator=torch.Generator().manual_seed(1))
 
 
-def test_step_by_step_it_says_what_it_says_of_whole_streams(core: TransformerMemory) -> None:
+def test_steps_agree_with_whole_streams(core: TransformerMemory) -> None:
     features, memory = some_features(3, LENGTH), None
     whole = core(features)
     for t in range(LENGTH):
@@ -30,7 +30,7 @@ def test_step_by_step_it_says_what_it_says_of_whole_streams(core: TransformerMem
     assert memory is not None and memory[0].tolist() == [LENGTH] * 3
 
 
-def test_members_may_have_seen_more_or_less(core: TransformerMemory) -> None:
+def test_members_may_be_at_different_steps(core: TransformerMemory) -> None:
     """Who waits keeps the memory it had, whatever was written into the new one."""
     features = some_features(2, 5)
     _, memory = core.step(features[:, 0], None)
@@ -46,7 +46,7 @@ def test_members_may_have_seen_more_or_less(core: TransformerMemory) -> None:
     torch.testing.assert_close(out[1], core(features[1:])[0, 1])
 
 
-def test_a_step_leaves_the_memory_it_was_given_alone(core: TransformerMemory) -> None:
+def test_a_step_does_not_modify_the_given_state(core: TransformerMemory) -> None:
     features = some_features(2, 3)
     _, memory = core.step(features[:, 0], None)
     before = [tensor.clone() for tensor in memory]
@@ -54,7 +54,7 @@ def test_a_step_leaves_the_memory_it_was_given_alone(core: TransformerMemory) ->
     assert all(torch.equal(old, now) for old, now in zip(before, memory, strict=True))
 
 
-def test_neither_the_future_nor_a_neighbour_nor_padding_is_seen(core: TransformerMemory) -> None:
+def test_outputs_do_not_depend_on_later_steps_neighbours_or_padding(core: TransformerMemory) -> None:
     features = some_features(2, 6)
     other = features.clone()
     other[0], other[1, 4:] = 7.0, -7.0
@@ -69,7 +69,7 @@ def test_the_order_of_the_past_matters(core: TransformerMemory) -> None:
     assert not torch.allclose(core(swapped)[:, -1], core(features)[:, -1], atol=1e-6)
 
 
-def test_a_turn_by_hand() -> None:
+def test_a_rotation_by_hand() -> None:
     """Components 0 and 2 are a pair, 1 and 3 the other one: a quarter turn, and none."""
     turns = torch.tensor([[0.0, 1.0], [1.0, 0.0]])[:, None]  # cos, sin of (90, 0) degrees
     turned = rotate(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), turns)

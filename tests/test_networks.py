@@ -1,4 +1,4 @@
-"""Networks: a step at a time is the same as the whole stream, and nobody's numbers depend on anybody else's."""
+"""Networks: steps agree with whole streams, and no member depends on another."""
 
 import copy
 
@@ -86,7 +86,7 @@ def test_integers_and_z_may_be_the_same_for_a_whole_stream(
     torch.testing.assert_close(network(obs, once, z), network(obs, once.expand(-1, STEPS, -1), z.expand(-1, STEPS, -1)))
 
 
-def test_what_the_policy_is_told_matters(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_the_policy_depends_on_each_input(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
     assert not torch.allclose(network(obs, integers, z + 1), whole)
@@ -166,7 +166,7 @@ def test_the_dueling_mean_is_per_state() -> None:
     torch.testing.assert_close(head(torch.cat([features, 100 * torch.randn(3, 5, 4)]))[:2], q)
 
 
-def test_a_memory_remembers_that_something_was_seen() -> None:
+def test_the_memory_holds_the_running_maximum() -> None:
     torch.manual_seed(0)
     memory = LSTMMemory(3, 4)
     features = torch.rand(1, 6, 3)

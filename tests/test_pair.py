@@ -92,7 +92,7 @@ def share(explore: Episodes, action: int, members: slice) -> float:
     return float((explore.action[members][explore.mask[members]] == action).float().mean())
 
 
-def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_explorer_acts_at_random_until_g_explains_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     method, env = build(learning__num_envs=100, explorer__min_explained=0.5, explorer__random_fraction=0.25)
     likes(monkeypatch, method, RIGHT)
     ids, generator = np.arange(100) % 2, torch.Generator().manual_seed(0)
@@ -106,8 +106,8 @@ def test_the_explorer_acts_at_random_until_there_is_something_to_explain(monkeyp
     assert share(opened, RIGHT, slice(75, 100)) > 0.9
 
 
-def test_nobody_chooses_to_end_an_exploration_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that it is seen what ending early misses; random actions may, and whoever plays may."""
+def test_the_explorer_cannot_choose_to_end_an_episode_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would never observe what it misses. Random actions may end it, and so may the explorer in `play`."""
     method, env = build(learning__num_envs=100, explorer__min_explained=0.5)
     likes(monkeypatch, method, END)
     ids = np.arange(100) % 2
@@ -146,7 +146,7 @@ def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("fraction", "method", "share"), [(0.0, "dream", 0), (1.0, "dream", 1), (0.0, "oracle", 1)])
-def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
+def test_the_share_of_trials_executed_on_the_problem_id(fraction: float, method: str, share: float) -> None:
     loop = Loop(*build(method, executor__id_fraction=fraction))
     assert loop.rounds(2).used_id.float().mean() == share
     assert all(torch.isfinite(value).all() for value in loop.metrics.values())
@@ -158,7 +158,7 @@ def test_how_many_are_told(fraction: float, method: str, share: float) -> None:
 @pytest.mark.parametrize("env", ["signpost", "map"])
 @pytest.mark.parametrize("k", [1, 2])
 def test_play_is_greedy(env: str, k: int) -> None:
-    """Every action is the best one in the eyes of the averaged networks reading the recorded streams as a whole."""
+    """Every action is the best one of the averaged networks, evaluated on the recorded streams as a whole."""
     loop = trained(env=env, trial__explore_episodes=k, trial__execute_episodes=2)
     net = loop.method.averaged
     trials = play(loop.method, loop.env, loop.env.problems.sample("test", 12, np.random.default_rng(0)))
@@ -285,7 +285,7 @@ def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: py
     assert torch.equal(told[0], first) and torch.equal(told[-1], second)
 
 
-# -- what is paid ------------------------------------------------------------------------------------------------
+# -- the scale of rewards ----------------------------------------------------------------------------------------
 
 
 def scales(method: str, amounts: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:

@@ -73,7 +73,7 @@ def test_an_action_that_is_not_greedy_cuts_the_trace_before_it() -> None:
     g1 = 2 + 0.5 * 30  # but the value of being there is that of the greedy one
     g0 = 1 + 0.5 * (0.2 * 20 + 0.8 * g1)
     assert targets([1, 1, 0, 1]) == pytest.approx([g0, g1, g2, g3])
-    assert targets([0, 1, 0, 1]) == targets([1, 1, 0, 1])  # nobody looks back at the first action
+    assert targets([0, 1, 0, 1]) == targets([1, 1, 0, 1])  # the first action cuts no trace
 
 
 def test_without_a_trace_targets_are_those_of_one_step() -> None:
@@ -219,7 +219,7 @@ def test_an_explorer_looks_past_the_reset_step_and_learns_nothing_on_it() -> Non
     reward = torch.tensor([[1.0, 5.0, 3.0]])
     explore = stream([1, Table.actions, 1], length=3, start=(0, 2))
     loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=0.0)  # type: ignore[arg-type]
-    g0 = 1 + 0.5 * (5 + 60)  # not 30, the value of an observation nobody acts on
+    g0 = 1 + 0.5 * (5 + 60)  # not 30, the value of an observation without an action
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (6 - 3) ** 2) / 2)
 
 

@@ -270,7 +270,7 @@ def test_single_transitions_are_steps_of_the_trials_they_come_from() -> None:
     assert torch.equal(one.start[:, 0], slot == 0)
 
 
-def test_observations_that_nobody_looks_at_stay_in_the_replay() -> None:
+def test_observations_of_the_other_phase_are_not_fetched() -> None:
     drawn = {}
     for look in ("both", "explore", "execute"):
         replay = TrialReplay(8, seed=0)

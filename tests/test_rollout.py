@@ -90,7 +90,7 @@ def test_padding_is_only_at_the_end_and_blank() -> None:
         assert not field[~episodes.mask].any()
 
 
-def test_what_the_policy_saw_is_what_was_recorded() -> None:
+def test_the_policy_observes_what_is_recorded() -> None:
     """The memory of a member that waits does not move: at each of its steps it has seen exactly its own stream."""
     episodes, script = explore_twice(end_right_right_end(), [0, 1, 1])
     reset_call = 6  # the longest first episode has 6 steps, so the reset step is the seventh call
@@ -223,7 +223,7 @@ def test_two_episodes_played_apart_and_chained_are_those_played_as_one_stream() 
         assert torch.equal(expected, found), name
 
 
-def test_the_reward_of_the_step_before_is_told_and_the_memory_goes_on() -> None:
+def test_the_policy_is_given_the_previous_reward_and_its_state() -> None:
     env, ids = make("signpost", 2), np.array([0, 1])
     script = Script(np.array([[LEFT] * 20, [LEFT, 2, *[LEFT] * 18]]))  # member 1 presses the wrong button
     count = torch.zeros(2, 1, dtype=torch.int64)

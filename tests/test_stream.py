@@ -1,4 +1,4 @@
-"""A trial as one stream: what is told at each step, where credit flows, targets by hand."""
+"""A trial as one stream: the inputs at each step, where credit flows, targets by hand."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def trials(n: int = 1) -> Trials:
     return Trials(torch.tensor([5, 6]), episodes([2, 1], 3, [0, 0]), execute, torch.zeros(2, dtype=torch.bool))
 
 
-def test_what_is_told_at_each_step() -> None:
+def test_inputs_at_each_step() -> None:
     stream = trial_stream(trials(), LAYOUT)
     integers = stream.inputs.integers
     # previous action, start, phase, instruction (4: none); slot 2 is the last of the exploration, a reset step follows
@@ -56,7 +56,7 @@ def test_what_is_told_at_each_step() -> None:
     ]
     assert stream.episodes.obs[0, :5, 0].tolist() == [0, 1, 2, 10, 11]
     assert stream.episodes.obs[1, :5, 0].tolist() == [100, 101, 110, 111, 112]
-    assert stream.inputs.previous_reward[0, :5].tolist() == [0, 0, 0, 0, 11]  # the exploration's is not told
+    assert stream.inputs.previous_reward[0, :5].tolist() == [0, 0, 0, 0, 11]  # an exploration's reward is not given
     assert stream.reward[0, :4].tolist() == [0, 0, 0, 11] and stream.reward[1, :4].tolist() == [0, 0, 111, 112]
     assert stream.exploring[0, :4].tolist() == [True, True, True, False]
     assert stream.terminated.nonzero().tolist() == [[0, 3], [1, 3]]  # the end of the exploration ends nothing

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dream.core.environment import Environment
 from dream.core.replay import TrialReplay, trial_bytes
 from dream.core.trial import Trials
 from dream.methods.protocol import Method
@@ -37,7 +37,7 @@ class Training:
         rounds: rounds so far.
     """
 
-    def __init__(self, method: Method, env: Any, seed: int) -> None:
+    def __init__(self, method: Method, env: Environment, seed: int) -> None:
         self.method, self.env = method, env
         self.replay = TrialReplay(method.config.learning.buffer_size, seed, method.config.device)
         self.generator = torch.Generator().manual_seed(seed)

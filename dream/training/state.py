@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dream.core.environment import Environment
 from dream.errors import UserError
 from dream.methods.protocol import Method
 from dream.storage.checkpoint_files import check_weights
@@ -35,7 +36,7 @@ class RunState:
         logged: step of the last line of the log.
     """
 
-    def __init__(self, method: Method, env: Any) -> None:
+    def __init__(self, method: Method, env: Environment) -> None:
         self.config = method.config
         self.training = Training(method, env, self.config.seed)
         self.clock = Clock()

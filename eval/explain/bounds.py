@@ -5,7 +5,7 @@ They have the same methods as trained ones: `explore` of an `Explorer`, `execute
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,13 +15,18 @@ from torch import Tensor
 from dream.core.acting import random_actions
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
-from dream.envs import Expert, MetaEnv
+from dream.envs import Expert, MetaEnv, Watcher
+
+Playable = MetaEnv | Watcher
+"""An environment, or a `Watcher` that records what happens in one."""
 
 
 class Explorer(Protocol):
     """A trained method, or one of the bounds."""
 
-    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+    def explore(
+        self, env: Playable, problem_id: NDArray[np.int64], generator: torch.Generator | None = None
+    ) -> Episodes:
         """Explorations of B problems, B streams. The problem ids only select the problems."""
         ...
 
@@ -30,7 +35,7 @@ class Executor(Protocol):
     """A trained method, or the expert."""
 
     def execute(
-        self, env: Any, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
+        self, env: Playable, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
     ) -> Trials:
         """Trials of B problems after given explorations, whichever explorer made them.
 
@@ -42,7 +47,9 @@ class Executor(Protocol):
 class NoExplorer:
     """Ends exploration before its first step."""
 
-    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+    def explore(
+        self, env: Playable, problem_id: NDArray[np.int64], generator: torch.Generator | None = None
+    ) -> Episodes:
         """B streams of zero steps."""
         return no_steps(env, problem_id, phase="explore")
 
@@ -57,7 +64,9 @@ class RandomExplorer:
     def __init__(self, episodes: int = 1) -> None:
         self.episodes = episodes
 
-    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+    def explore(
+        self, env: Playable, problem_id: NDArray[np.int64], generator: torch.Generator | None = None
+    ) -> Episodes:
         """B streams; the generator draws the actions."""
         weight = random_actions(env)
 
@@ -77,7 +86,9 @@ class ScriptedExplorer:
     def __init__(self, episodes: int = 1) -> None:
         self.episodes = episodes
 
-    def explore(self, env: Any, problem_id: NDArray[np.int64], generator: torch.Generator | None = None) -> Episodes:
+    def explore(
+        self, env: Playable, problem_id: NDArray[np.int64], generator: torch.Generator | None = None
+    ) -> Episodes:
         """B streams. Raises NotImplementedError where the family has no script."""
         script: Expert = env.scripted_explorer(env.num_envs)
 
@@ -101,7 +112,7 @@ class ExpertExecutor:
         self.episodes = episodes
 
     def execute(
-        self, env: Any, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
+        self, env: Playable, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator | None = None
     ) -> Trials:
         """Trials of B problems. Raises NotImplementedError where the family has no expert."""
         every: Episodes | None = None
@@ -117,7 +128,7 @@ class ExpertExecutor:
         return Trials(torch.from_numpy(problem_id), explore, every.select(by_trial), used_id)
 
 
-def bound_explorers(env: MetaEnv, episodes: int = 1) -> dict[str, Explorer]:
+def bound_explorers(env: Playable, episodes: int = 1) -> dict[str, Explorer]:
     """Untrained explorers of a family: random, none, and scripted where the family has a script.
 
     Args:
@@ -132,7 +143,7 @@ def bound_explorers(env: MetaEnv, episodes: int = 1) -> dict[str, Explorer]:
     return found | {"scripted": ScriptedExplorer(episodes)}
 
 
-def bound_executors(env: MetaEnv, episodes: int = 1) -> dict[str, Executor]:
+def bound_executors(env: Playable, episodes: int = 1) -> dict[str, Executor]:
     """{"expert": executor}, empty where the family has no expert.
 
     Args:
