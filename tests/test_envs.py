@@ -1,12 +1,9 @@
 """Every family keeps the promises of `MetaEnv`."""
 
-import warnings
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -285,30 +282,3 @@ def test_step_refuses_nonsense(actions: np.ndarray, message: str) -> None:
 def test_make_refuses_nonsense(name: str, parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(name, parameters.pop("num_envs", 2), **parameters)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_gymnasium_takes_them(name: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        full_name = f"dream/{name.title().replace('-', '')}-v0"
-        env = gym.make(full_name)
-        check_env(env.unwrapped)
-        envs = gym.make_vec(full_name, num_envs=8)
-    assert isinstance(envs, MetaEnv) and envs.family == name and envs.num_envs == 8
-    assert envs.spec is not None and envs.spec.id == full_name
-
-
-def test_one_problem_at_a_time() -> None:
-    env = gym.make("dream/Bus-v0", grid_size=5)
-    obs, info = env.reset(seed=0, options={"problem_id": 30, "phase": "explore"})
-    assert obs["observation"].tolist() == [2, 2, 0] and obs["phase"] == 0 and obs["instruction"].tolist() == [0, 0]
-    assert info == {"problem_id": 30}
-    obs, info = env.reset(options={"problem_id": 31, "instruction": np.array([4, 0])})
-    assert obs["phase"] == 1 and obs["instruction"].tolist() == [4, 0] and info == {"problem_id": 31}
-    rewards = [env.step(np.int64(action))[1] for action in (2, 2, 3)]
-    _, reward, terminated, truncated, _ = env.step(np.int64(3))
-    assert rewards == pytest.approx([-0.1] * 3)
-    assert (reward, terminated, truncated) == (1.0, True, False)
-    with pytest.raises(ValueError, match="problem_id 900 does not exist"):
-        env.reset(options={"problem_id": 900})
