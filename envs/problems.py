@@ -96,8 +96,12 @@ def shuffled_ids(n: int, salt: int = 0) -> NDArray[np.int64]:
 def hashed_splits(n: int, test: float = 0.25, validation: float = 0.125, salt: int = 0) -> dict[str, NDArray[np.int64]]:
     """Ids 0 .. n - 1 split by a hash: these shares (at least one id each) for test and validation, the rest for train.
 
+    One or two problems are too few to hold any out: then every split holds all of them, as in `signpost`.
+
     Raises ValueError when nothing would be left to train on.
     """
+    if 0 < n < len(SPLITS):
+        return {split: np.arange(n) for split in SPLITS}
     tests, validations = max(1, int(n * test)), max(1, int(n * validation))
     if tests + validations >= n:
         raise ValueError(f"{n} problems are too few to hold out {tests} for test and {validations} for validation")
@@ -114,7 +118,7 @@ def split_problems(
     test: float = 0.25,
     validation: float = 0.125,
 ) -> ProblemSet:
-    """A `ProblemSet` with splits by a hash: what a family that has no splits of its own wants.
+    """A `ProblemSet` with splits by a hash: for a family without splits of its own.
 
     Args:
         family: name.

@@ -180,8 +180,8 @@ def test_a_shorter_time_limit_is_refused() -> None:
 
 
 def test_split_problems_refuses_nonsense() -> None:
-    with pytest.raises(ValueError, match="2 problems are too few"):
-        split_problems("x", 2)
+    with pytest.raises(ValueError, match="4 problems are too few to hold out 2 for test and 2 for validation"):
+        split_problems("x", 4, test=0.5, validation=0.5)
     with pytest.raises(ValueError, match="factor_table has shape"):
         split_problems("x", 8, factor_table=np.zeros((3, 1), int))
     assert sorted(families()) == ["bus", "cooking", "map", "sign", "sign-ball", "signpost"]

@@ -1,0 +1,144 @@
+"""A short check of a family before it is trained, for faults that would spoil a run without an error."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.base import MetaEnv
+from dream.envs.problems import PHASES, SPLITS, Phase
+from dream.errors import UserError
+
+FEW = 8
+"""Fewer problems than this in a split are worth a warning: a score on them says little about other problems."""
+SECONDS = 0.1
+"""Time for the steps of one played episode; each is played up to three times, in both phases."""
+Steps = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
+"""obs (B, ...), reward (B,), terminated (B,) of each step; the first one is the reset, without reward and end."""
+
+
+def check_family(env: MetaEnv) -> None:
+    """Play episodes with random actions in different problems, and compare them.
+
+    Args:
+        env: of a few members, made for this check: its state is lost.
+
+    Raises:
+        UserError: an observation outside the observation space, a reward that is not finite, an instruction outside
+            the instruction space, or an adapted env that never looks at the problem id.
+
+    Warns where nothing observed depended on the problem, and where a split has few problems.
+    """
+    sizes = {split: len(env.problems.ids(split)) for split in SPLITS}
+    if min(sizes.values()) < FEW:
+        held = ", ".join(f"{size} {split}" for split, size in sizes.items())
+        warnings.warn(
+            f"{env.family} has few problems ({held}): a score on fewer than {FEW} of them says little about other "
+            "problems",
+            stacklevel=2,
+        )
+    depends = [_depends_on_problem(env, phase) for phase in PHASES]
+    if not getattr(env, "reads_problem", True):
+        raise UserError(
+            f'the reset of {env.family} never reads options["problem_id"], so all {env.problems.num_problems} problems '
+            "are the same: choose the problem by it (docs/add-a-problem-family.md)"
+        )
+    if not any(depends) and env.problems.num_problems > 1:
+        warnings.warn(
+            f"with random actions nothing in {env.family} depended on the problem: make sure that it uses "
+            "self.problem_id",
+            stacklevel=2,
+        )
+
+
+def _depends_on_problem(env: MetaEnv, phase: Phase) -> bool:
+    """Play the same actions with the same seed in other problems; the second play shows what is random anyway."""
+    rng = np.random.default_rng(0)
+    ids = env.problems.sample("all", env.num_envs, rng)
+    others = (ids + rng.integers(1, max(2, env.problems.num_problems), env.num_envs)) % env.problems.num_problems
+    actions = rng.integers(len(env.action_names), size=(env.horizon, env.num_envs))
+    if env.end_action is not None and len(env.action_names) > 1:
+        actions[actions == env.end_action] = (env.end_action + 1) % len(env.action_names)
+    instruction = None
+    if phase == "execute":
+        instruction = np.asarray(env.sample_instruction(ids, rng))
+        if instruction.shape != (len(ids), *env.instruction_space.shape):
+            raise UserError(
+                f"sample_instruction of {env.family} gave the shape {instruction.shape} for {len(ids)} problems: give "
+                f"{(len(ids), *env.instruction_space.shape)}"
+            )
+        bad = ((instruction < 0) | (instruction >= env.instruction_space.nvec)).any(axis=1)
+        if bad.any():
+            raise UserError(
+                f"sample_instruction of {env.family} gave {instruction[bad][0].tolist()}, which is not in its "
+                f"instruction space {env.instruction_space}"
+            )
+    first = _play(env, ids, phase, instruction, actions)
+    again = _play(env, ids, phase, instruction, actions[: len(first) - 1])
+    try:
+        other = _play(env, others, phase, instruction, actions[: len(first) - 1])
+    except ValueError:  # the other problem does not have this instruction
+        return True
+    return _same(first, again) and not _same(first, other)
+
+
+def _play(
+    env: MetaEnv,
+    problem_id: NDArray[np.int64],
+    phase: Phase,
+    instruction: NDArray[np.int64] | None,
+    actions: NDArray[np.int64],
+) -> Steps:
+    """One episode with actions (T, B), or its steps within `SECONDS`; every step is checked."""
+    begin = time.perf_counter()
+    options = {"problem_id": problem_id, "phase": phase, "instruction": instruction}
+    obs, _ = env.reset(seed=0, options=options)
+    _check_observations(env, obs, 0)
+    nothing = np.zeros(env.num_envs)
+    steps: Steps = [(obs, nothing, nothing)]
+    for number, action in enumerate(actions, start=1):
+        obs, reward, terminated, _, _ = env.step(action)
+        _check_observations(env, obs, number)
+        check_rewards(env.family, reward[:, None], number)
+        steps.append((obs, reward, terminated))
+        if not env.active.any() or time.perf_counter() - begin > SECONDS:
+            break
+    return steps
+
+
+def _same(one: Steps, other: Steps) -> bool:
+    return all(
+        np.array_equal(a, b)
+        for mine, theirs in zip(one, other, strict=False)
+        for a, b in zip(mine, theirs, strict=True)
+    )
+
+
+def _check_observations(env: MetaEnv, obs: NDArray[Any], step: int) -> None:
+    space = env.single_observation_space
+    shape = (env.num_envs, *(space.shape or ()))
+    if obs.shape != shape or obs.dtype != space.dtype:
+        raise UserError(
+            f"{env.family} gave observations {obs.dtype} of shape {obs.shape} at step {step}: its observation space is "
+            f"{space}, so give {space.dtype} of shape {shape}"
+        )
+    for member, one in enumerate(obs):
+        if not space.contains(one):
+            shown = " ".join(str(one).split())
+            raise UserError(
+                f"{env.family} gave the observation {shown if len(shown) < 80 else shown[:77] + '...'} in problem "
+                f"{env.problem_id[member]} at step {step}, which is not in its observation space {space}"
+            )
+
+
+def check_rewards(family: str, rewards: NDArray[np.floating], first: int = 1) -> None:
+    """Raise UserError if a reward (B, T) is not finite, with its step, counted from `first` on."""
+    if not np.isfinite(rewards).all():
+        row, column = np.argwhere(~np.isfinite(rewards))[0]
+        raise UserError(
+            f"{family} gave the reward {rewards[row, column]} at step {first + column}: rewards must be finite"
+        )
