@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,24 @@ from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
 from dream.envs.problems import PHASES, SPLITS, Phase
+from dream.envs.registry import make
 from dream.errors import UserError
 
+MEMBERS = 8
+"""Members of the environment that is checked."""
 FEW = 8
 """Fewer problems than this in a split are worth a warning: a score on them says little about other problems."""
 SECONDS = 0.1
 """Time for the steps of one played episode; each is played up to three times, in both phases."""
 Steps = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 """obs (B, ...), reward (B,), terminated (B,) of each step; the first one is the reset, without reward and end."""
+
+
+def check_own_family(name: str, parameters: Mapping[str, Any]) -> None:
+    """`check_family` for a family that is not of the toolkit, named module:Class. Raises UserError."""
+    if ":" in name:
+        with contextlib.closing(make(name, MEMBERS, **parameters)) as env:
+            check_family(env)
 
 
 def check_family(env: MetaEnv) -> None:

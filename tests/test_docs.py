@@ -169,7 +169,11 @@ dream bench --env bus --methods dream posterior count rnd icm hyperx prediction 
 varibad contextual random none oracle --seconds 4 --json
 dream train dream --env sign --learning.buffer_size 3000 --run-dir runs/sign-small
 dream train dream --env sign --device cuda --run-dir runs/sign-gpu
-dream train dream --env my_package.doors:Doors --steps 500000
+dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0
+dream train dream --env my_family:Doors --env-parameters doors=6 --run-dir runs/doors-6/dream/s0
+dream eval runs/doors/dream/s0
+dream watch runs/doors/dream/s0
+dream report runs/doors/dream/s0
 dream compare --env map --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
 --csv results/map.csv
 dream compare --env map --methods dream random none oracle --seeds 3 --processes 2
@@ -286,8 +290,7 @@ def test_the_check_sees_a_new_command(new: str) -> None:
 def own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """The explorer and the family that two of the pages make, as modules in the test's empty directory."""
     Path("my_explorers.py").write_text(blocks(EXPLORER, "python")[0], encoding="utf-8")
-    Path("my_package").mkdir()
-    Path("my_package/doors.py").write_text(blocks(FAMILY, "python")[0], encoding="utf-8")
+    Path("my_family.py").write_text(blocks(FAMILY, "python")[0], encoding="utf-8")
     monkeypatch.syspath_prepend(Path.cwd())
 
 

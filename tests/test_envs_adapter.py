@@ -1,6 +1,8 @@
 """Families from elsewhere: the examples of the documentation, and gymnasium envs behind the adapter."""
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +10,20 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from dream import cli
 from dream.envs import GymnasiumAdapter, MetaEnv, families, make, registry, split_problems
 from dream.errors import UserError
 
-PAGE = Path(__file__).parents[1] / "docs" / "add-a-problem-family.md"
+ROOT = Path(__file__).parents[1]
+PAGE, TEMPLATE = ROOT / "docs" / "add-a-problem-family.md", ROOT / "examples" / "my_family.py"
 
 
 @pytest.fixture(scope="module")
 def page() -> dict[str, Any]:
     """What the Python blocks of the page define, run in order."""
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 2
-    assert blocks[0].count("\n") < 60
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) == 3
+    assert blocks[0] == TEMPLATE.read_text(encoding="utf-8") and blocks[0].count("\n") < 80
     names: dict[str, Any] = {"__name__": "page"}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), names)
@@ -27,7 +31,7 @@ def page() -> dict[str, Any]:
 
 
 def test_the_family_of_the_page_works(page: dict[str, Any]) -> None:
-    envs = page["Doors"](3)
+    envs = page["Doors"](3, doors=4)
     ids = np.array([0, 1, 5])  # gold behind doors 0, 0, 1; silver behind 1, 2, 3
     assert envs.hidden[ids].tolist() == [[0, 1], [0, 2], [1, 3]]
     obs, _ = envs.reset(options={"problem_id": ids, "phase": "explore"})
@@ -37,9 +41,44 @@ def test_the_family_of_the_page_works(page: dict[str, Any]) -> None:
     envs.reset(options={"problem_id": ids, "instruction": np.array([[0], [1], [1]])})
     obs, reward, terminated, *_ = envs.step(np.full(3, 2))
     assert reward.tolist() == [1, -1, -1] and terminated.all()
-    assert len(envs.problems.ids("test")) == 3 and len(envs.problems.ids("validation")) == 1
-    assert len(envs.problems.ids("train")) == 8
     assert envs.render_members([0])[0].std() > 5
+    sizes = [len(page["Doors"](1).problems.ids(split)) for split in ("train", "validation", "test")]
+    assert sizes == [45, 9, 18]
+
+
+def test_the_bounds_of_the_family_of_the_page_are_those_of_all_ways_to_play(page: dict[str, Any]) -> None:
+    """With 3 doors: no door is right with more than an even chance over all problems; in a split one may be."""
+    envs = page["Doors"](6, doors=3)
+    assert envs.no_exploration_return() == 0
+    envs.problems.splits["test"] = np.array([0, 1, 2])  # gold behind 0, 0, 1; silver behind 1, 2, 0
+    assert envs.no_exploration_return("test") == pytest.approx((1 / 3 + 0) / 2)
+    for instruction in (0, 1):
+        goal = np.full((6, 1), instruction)
+        envs.reset(options={"problem_id": np.arange(6), "instruction": goal})
+        best = np.zeros(6)
+        for _ in range(5):
+            at_goal = envs.hidden[:, instruction] == envs.x
+            _, reward, *_ = envs.step(np.where(at_goal, 2, 1))
+            best += reward
+        assert (best == envs.optimal_return(np.arange(6), goal)).all()
+
+
+def test_the_commands_of_the_page_train_evaluate_and_show_the_family(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the preset `debug`, in an empty folder that holds the template."""
+    shutil.copy(TEMPLATE, "my_family.py")
+    (commands,) = re.findall(
+        r"```bash\n(dream train dream --env my_family:Doors --run.*?)```", PAGE.read_text(), re.DOTALL
+    )
+    for command in commands.splitlines():
+        words = shlex.split(command)[1:]
+        fewer = {"train": ["--preset", "debug"], "eval": ["--trials", "60"], "report": ["--trials", "2"]}
+        assert cli.run([*words, *fewer.get(words[0], [])]) == 0, command
+    printed = capsys.readouterr()
+    assert "normalised" in printed.out and "warning" not in printed.err
+    run = Path("runs/doors/dream/s0")
+    assert (run / "report.html").is_file() and list((run / "videos").iterdir())
 
 
 def test_a_family_can_be_named_by_module_and_class(page: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

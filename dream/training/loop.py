@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from dream.config import WITHOUT_EFFECT, TrainConfig
+from dream.envs.check import check_own_family
 from dream.errors import Stopped, UserError
 from dream.methods.build import build
 from dream.storage.environment import describe_environment
@@ -30,13 +31,14 @@ def train(
 
     Raises:
         UserError: the directory holds another run, cannot be written or was removed, or its checkpoints are damaged;
-            the family has no normalised score to stop at; a loss is no longer finite.
+            the family is faulty (`check_family`) or has no normalised score to stop at; a loss is no longer finite.
         Stopped: Ctrl-C, SIGTERM or SIGUSR1. The round in progress was finished and saved, unless there was a second.
     """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     keep_freed_memory()
     progress, evaluation = progress or SilentProgress(), config.evaluation
+    check_own_family(config.env, config.env_parameters)
     method, env = build(config, config.learning.num_envs)
     state = RunState(method, env)
     validation = Validation(config, state.clock)
