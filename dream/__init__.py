@@ -5,7 +5,14 @@ the names below are looked up when they are first used, because torch takes a se
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+if (_link := Path(__file__).with_name("envs")).is_file():
+    raise ImportError(
+        f"{_link} should be a symbolic link to ../envs and is a text file: git checked this clone out without symbolic "
+        "links. On Windows switch on developer mode, then clone again with git clone -c core.symlinks=true"
+    )
 
 import dream.envs as envs  # for its registrations
 

@@ -42,7 +42,7 @@ class Doors(MetaEnv):
         return rng.integers(2, size=(len(problem_id), 1))
 
     def _begin(self, members):
-        self.x[members] = 0
+        self.x[members] = self.doors // 2
         return self._observe(np.zeros(self.num_envs))
 
     def _advance(self, actions):

@@ -2,12 +2,25 @@
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dream.envs import PHASES, SPLITS, MetaEnv, Phase, families, make
+from dream.envs import (
+    PHASES,
+    SPLITS,
+    GymnasiumAdapter,
+    MetaEnv,
+    Part,
+    Phase,
+    ProblemSet,
+    families,
+    make,
+    registry,
+)
+from tests.toys import Corridor, Fact
 
 FAMILIES = list(families())
 SAME_START = [name for name in FAMILIES if not name.startswith("sign-") and name != "sign"]
@@ -282,3 +295,66 @@ def test_step_refuses_nonsense(actions: np.ndarray, message: str) -> None:
 def test_make_refuses_nonsense(name: str, parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(name, parameters.pop("num_envs", 2), **parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("cooking", {"grid_size": "4,drawers=4"}, "grid_size of cooking is '4,drawers=4': give an integer; separate"),
+        ("cooking", {"grid_size": "4,drawers=4"}, "parameters by spaces: grid_size=4 drawers=4$"),
+        ("bus", {"grid_size": 9.0}, "parameter grid_size of bus is 9.0: give an integer$"),
+        ("bus", {"grid_size": True}, "parameter grid_size of bus is True: give an integer$"),
+        ("bus", {"horizon": "long"}, "parameter horizon of bus is 'long': give an integer or None$"),
+        ("cooking", {"split": 3}, "parameter split of cooking is 3: give a text$"),
+        ("sign", {"threads": None}, "parameter threads of sign is None: give an integer$"),
+        ("bus", {"description": "a\x1b[31mb\nc"}, r"unknown description 'a\\x1b\[31mb\\nc'"),
+    ],
+)
+def test_a_parameter_of_another_type_is_refused(name: str, parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(name, 1, **parameters)
+
+
+def test_parameters_of_ones_own_family_are_checked_by_annotation_or_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Corridor):
+        def __init__(self, num_envs: int, cells=3, cost: float = 0.0, facts=()) -> None:  # type: ignore[no-untyped-def]
+            super().__init__(num_envs, length=cells, step_cost=cost, facts=facts)
+
+    monkeypatch.setattr(registry, "Own", Own, raising=False)
+    own = make("dream.envs.registry:Own", 1, cells=np.int64(5), cost=1, facts=[Fact(1)])
+    assert own.length == 5 and own.step_cost == 1  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"parameter cells of dream\.envs\.registry:Own is '5': give an integer$"):
+        make("dream.envs.registry:Own", 1, cells="5")
+    with pytest.raises(ValueError, match=r"parameter cost of dream\.envs\.registry:Own is 'high': give a number$"):
+        make("dream.envs.registry:Own", 1, cost="high")
+
+
+ALARM = "a\x1b[31mb\x07c\x1b]0;title\x07d\ne\x9b2Jf\u202eg"
+
+
+def test_text_of_a_family_cannot_control_a_terminal() -> None:
+    class Loud(Corridor):
+        summary = ALARM
+
+        def tell(self, problem_id: int, obs: np.ndarray, action: np.ndarray) -> list[str]:
+            return [ALARM, "x"]
+
+        def instruction_name(self, instruction: np.ndarray) -> str:
+            return ALARM
+
+    env, zero = Loud(1), np.zeros(1, np.int64)
+    part = Part(ALARM, zero, 1, True, (ALARM,))
+    texts = [env.summary, *env.tell(0, zero, zero), env.instruction_name(zero), part.name, *part.values]
+    assert texts == ["abcd efg", "abcd efg", "x", "abcd efg", "abcd efg", "abcd efg"]
+    named = Loud(1).problems
+    problems = ProblemSet(ALARM, {}, 2, named.splits, (2,), named.factor_table)
+    space = gym.spaces.MultiDiscrete([2])
+    adapted = GymnasiumAdapter(
+        lambda: gym.make("FrozenLake-v1"),
+        1,
+        problems=problems,
+        horizon=5,
+        instruction_space=space,
+        action_names=(ALARM, "b", "c", "d"),
+    )
+    assert adapted.family == "abcd efg" and adapted.action_names == ("abcd efg", "b", "c", "d")

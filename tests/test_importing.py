@@ -1,10 +1,14 @@
 """Objects named by package.module:NAME."""
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import dream
 from dream.errors import UserError
 from dream.importing import load_object
 from dream.methods.registry import find_method
@@ -45,3 +49,25 @@ def test_an_error_inside_the_module_is_part_of_the_sentence(folder: Path):
     with pytest.raises(UserError, match=r"cannot load 'broken_in_the_folder:x': ZeroDivisionError"):
         load_object("broken_in_the_folder:x")
     assert sys.path == before
+
+
+def test_a_clone_without_symbolic_links_says_what_is_wrong(tmp_path: Path) -> None:
+    """As git writes it on Windows: a text file with the target in place of each link."""
+    root = Path(dream.__file__).parents[1]
+    shutil.copytree(root / "dream", tmp_path / "dream", symlinks=True, ignore=shutil.ignore_patterns("pretrained"))
+    for link in filter(Path.is_symlink, list((tmp_path / "dream").iterdir())):
+        target = os.readlink(link)
+        link.unlink()
+        link.write_text(target)
+    done = subprocess.run(
+        [sys.executable, "-c", "import dream"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith(
+        f"ImportError: {tmp_path / 'dream' / 'envs'} should be a symbolic link"
+    )
+    assert "git clone -c core.symlinks=true" in last
