@@ -89,4 +89,4 @@ def test_bench_without_opengl(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
     monkeypatch.setattr(bench, "make", make)
     assert run(["bench", "--env", "sign", "--seconds", "0.01"]) == 0
-    assert "sign: MiniWorld, on one core too: cannot be run here" in capsys.readouterr().out
+    assert "sign: MiniWorld, also on one core: cannot run here" in capsys.readouterr().out

@@ -61,7 +61,8 @@ def command(arguments: list[str]) -> int:
             f"the env alone runs at {speed['env_steps_per_s']:,.0f} steps/s"
         )
         if "miniworld_steps_per_s" in speed:
-            real = speed["miniworld_steps_per_s"]
-            times = f"{real:,.0f} steps/s, {speed['env_speedup_over_miniworld']:.1f} times slower"
-            print(f"{speed['env']}: MiniWorld, also on one core: {times if real else 'cannot run here'}")
+            real, shown = speed["miniworld_steps_per_s"], "cannot run here"
+            if real:
+                shown = f"{real:,.0f} steps/s, {speed['env_speedup_over_miniworld']:.1f} times slower"
+            print(f"{speed['env']}: MiniWorld, also on one core: {shown}")
     return 0
