@@ -139,10 +139,12 @@ def test_what_a_bus_expert_believes_stays_a_set_of_lines() -> None:
     told = env.sample_instruction(true, np.random.default_rng(1))
     expert = env.expert(believed, told)
     assert isinstance(expert, BusExpert)
-    before = expert._ride.copy()
+    before = expert.believed_rides.copy()
     played(env, expert, problem_id=true, phase="execute", instruction=told)
-    assert (before != expert._ride).any(axis=1).mean() > 0.5  # most were surprised
-    assert (np.take_along_axis(expert._ride, expert._ride, axis=1) == np.arange(81)).all()  # there and back again
+    assert (before != expert.believed_rides).any(axis=1).mean() > 0.5  # most were surprised
+    assert (
+        np.take_along_axis(expert.believed_rides, expert.believed_rides, axis=1) == np.arange(81)
+    ).all()  # there and back again
 
 
 def test_experts_refuse_problems_that_do_not_exist() -> None:

@@ -21,13 +21,13 @@ def sign(name: str = "sign", num_envs: int = 1, **parameters: Any) -> SignFamily
 
 def walk_to(env: SignFamily, number: int, phase: str = "execute") -> tuple[float, bool, int]:
     """Put the agent two steps before an object, looking at it, and go: reward, ended, steps."""
-    backend = env._backend
+    backend = env.backend
     x, z = backend.places[number]
     distance = backend.radii[number] + AGENT_RADIUS + NEAR + 0.7 + 0.1
     # From the middle of the upper room, where nothing is in the way.
     to_x, to_z = (6.0 - x, 3.0 - z) if number < 5 else (3.0 - x, 9.5 - z) if number < 8 else (7.0 - x, 10.0 - z)
     length = math.hypot(to_x, to_z)
-    backend._pose[0] = x + to_x / length * distance, z + to_z / length * distance, math.atan2(to_z, -to_x)
+    backend.pose[0] = x + to_x / length * distance, z + to_z / length * distance, math.atan2(to_z, -to_x)
     for step in range(1, 4):
         _, reward, terminated, _, _ = env.step(np.array([FORWARD]))
         if terminated[0]:
@@ -57,9 +57,9 @@ def test_touching_while_exploring_ends_but_pays_nothing() -> None:
 def test_the_end_action_steps_back_first_and_may_touch() -> None:
     env = sign(num_envs=2)
     env.reset(seed=0, options={"problem_id": np.array([2, 2]), "instruction": np.array([[0], [0]])})
-    x, z = env._backend.places[2]  # the green box, behind the first agent's back
-    distance = env._backend.radii[2] + AGENT_RADIUS + NEAR
-    env._backend._pose[:] = [[x - distance - 0.3, z, math.pi], [5, 5, 0]]
+    x, z = env.backend.places[2]  # the green box, behind the first agent's back
+    distance = env.backend.radii[2] + AGENT_RADIUS + NEAR
+    env.backend.pose[:] = [[x - distance - 0.3, z, math.pi], [5, 5, 0]]
     _, reward, terminated, truncated, _ = env.step(np.array([END, END]))
     assert terminated.all() and not truncated.any() and reward.tolist() == [1.0, 0.0]
     assert np.allclose(env.pose[1], [4.3, 5, 0])
@@ -93,9 +93,9 @@ def test_the_sign_is_behind_the_barrier_and_can_be_looked_at() -> None:
     env = sign(num_envs=200)
     env.reset(seed=0)
     assert (env.sign_pixels() == 0).mean() > 0.8
-    env._backend._pose[:] = [8.0, 9.5, 0.0]
+    env.backend.pose[:] = [8.0, 9.5, 0.0]
     obs, *_ = env.step(np.full(200, LEFT))
-    env._backend._pose[:] = [7.0, 10.25, -math.pi / 4]
+    env.backend.pose[:] = [7.0, 10.25, -math.pi / 4]
     obs, *_ = env.step(np.full(200, LEFT))
     assert (env.sign_pixels() > 300).all()
     words = [obs[env.problem_id == colour][0] for colour in range(3)]
@@ -124,7 +124,7 @@ def test_variants_change_what_they_say(variant: str) -> None:
     for env in (usual, other):
         env.reset(seed=0, options={"problem_id": np.arange(20) % 3, "phase": "explore"})
         if variant != "start":
-            env._backend._pose[:] = [7.0, 10.25, -math.pi / 4]
+            env.backend.pose[:] = [7.0, 10.25, -math.pi / 4]
             frames.append(env.step(np.full(20, LEFT))[0])
             assert (env.sign_pixels() > 100).all()
     if variant != "start":

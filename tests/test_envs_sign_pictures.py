@@ -37,7 +37,7 @@ def test_the_map_shows_where_the_agent_went_and_what_it_sees() -> None:
 def test_the_way_is_golden_where_the_sign_was_in_view() -> None:
     env = played()
     assert not has(env.episode_picture(0), render.GOLD, 5)
-    env._backend._pose[:] = [7.0, 10.25, -np.pi / 4]
+    env.backend.pose[:] = [7.0, 10.25, -np.pi / 4]
     env.step(np.array([LEFT, LEFT]))
     env.step(np.array([FORWARD, FORWARD]))
     assert env.sign_pixels()[0] > 100 and has(env.episode_picture(0), render.GOLD, 5)

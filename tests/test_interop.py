@@ -88,7 +88,7 @@ def test_torchrl_rolls_them_out(name: str) -> None:
     env.set_seed(0)
     check_env_specs(env)
     steps = TransformedEnv(env, StepCounter()).rollout(50)
-    horizon = dream.envs.make(env._env.unwrapped.batch.family, 1).horizon
+    horizon = gym.make(name).unwrapped.batch.horizon
     assert 1 <= len(steps) <= horizon and bool(steps["next", "done"][-1])
     assert set(steps.keys()) >= {"observation", "instruction", "phase", "action", "next"}
 

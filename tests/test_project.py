@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from graphlib import CycleError, TopologicalSorter
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,46 @@ def test_nothing_imports_the_folders_by_their_bare_names():
     assert not broken, "\n".join(broken)
 
 
+def private_names(source: str) -> list[str]:
+    """The private names of others that a module reads, imports or patches, each with its line."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            own |= isinstance(node.value, ast.Call) and ast.unparse(node.value) == "super()"
+            names = [] if own else [node.attr]
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".setattr"):
+            names = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+        else:
+            continue
+        found += [f"{node.lineno}: {name}" for name in names if re.search(r"(^|\.)_[a-z]\w*[^\W_]$", name)]
+    return found
+
+
+def test_tests_use_public_names_only():
+    files = sorted((ROOT / "tests").glob("*.py"))
+    broken = [f"{path.name}:{name}" for path in files for name in private_names(path.read_text(encoding="utf-8"))]
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("method._update(3)", True),
+        ("from dream.core.qlearning import _cut", True),
+        ('monkeypatch.setattr(method, "_factor_table", 3)', True),
+        ('patch.setattr("dream.training.loop._save", 3)', True),
+        ("self._x = super()._begin() + cls._y", False),
+        ("shown._repr_html_() + module.__doc__", False),
+        ('monkeypatch.setattr(method, "reward", 3)', False),
+    ],
+)
+def test_the_check_of_private_names(line: str, seen: bool):
+    assert bool(private_names(line)) == seen
+
+
 def test_the_four_links_are_relative():
     for folder in FOLDERS:
         assert os.readlink(ROOT / "dream" / folder) == f"../{folder}"
@@ -263,10 +304,21 @@ def test_a_wheel_holds_every_module_once_and_imports(wheel: Path, tmp_path: Path
 
 def test_the_installed_package_is_this_checkout(tmp_path: Path):
     """`make test` installs in editable mode: from anywhere, `import dream` is this tree."""
-    if os.environ.get("PYTHONPATH"):
-        pytest.skip("the tree under test comes from PYTHONPATH, not from an installation")
+    try:
+        origin = metadata.distribution("dream-metarl").read_text("direct_url.json") or ""
+    except metadata.PackageNotFoundError:
+        origin = ""
+    if f'"{ROOT.as_uri()}"' not in origin:
+        pytest.skip("another checkout is installed, or none")
     told = run_python("import dream.envs; print(dream.envs.__file__)", tmp_path)
     assert Path(told).resolve() == ROOT / "envs" / "__init__.py"
+
+
+def test_processes_of_tests_import_this_checkout(tmp_path: Path):
+    """Whatever is installed: `conftest` sets PYTHONPATH for them."""
+    code = "import dream.envs; print(dream.envs.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert Path(done.stdout.strip()) == ROOT / "dream" / "envs" / "__init__.py"
 
 
 def test_import_dream_registers_the_families_without_torch(tmp_path: Path):

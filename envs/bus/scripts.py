@@ -51,13 +51,16 @@ class BusExpert:
         env: the family.
         problem_id: (N,) problems believed in.
         instruction: (N, 2) corners.
+
+    Attributes:
+        believed_rides: (N, cells) int64, the cell to which a ride from each cell is believed to lead.
     """
 
     def __init__(self, env: BusNetwork, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
         self._size = env.grid_size
         self._goal = grid.cells_of(instruction, env.grid_size)
         self._walk = grid.move_table(env.grid_size)[:4]
-        self._ride = env.rides[problem_id]
+        self.believed_rides = env.rides[problem_id]
         self._rows = np.arange(len(problem_id))
         self._steps = self._steps_to_go(self._rows)
         self._before: NDArray[np.int64] | None = None
@@ -69,7 +72,7 @@ class BusExpert:
         if self._before is not None:
             self._learn(cell)
         walked = self._steps[self._rows, self._walk[:, cell]]  # (4, N)
-        ridden = self._steps[self._rows, self._ride[self._rows, cell]]
+        ridden = self._steps[self._rows, self.believed_rides[self._rows, cell]]
         action = np.array([grid.LEFT, grid.UP, grid.RIGHT, grid.DOWN, grid.RIDE])[
             np.concatenate([walked, ridden[None]]).argmin(axis=0)
         ]
@@ -80,20 +83,20 @@ class BusExpert:
     def _learn(self, cell: NDArray[np.int64]) -> None:
         """Correct the lines of who rode and came out at another cell (N,) than it believed."""
         assert self._before is not None
-        believed = self._ride[self._rows, self._before]
+        believed = self.believed_rides[self._rows, self._before]
         # Who did not move was not moved: the episode was over.
         wrong = np.flatnonzero(self._rode & (cell != believed) & (cell != self._before))
         if not len(wrong):
             return
         stop, end = self._before[wrong], cell[wrong]
-        for orphan in (believed[wrong], self._ride[wrong, end]):
-            self._ride[wrong, orphan] = orphan
-        self._ride[wrong, stop], self._ride[wrong, end] = end, stop
+        for orphan in (believed[wrong], self.believed_rides[wrong, end]):
+            self.believed_rides[wrong, orphan] = orphan
+        self.believed_rides[wrong, stop], self.believed_rides[wrong, end] = end, stop
         self._steps[wrong] = self._steps_to_go(wrong)
 
     def _steps_to_go(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
         """(M, cells) steps from every cell to the goal for some of the members (M,)."""
-        ride, rows = self._ride[members], np.arange(len(members))
+        ride, rows = self.believed_rides[members], np.arange(len(members))
         steps = np.full(ride.shape, 4 * self._size)
         steps[rows, self._goal[members]] = 0
         while True:

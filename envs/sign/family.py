@@ -64,8 +64,9 @@ class SignFamily(MetaEnv):
             end_action=END,
             render_mode=render_mode,
         )
-        self._backend = self._make_backend(backend, threads)
-        self._tells = hasattr(self._backend, "thing_pixels")
+        self.backend = self._make_backend(backend, threads)
+        """Simulates and renders the B members."""
+        self._tells = hasattr(self.backend, "thing_pixels")
         self._everyone = np.arange(num_envs)
         self._pose = np.zeros((num_envs, 3))
         self._yaw = np.zeros((num_envs, len(self.layout.objects)))
@@ -85,7 +86,7 @@ class SignFamily(MetaEnv):
 
     def close(self, **arguments: Any) -> None:
         """End the processes of the backend, if it has any."""
-        self._backend.close()
+        self.backend.close()
         super().close(**arguments)
 
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -121,7 +122,7 @@ class SignFamily(MetaEnv):
         """
         if not self._tells:
             raise NotImplementedError("the miniworld backend does not tell what is visible: take the backend fast")
-        return self._backend.thing_pixels()[:, -1]
+        return self.backend.thing_pixels()[:, -1]
 
     def informative(self) -> NDArray[np.bool_] | None:
         """Whether the last frame shows enough of the sign to read it, (B,); None with backend "miniworld"."""
@@ -233,10 +234,10 @@ class SignFamily(MetaEnv):
         self._yaw[members] = draw(-np.pi, np.pi, (count, len(layout.objects)))
         starts = np.zeros(self.num_envs, np.bool_)
         starts[members] = True
-        return self._observe(self._backend.reset(self.problem_id, self._pose, self._yaw, starts))
+        return self._observe(self.backend.reset(self.problem_id, self._pose, self._yaw, starts))
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
-        result = self._backend.step(actions, self.active)
+        result = self.backend.step(actions, self.active)
         self._pose = result.pose
         touched = result.touched
         right = self.instruction[:, 0] * len(COLOURS) + self.problem_id

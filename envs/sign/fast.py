@@ -74,7 +74,8 @@ class FastBackend:
         self._places = np.zeros((num_envs, count + 1, 4))
         self._places[:, :count, [0, 2]] = self.places
         self._places[:, count] = layout.sign
-        self._pose = np.zeros((num_envs, 3))
+        self.pose = np.zeros((num_envs, 3))
+        """(B, 3) x, z and direction of the agent. Written to, it moves the agent; the next step is seen from there."""
         self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
         self._pixels = np.zeros((num_envs, count + 1), np.float32)
 
@@ -107,7 +108,7 @@ class FastBackend:
             raise ValueError(f"colour holds {np.min(colour)} to {np.max(colour)}: give 0 to {len(COLOURS) - 1}")
         rows = np.arange(self.num_envs) if starts is None else np.flatnonzero(starts)
         self._models[rows, count] = count + np.asarray(colour)[rows]
-        self._pose[rows] = np.asarray(pose)[rows]
+        self.pose[rows] = np.asarray(pose)[rows]
         self._places[rows, :count, 3] = np.asarray(yaw)[rows]
         self._render(rows)
         return self._frames.copy()
@@ -118,11 +119,11 @@ class FastBackend:
         moving = np.ones(self.num_envs, np.bool_) if active is None else np.asarray(active)
         turn = TURN_STEP * ((actions == LEFT) * 1.0 - (actions == RIGHT)) * moving
         advance = FORWARD_STEP * ((actions == FORWARD) * 1.0 - (actions == END)) * moving
-        move(self._pose, turn, advance, self.barriers, self.places, self.radii)
+        move(self.pose, turn, advance, self.barriers, self.places, self.radii)
         who = np.flatnonzero(moving)
         if len(who):
             self._render(who)
-        return SignStep(self._frames.copy(), self._pose.copy(), np.where(moving, self._touched(), -1))
+        return SignStep(self._frames.copy(), self.pose.copy(), np.where(moving, self._touched(), -1))
 
     def thing_pixels(self) -> NDArray[np.float32]:
         """How many pixels of each object, and last of the sign, the frames show, (B, K + 1), in quarters."""
@@ -132,15 +133,15 @@ class FastBackend:
         """Nothing to do: there are no processes and no windows."""
 
     def _touched(self) -> NDArray[np.int64]:
-        distance = np.sqrt(((self._pose[:, None, :2] - self.places) ** 2).sum(axis=2))
+        distance = np.sqrt(((self.pose[:, None, :2] - self.places) ** 2).sum(axis=2))
         near = distance < self.radii + AGENT_RADIUS + NEAR
         last = near.shape[1] - 1 - near[:, ::-1].argmax(axis=1)
         return np.where(near.any(axis=1), last, -1)
 
     def _render(self, who: NDArray[np.integer]) -> None:
         if len(who) == self.num_envs:
-            self._frames, self._pixels = self.renderer.render(self._pose, self._models, self._places)
+            self._frames, self._pixels = self.renderer.render(self.pose, self._models, self._places)
         else:
             self._frames[who], self._pixels[who] = self.renderer.render(
-                self._pose[who], self._models[who], self._places[who]
+                self.pose[who], self._models[who], self._places[who]
             )
