@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dream.compare.jobs import Job, plan
-from dream.compare.progress import JobProgress
+from dream.compare.plan import PlannedRun, plan
+from dream.compare.progress import CompareProgress
 from dream.methods.labels import parse_labels
 
 
@@ -18,13 +18,13 @@ class Clock:
         return self.now
 
 
-def jobs() -> list[Job]:
+def jobs() -> list[PlannedRun]:
     return plan(parse_labels(["dream", "none"]), ["map"], [0, 1], Path("runs"), changes={"steps": 1000})
 
 
 def test_plain_lines_where_there_is_no_terminal():
     out, clock, (dream, none, dream1, none1) = io.StringIO(), Clock(), jobs()
-    progress = JobProgress(Console(file=out, width=40), every=30, clock=clock)
+    progress = CompareProgress(Console(file=out, width=40), every=30, clock=clock)
     progress.begin([dream, none, dream1, none1], [none])
     progress.started(dream)
     progress.stepped(dream, 100, None)  # resumed at 100
@@ -46,7 +46,7 @@ def test_plain_lines_where_there_is_no_terminal():
 
 def test_the_table_has_a_row_a_method():
     clock, (dream, none, dream1, none1) = Clock(), jobs()
-    progress = JobProgress(Console(file=io.StringIO()), clock=clock)
+    progress = CompareProgress(Console(file=io.StringIO()), clock=clock)
     progress.begin([dream, none, dream1, none1], [none])
     progress.started(dream)
     progress.stepped(dream, 0, None)
@@ -65,7 +65,7 @@ def test_the_table_has_a_row_a_method():
 
 def test_what_ended_in_this_call_counts_as_whole():
     (dream, *_), clock = jobs(), Clock()
-    progress = JobProgress(Console(file=io.StringIO()), clock=clock)
+    progress = CompareProgress(Console(file=io.StringIO()), clock=clock)
     job = dataclasses.replace(dream)
     progress.begin([job], [])
     progress.started(job)

@@ -25,7 +25,7 @@ import tyro
 from benchmarks.sign_tables import TABLES
 from dream import cli
 from dream.cli.checks import check_config
-from dream.compare.jobs import plan
+from dream.compare.plan import plan
 from dream.config import PRESETS, TrainConfig
 from dream.envs.sign.miniworld_backend import PACKAGES
 from dream.errors import UserError

@@ -35,7 +35,7 @@ WITHOUT_TORCH = {"errors", "importing", "envs", "config"}
 """Parts that never import torch: the environments by design, the others so that a bad argument fails at once."""
 
 
-CIRCLES_LEFT = {"dream.envs.bus.family", "dream.envs.cooking.family", "dream.envs.sign.family", "dream.compare.jobs"}
+CIRCLES_LEFT = {"dream.envs.bus.family", "dream.envs.cooking.family", "dream.envs.sign.family"}
 
 
 def imported_modules(source: str, package: str) -> set[str]:

@@ -18,7 +18,7 @@ from dream.cli.tables import print_table
 from dream.config import PRESETS, Range, TrainConfig
 from dream.config.settings import MOST_STEPS
 from dream.config.text import split_assignments
-from dream.errors import UserError
+from dream.errors import Stopped, UserError
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,10 @@ def command(arguments: list[str]) -> int:
     else:
         try:
             rows, failed = _train_and_evaluate(given)
-        except KeyboardInterrupt:
+        except Stopped as stop:
             again = shlex.join(["dream", "compare", *arguments])
-            print(f"All runs are saved. To resume: {again}", file=sys.stderr)
+            saved = "Every run is saved" if stop.saved else "The training after each run's last checkpoint is lost"
+            print(f"{saved}. The same command continues: {again}", file=sys.stderr)
             raise
     if rows:
         _write_comparison(given, rows, failed)
@@ -150,11 +151,13 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
     for label in labels:
         find_method(label.method)
 
-    from dream.compare.jobs import is_finished, job_rows, plan, run_jobs
-    from dream.compare.progress import JobProgress
+    from dream.compare.launcher import run_all
+    from dream.compare.plan import plan
+    from dream.compare.progress import CompareProgress
+    from dream.compare.rows import choose_trained, read_rows
     from dream.storage.tidy_csv import merge_tidy_csv
 
-    jobs = plan(
+    runs = plan(
         labels,
         list(dict.fromkeys(given.comparison.env)),
         range(given.comparison.first_seed, given.comparison.first_seed + given.comparison.seeds),
@@ -165,23 +168,23 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
         },
         bound_steps=given.training.bound_steps,
     )
-    for job in jobs:
-        if job.config.seed == given.comparison.first_seed:  # the other seeds differ in nothing else
-            check_config(job.config)
-            check_device(job.config.device)
+    for run in runs:
+        if run.config.seed == given.comparison.first_seed:  # the other seeds differ in nothing else
+            check_config(run.config)
+            check_device(run.config.device)
     if given.training.only_trained:
-        for job in (untrained := [job for job in jobs if not is_finished(job)]):
-            print(f"dream: left out, because it is not finished: {job}", file=sys.stderr)
-        jobs = [job for job in jobs if job not in untrained]
-        if not jobs:
+        runs, untrained = choose_trained(runs)
+        for run in untrained:
+            print(f"dream: left out, because it is not finished: {run}", file=sys.stderr)
+        if not runs:
             raise UserError(
                 f"no such run in {_runs(given)} is finished: leave out --only-trained, or give another --runs"
             )
-    failed = run_jobs(jobs, given.training.trials, given.training.processes, JobProgress())
-    rows = [row for job in jobs if job not in failed for row in job_rows(job)]
+    failed = run_all(runs, given.training.trials, given.training.processes, CompareProgress())
+    rows, unreadable = read_rows([run for run in runs if run not in failed])
     if given.files.csv is not None:
         merge_tidy_csv(given.files.csv, rows)
-    return rows, {str(job): why for job, why in failed.items()}
+    return rows, {str(run): why for run, why in {**failed, **unreadable}.items()}
 
 
 def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], failed: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Live progress of a comparison: a table with a row a method in a terminal, plain lines where there is none."""
+"""Live progress of a comparison: a table with a row for each method in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from dream.compare.jobs import Job
+from dream.compare.plan import PlannedRun
 
 
 @dataclass
@@ -26,10 +24,10 @@ class _State:
     step: int = 0
     score: float | None = None
     first: tuple[float, int] | None = None
-    """Clock and step when it was first heard of in this call: a resumed run begins above 0."""
+    """Clock and step at its first report in this call: a resumed run begins above 0."""
 
 
-class JobProgress:
+class CompareProgress:
     """Shows the runs of a comparison, family and method by family and method.
 
     Args:
@@ -44,52 +42,52 @@ class JobProgress:
         self.console = console or Console(stderr=True)
         self._every, self._clock = every, clock
         self._live: Live | None = None
-        self._states: dict[Job, _State] = {}
+        self._states: dict[PlannedRun, _State] = {}
 
-    def begin(self, jobs: Sequence[Job], done: Sequence[Job]) -> None:
-        """Show all runs; those of `done` need nothing more."""
-        self._states = {job: _State(job.config.steps, "done" if job in done else "waiting") for job in jobs}
+    def begin(self, runs: Sequence[PlannedRun], done: Sequence[PlannedRun]) -> None:
+        """Show all runs; those of `done` are finished and evaluated."""
+        self._states = {run: _State(run.config.steps, "done" if run in done else "waiting") for run in runs}
         self._next = self._clock() + self._every
-        self._say(f"{len(jobs)} runs, {len(done)} of them finished and evaluated before")
+        self._say(f"{len(runs)} runs, {len(done)} of them finished and evaluated before")
         if self.console.is_terminal:
             self._live = Live(get_renderable=self.table, console=self.console, refresh_per_second=2)
             self._live.start()
 
-    def started(self, job: Job) -> None:
-        """A run begins, or goes on."""
-        self._states[job].what = "running"
+    def started(self, run: PlannedRun) -> None:
+        """A run begins, or is resumed."""
+        self._states[run].what = "running"
 
-    def stepped(self, job: Job, step: int, score: float | None) -> None:
-        """A run is at `step`; `score` is that of its newest validation, None if there is no new one."""
-        state = self._states[job]
+    def stepped(self, run: PlannedRun, step: int, score: float | None) -> None:
+        """A run is at `step`; `score` is that of a new validation, or None."""
+        state = self._states[run]
         state.step = step
         if score is not None:
             state.score = score
         if state.first is None:
             state.first = (self._clock(), step)
 
-    def ended(self, job: Job, failure: str | None) -> None:
+    def ended(self, run: PlannedRun, failure: str | None) -> None:
         """A run is trained and evaluated, or has failed."""
-        state = self._states[job]
+        state = self._states[run]
         state.what = "done" if failure is None else "failed"
         if failure is None:
             state.step = max(state.step, state.total)
         ended = sum(state.what in ("done", "failed") for state in self._states.values())
-        self._say(f"{ended}/{len(self._states)} {job}: {'done' if failure is None else f'FAILED: {failure}'}")
+        self._say(f"{ended}/{len(self._states)} {run}: {'done' if failure is None else f'FAILED: {failure}'}")
 
     def note(self, text: str) -> None:
         """Print above the table."""
         self.console.print(Text(text), soft_wrap=True)
 
     def tick(self) -> None:
-        """Where there is no table: a line for every running run, now and then."""
+        """Without a table: a line for each running run every `every` seconds."""
         if self._live is None and self._clock() >= self._next:
             self._next = self._clock() + self._every
-            for job, state in self._states.items():
+            for run, state in self._states.items():
                 if state.what == "running":
                     score = "" if state.score is None else f"  validation {state.score:.3g}"
                     share = f"{state.step:,}/{state.total:,} steps  {state.step / state.total:.0%}"
-                    self._say(f"{job}: {share}{score}  ETA {_duration(self._seconds_left(state))}")
+                    self._say(f"{run}: {share}{score}  ETA {_duration(self._seconds_left(state))}")
 
     def close(self) -> None:
         """Leave the last state on the screen."""
@@ -98,10 +96,10 @@ class JobProgress:
             self._live = None
 
     def table(self) -> RenderableType:
-        """The table as it is now: a row for each method of each family, and what is left of all."""
+        """The table as it is now: a row for each method of each family, and the time left for all."""
         table = Table("family", "method", *_KINDS, "step", "validation", "ETA of running")
-        for env, label in dict.fromkeys((job.config.env, job.label) for job in self._states):
-            mine = [state for job, state in self._states.items() if (job.config.env, job.label) == (env, label)]
+        for env, label in dict.fromkeys((run.config.env, run.label) for run in self._states):
+            mine = [state for run, state in self._states.items() if (run.config.env, run.label) == (env, label)]
             running = [state for state in mine if state.what == "running"]
             counts = [str(sum(state.what == what for state in mine)) for what in _KINDS]
             scores = [state.score for state in mine if state.score is not None]

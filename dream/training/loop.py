@@ -45,7 +45,7 @@ def train(
     environment = describe_environment(config.device, env.problems.hash)
     opened = RunDirectory.open(run_dir, config.as_dict(), environment, ignore=WITHOUT_EFFECT, overwrite=overwrite)
 
-    with opened as run, stop_signals() as stop, contextlib.closing(progress):
+    with stop_signals() as stop, opened as run, contextlib.closing(progress):
         if run.resume(state.load) is not None:
             progress.note(f"resumed at step {state.step:,} from {run.path}")
         for note in (state.training.memory(), *validation.notes):
