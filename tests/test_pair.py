@@ -208,6 +208,12 @@ def test_none_takes_no_exploration_step() -> None:
     assert torch.equal(trials.execute.action[::2], trials.execute.action[1::2])  # both problems look the same to it
 
 
+@pytest.mark.parametrize(("name", "context"), [("dream", "decoded"), ("oracle", "id"), ("contextual", "id")])
+def test_a_pair_shows_its_averaged_networks_and_what_its_executor_acts_on(name: str, context: str) -> None:
+    method, _ = build(name)
+    assert method.pair is method.averaged and method.context == context
+
+
 def test_random_has_no_explorer_to_train() -> None:
     method, _ = build("random")
     assert method.networks.explorer is None and method.averaged.explorer is None
