@@ -47,7 +47,7 @@ def export(run_dir: Path, folder: Path) -> None:
     if folder.exists():
         raise UserError(f"{folder} exists already: delete it, or choose another place")
     (folder / "checkpoints").mkdir(parents=True)
-    for name in ("config.yaml", "environment.json", "eval.csv"):
+    for name in ("config.yaml", "environment.json", "saved.json", "eval.csv"):
         if (run.path / name).exists():
             shutil.copy(run.path / name, folder / name)
     for name, kept in _CURVE.items():

@@ -6,6 +6,7 @@ The table `DAMAGES` is the test: each damage is done to a copy of one small run,
 import json
 import os
 import re
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -218,14 +219,261 @@ STATES: dict[str, Damage] = {
 }
 
 
-def outcome(command: str, run: Path, capsys: pytest.CaptureFixture) -> tuple[int, str]:
+# -- what every command makes of it ------------------------------------------------------------------------------
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """The files of a run but for its lock, links and pipes."""
+    files = [file for file in sorted(path.rglob("*")) if not file.is_symlink() and file.is_file()]
+    return {str(file.relative_to(path)): file.read_bytes() for file in files if file.name != ".lock"}
+
+
+def outcome(command: str, run: Path, capsys: pytest.CaptureFixture, *more: str) -> tuple[int, str]:
     """Exit code and everything printed, after checks of what must hold of every outcome."""
-    code = cli.run(COMMANDS[command](str(run)))
+    code = cli.run([*COMMANDS[command](str(run)), *more])
     captured = capsys.readouterr()
     text = captured.out + captured.err
-    assert "Traceback" not in text and not Path("executed").exists()
+    assert "Traceback" not in text and "Errno" not in text and not Path("executed").exists()
     if code:
         assert code == 2, text
         sentences = [line for line in captured.err.splitlines() if re.match(r"dream: (?!warning)", line)]
         assert len(sentences) == 1, text
     return code, text
+
+
+def refused(command: str, run: Path, capsys: pytest.CaptureFixture, *more: str) -> str:
+    """What is printed by a command that must be refused and change nothing."""
+    before = contents(run)
+    code, text = outcome(command, run, capsys, *more)
+    assert code == 2, text
+    assert contents(run) == before
+    return text
+
+
+def newest(run: Path) -> Path:
+    return CheckpointStore(run / "checkpoints").all()[-1].path
+
+
+def best(run: Path) -> Path:
+    return CheckpointStore(run / "checkpoints").all(best=True)[-1].path
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_damaged_settings_are_refused_by_every_command(run: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    CONFIGS[name](run / "config.yaml")
+    for command in COMMANDS:
+        text = refused(command, run, capsys)
+        # Training compares settings by name, so that values of another type are other settings.
+        assert "config.yaml" in text or f"{run} holds a run with other settings" in text
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_damaged_environment_is_named_when_a_run_is_resumed(
+    run: Path, name: str, capsys: pytest.CaptureFixture
+) -> None:
+    ENVIRONMENTS[name](run / "environment.json")
+    _, text = outcome("train", run, capsys)
+    assert "environment.json" in text or "was trained on other problems" in text
+    assert outcome("eval", run, capsys)[0] == 0
+
+
+@pytest.mark.parametrize("name", {**WEIGHTS, **STATES})
+def test_training_goes_back_from_a_damaged_checkpoint(run: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    folder = newest(run)
+    {**WEIGHTS, **STATES}[name](folder)
+    code, text = outcome("train", run, capsys)
+    assert code == 0 and str(folder) in text and "is damaged" in text and "going back to step" in text
+
+
+@pytest.mark.parametrize("name", ["no safetensors", "weights that are not finite", "no state", "a pickle that calls"])
+def test_with_every_checkpoint_damaged_training_is_refused(run: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    for checkpoint in CheckpointStore(run / "checkpoints").all():
+        {**WEIGHTS, **STATES}[name](checkpoint.path)
+    text = refused("train", run, capsys)
+    assert text.count("is damaged") == 2 and "--overwrite" in text
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_damaged_best_weights_are_not_evaluated(run: Path, name: str, capsys: pytest.CaptureFixture) -> None:
+    folder = best(run)
+    WEIGHTS[name](folder)
+    for command in ("eval", "watch"):
+        text = refused(command, run, capsys)
+        assert "is damaged" in text and f"delete {folder}" in text
+
+
+def test_a_resumed_run_warns_of_damaged_best_weights(run: Path, capsys: pytest.CaptureFixture) -> None:
+    WEIGHTS["no safetensors"](best(run))
+    code, text = outcome("train", run, capsys)
+    assert code == 0 and re.search(r"dream: warning: .*best_.*weights.safetensors is damaged", text)
+
+
+def test_without_best_weights_evaluation_goes_back_from_a_damaged_checkpoint(
+    run: Path, capsys: pytest.CaptureFixture
+) -> None:
+    shutil.rmtree(best(run))
+    folder = newest(run)
+    WEIGHTS["an unknown tensor"](folder)
+    for command in ("eval", "watch"):
+        code, text = outcome(command, run, capsys)
+        assert code == 0 and str(folder) in text and "going back to step" in text
+
+
+def test_a_report_names_damaged_weights_and_logs(run: Path, capsys: pytest.CaptureFixture) -> None:
+    WEIGHTS["no safetensors"](best(run))
+    (run / "eval.csv").write_text("")
+    (run / "metrics.jsonl").write_bytes(b"[" * 100_000)
+    code, text = outcome("report", run, capsys)
+    assert code == 0
+    for piece in ("eval.csv", "metrics.jsonl", "weights.safetensors is damaged"):
+        assert re.search(f"Missing: .*{piece}", text), text
+
+
+# -- logs and tables ---------------------------------------------------------------------------------------------
+
+
+def with_row(row: str) -> Damage:
+    return lambda path: path.write_text(path.read_text() + row + "\n")
+
+
+TABLES: dict[str, Damage] = {
+    **EVERY_FILE,
+    "another table": replaced("name,grade\nAda,1\n"),
+    "a row too short": with_row("signpost,dream,0,600,test"),
+    "a row too long": with_row("signpost,dream,0,600,test,return,1,2"),
+    "a word for a value": with_row("signpost,dream,0,600,test,return,abc"),
+    "NaN for a value": with_row("signpost,dream,0,600,test,return,nan"),
+    "a word for a step": with_row("signpost,dream,0,soon,test,return,1"),
+    "an open quote": with_row('signpost,dream,0,600,test,return,"1'),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_damaged_table_is_refused_before_trials_are_played(
+    run: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dream.eval import evaluate
+
+    TABLES[name](run / "eval.csv")
+    monkeypatch.setattr(evaluate, "run_trials", None)
+    assert "eval.csv" in refused("eval", run, capsys)
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read(run: Path, capsys: pytest.CaptureFixture) -> None:
+    table = run / "eval.csv"
+    before = table.read_bytes()
+    table.write_bytes(b"\xef\xbb\xbf" + before.replace(b"\n", b"\r\n"))
+    assert outcome("eval", run, capsys)[0] == 0
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "timing.jsonl", ".lock"])
+@pytest.mark.parametrize("damage", ["a directory", "a symbolic link to itself", "a pipe without a writer"])
+def test_training_names_what_stands_in_the_place_of_a_file(
+    run: Path, name: str, damage: str, capsys: pytest.CaptureFixture
+) -> None:
+    EVERY_FILE[damage](run / name)
+    assert str(run if name == ".lock" else run / name) in refused("train", run, capsys)
+
+
+def test_a_file_in_the_place_of_the_checkpoints_is_named(run: Path, capsys: pytest.CaptureFixture) -> None:
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").write_text("")
+    for command in ("train", "eval", "watch"):
+        assert str(run / "checkpoints") in refused(command, run, capsys)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "manifest.json", "weights.safetensors", "eval.csv"])
+def test_a_file_of_another_user_is_named_and_not_called_damaged(
+    run: Path, name: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so the refusal of the operating system is simulated."""
+    real = Path.open
+
+    def refuse(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if self.name == name and "r" in mode:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for command in ("eval",) if name == "eval.csv" else ("eval", "train"):
+        code, text = outcome(command, run, capsys)
+        assert code == 2 and f"{name} cannot be read (Permission denied): make it readable" in text
+        assert "damaged" not in text
+
+
+# -- places to write to ------------------------------------------------------------------------------------------
+
+
+def test_places_that_cannot_be_written_are_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "full").symlink_to("/dev/full")
+    for folder in ("a.csv", "a.html", "a.webm", "a.npz", "a.png"):
+        (tmp_path / folder).mkdir()
+    for place in ("/proc/nope", "/proc/self/nope", "/dev/null", "/dev/null/run", str(tmp_path / "loop")):
+        assert place in refused("train", run, capsys, "--run-dir", place)
+    assert "UTF-8" in refused("train", run, capsys, "--run-dir", "run\udcff")
+    assert "too long" in refused("train", run, capsys, "--run-dir", "x" * 300)
+    for table in ("a.csv", "loop", "full"):
+        assert str(tmp_path / table) in refused("eval", run, capsys, "--csv", str(tmp_path / table))
+    for film in ("a.webm", "a.npz", "a.png"):
+        assert str(tmp_path / film) in refused("watch", run, capsys, "--out", str(tmp_path / film))
+    assert str(tmp_path / "loop") in refused("watch", run, capsys, "--out", str(tmp_path / "loop" / "a.gif"))
+    assert str(tmp_path / "a.html") in refused("report", run, capsys, "--out", str(tmp_path / "a.html"))
+
+
+@pytest.mark.parametrize("suffix", ["webm", "gif", "png", "npz"])
+def test_a_full_disk_leaves_no_part_of_a_film(run: Path, tmp_path: Path, suffix: str, capsys) -> None:
+    """The operating system refuses to write more than 1,000 bytes into a file."""
+    out = tmp_path / "films" / f"trial.{suffix}"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        text = refused("watch", run, capsys, "--out", str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(out) in text and "ree some space" in text and "resume" not in text
+    assert not list(out.parent.iterdir())
+
+
+# -- work that must not be lost ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", ["all", "all but the best"])
+def test_a_run_whose_checkpoints_were_deleted_is_refused(run: Path, gone: str, capsys: pytest.CaptureFixture) -> None:
+    for checkpoint in CheckpointStore(run / "checkpoints").all():
+        shutil.rmtree(checkpoint.path)
+    if gone == "all":
+        shutil.rmtree(run / "checkpoints")
+    text = refused("train", run, capsys)
+    assert str(run) in text and "checkpoints are gone" in text and "--overwrite" in text
+    assert outcome("train", run, capsys, "--overwrite")[0] == 0
+    assert CheckpointStore(run / "checkpoints").all()
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the first checkpoint is written: the validation is logged and its weights are the best so far."""
+    save = CheckpointStore.save
+
+    def killed(self: CheckpointStore, *arguments: Any, **options: Any) -> None:
+        if not options.get("best"):
+            raise KeyboardInterrupt
+        save(self, *arguments, **options)
+
+    run = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "save", killed)
+        assert cli.run(COMMANDS["train"](str(run))) == 130
+    assert (run / "metrics.jsonl").read_text() and best(run) and not CheckpointStore(run / "checkpoints").all()
+    capsys.readouterr()
+    assert outcome("train", run, capsys)[0] == 0
+    assert (run / "metrics.jsonl").read_bytes() == (trained / "metrics.jsonl").read_bytes()
+
+
+def test_a_pair_that_was_copied_to_be_evaluated_is_not_trained_over(run: Path, capsys: pytest.CaptureFixture) -> None:
+    from dream.eval.pretrained import export
+
+    export(run, run.parent / "pair")
+    assert "checkpoints are gone" in refused("train", run.parent / "pair", capsys)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -96,6 +97,9 @@ def run(arguments: Sequence[str]) -> int:
 
     0: done. 2: the user has something to put right. 128 + the signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(WELCOME)
         return 0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dream.errors import UserError
 from dream.storage.atomic import disk_errors, write_atomic
-from dream.storage.reading import as_step, read_file
+from dream.storage.reading import number, read_file
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -24,7 +24,7 @@ METRICS, TIMING = "metrics.jsonl", "timing.jsonl"
 
 
 def read_log(path: Path) -> tuple[list[dict[str, Any]], str | None]:
-    """The lines of a log up to the first damaged one, and what is wrong: None for a whole file.
+    """The lines of a log up to the first damaged one, and what is wrong such as "is damaged at line 3"; None: nothing.
 
     A line is whole if it is a JSON object whose "step" is a finite number. Never raises: a log that is missing, no
     text or unreadable has no lines.
@@ -32,16 +32,14 @@ def read_log(path: Path) -> tuple[list[dict[str, Any]], str | None]:
     try:
         text = read_file(path).decode("utf-8")
     except FileNotFoundError:
-        return [], f"there is no {path.name}"
-    except UnicodeDecodeError as error:
-        return [], f"{path.name} cannot be read ({error})"
-    except UserError as error:
-        return [], str(error)
+        return [], "is missing"
+    except (UnicodeDecodeError, UserError) as error:
+        return [], f"cannot be read ({error})"
     lines: list[dict[str, Any]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for count, line in enumerate(text.splitlines(), 1):
         content = _parsed(line)
         if content is None:
-            return lines, f"{path.name} is damaged at line {number}"
+            return lines, f"is damaged at line {count}"
         lines.append(content)
     return lines, None
 
@@ -51,7 +49,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
         content = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    whole = isinstance(content, dict) and math.isfinite(as_step(content.get("step")))
+    whole = isinstance(content, dict) and math.isfinite(number(content.get("step")))
     return content if whole else None
 
 
@@ -71,7 +69,7 @@ class Logs:
         with disk_errors(self._run_dir, training=True):
             for name, values in ((METRICS, metrics), (TIMING, timing)):
                 if values:
-                    line = json.dumps({"step": step, **{tag: _number(value) for tag, value in values.items()}})
+                    line = json.dumps({"step": step, **{tag: _plain_number(value) for tag, value in values.items()}})
                     with (self._run_dir / name).open("a", encoding="utf-8") as file:
                         file.write(line + "\n")
             writer = self._tensorboard()
@@ -133,7 +131,7 @@ class Logs:
 def _step_of(line: str) -> float:
     """Step of a log line; infinity for a line that is not whole."""
     content = _parsed(line) if line.endswith("\n") else None
-    return math.inf if content is None else as_step(content["step"])
+    return math.inf if content is None else number(content["step"])
 
 
 def _animated(tag: str, film: bytes) -> Any:
@@ -145,6 +143,6 @@ def _animated(tag: str, film: bytes) -> Any:
     return Summary(value=[Summary.Value(tag=tag, image=image)])
 
 
-def _number(value: Any) -> int | float | None:
-    number: int | float = value.item() if hasattr(value, "item") else value
-    return number if math.isfinite(number) else None
+def _plain_number(value: Any) -> int | float | None:
+    plain: int | float = value.item() if hasattr(value, "item") else value
+    return plain if math.isfinite(plain) else None

@@ -126,12 +126,12 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def as_step(value: Any) -> float:
-    """An environment step read from a file; infinity for anything but a finite number."""
+def number(value: Any) -> float:
+    """A number read from a file; infinity for anything but a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.inf
     try:
-        number = float(value)
+        converted = float(value)
     except OverflowError:
         return math.inf
-    return number if math.isfinite(number) else math.inf
+    return converted if math.isfinite(converted) else math.inf

@@ -34,7 +34,7 @@ from dream.storage.atomic import TEMPORARY, disk_errors, write_atomic
 from dream.storage.checkpoints import CheckpointStore, Loaded, Use
 from dream.storage.environment import compare_environment
 from dream.storage.lock import try_lock
-from dream.storage.logs import METRICS, Logs, read_log
+from dream.storage.logs import Logs
 from dream.storage.plain_data import as_json, flatten
 from dream.storage.reading import Unreadable, read_yaml
 
@@ -162,10 +162,7 @@ class RunDirectory:
             UserError: there are checkpoints and all are damaged; then nothing is changed.
         """
         loaded = self.checkpoints.load(use=use)
-        if loaded is None:
-            with disk_errors(self.path, training=True):
-                self.checkpoints.delete_all()  # best weights of a run that was killed before its first checkpoint
-        else:
+        if loaded is not None:
             self._warn_of_damaged_best()
         self._logs.cut(loaded[0] if loaded else None)
         return loaded
@@ -223,19 +220,11 @@ class RunDirectory:
     def _refuse_lost_checkpoints(self) -> None:
         """Raise UserError for a run whose checkpoints were deleted: training again would delete the rest of it.
 
-        A run killed before its first checkpoint has none either, but may have logged validations and saved the best
-        weights of one of them; it starts again. Work is lost if there is no checkpoint to resume from and
-        1. saved.json exists: it is written after every checkpoint; or
-        2. best weights are of a step that metrics.jsonl does not hold, which is written before them: a directory that
-           was copied to evaluate it, such as a pretrained pair.
+        saved.json, written after every checkpoint, tells such a run from one killed before its first checkpoint. That
+        one has nothing to resume from either: it starts again, and replaces its logs and best weights by the same ones.
         """
-        if self.checkpoints.all():
-            return
-        best = self.checkpoints.all(best=True)
-        lines, _ = read_log(self.path / METRICS)
-        unlogged = {checkpoint.step for checkpoint in best} - {line["step"] for line in lines}
-        if (self.path / _SAVED).exists() or unlogged:
-            kept = "its best weights and its logs" if best else "its logs"
+        if os.path.lexists(self.path / _SAVED) and not self.checkpoints.all():
+            kept = "its best weights and its logs" if self.checkpoints.all(best=True) else "its logs"
             raise UserError(
                 f"{self.path} holds a run whose checkpoints are gone, so it cannot be resumed: restore them in "
                 f"{self.checkpoints.path}, choose another directory with --run-dir, or delete {kept} and start again "

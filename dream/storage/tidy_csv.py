@@ -33,7 +33,7 @@ def read_tidy_csv(path: Path) -> list[dict[str, str]]:
     except Unreadable:
         raise
     except UserError as error:
-        raise UserError(f"{error}: delete it, or choose another file") from error
+        raise UserError(f"{error}: choose another file, or move it away") from error
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from typing import Any
 
 from dream.errors import UserError
 from dream.methods.labels import label_of_run
+from dream.storage.logs import read_log
+from dream.storage.reading import number
 from dream.storage.run_directory import RunDirectory
 from dream.storage.tidy_csv import read_tidy_csv
 
@@ -100,12 +101,11 @@ def _by_number(name: str) -> tuple[str, int]:
 
 
 def _read(path: Path, missing: list[str]) -> FoundRun:
-    config = RunDirectory.read(path).config
-    try:
-        method, env, seed = str(config["method"]), str(config["env"]), int(config["seed"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError("its config.yaml names no method, env and seed") from None
-    run = FoundRun(path, label_of_run(path, method), env, seed, config)
+    directory = RunDirectory.read(path)
+    if not {"method", "env", "seed"} <= directory.config.keys():
+        raise UserError("its config.yaml names no method, env and seed")
+    settings = directory.settings()
+    run = FoundRun(path, label_of_run(path, settings.method), settings.env, settings.seed, directory.config)
     run.rows += _evaluations(run, missing)
     run.rows += _validations(run, missing)
     return run
@@ -120,7 +120,7 @@ def _evaluations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
             for row in rows
             if row["env"] == run.env and row["split"] in ("test", "train") and int(row["seed"]) == run.seed
         ]
-    except (UserError, OSError, ValueError, TypeError, csv.Error) as error:
+    except UserError as error:
         missing.append(f"eval.csv of {run.name} cannot be read: {error}")
         return []
     newest: dict[str, int] = {}
@@ -141,7 +141,7 @@ def _validations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
         values = {name.removeprefix(VALIDATION): value for name, value in line.items() if name.startswith(VALIDATION)}
         values["seconds"] = timing.get(line.get("step"))
         for metric, value in values.items():
-            if isinstance(value, int | float) and isinstance(line.get("step"), int | float):
+            if math.isfinite(number(value)):
                 identity = {"env": run.env, "method": run.label, "seed": run.seed, "step": int(line["step"])}
                 rows[int(line["step"]), metric] = {
                     **identity,
@@ -153,22 +153,7 @@ def _validations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
 
 
 def _lines(run: FoundRun, name: str, so: str, missing: list[str]) -> list[dict[str, Any]]:
-    try:
-        text = (run.path / name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        missing.append(f"{run.name} has no {name}: {so}")
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        missing.append(f"{name} of {run.name} cannot be read ({error}): {so}")
-        return []
-    lines = []
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            content = json.loads(line)
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            missing.append(f"{name} of {run.name} is damaged at line {number}: what comes after is left out")
-            break
-        lines.append(content)
+    lines, complaint = read_log(run.path / name)
+    if complaint is not None:
+        missing.append(f"{name} of {run.name} {complaint}: {'the rest of it is left out' if lines else so}")
     return lines
