@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from einops import reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,8 +42,9 @@ class Improvement(ExplorationReward):
         returns = execute.reward.sum(1)
         expected = self.value(F.relu(self.embed(execute.instruction)))[:, 0]
         decoded = (~trials.used_id).to(returns.dtype)
-        error = (returns - expected).view(-1, n).mean(1)
-        loss = 0.5 * ((returns - expected).square().view(-1, n).mean(1) * decoded).sum() / decoded.sum().clamp(min=1.0)
+        error = reduce(returns - expected, "(b n) -> b", "mean", n=n)
+        squared = reduce((returns - expected).square(), "(b n) -> b", "mean", n=n)
+        loss = 0.5 * (squared * decoded).sum() / decoded.sum().clamp(min=1.0)
         return reward_at_the_end((error * decoded).detach(), trials.explore), loss
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from dream.core.environment import Environment
@@ -45,4 +46,4 @@ def interleave(episodes: list[Episodes]) -> Episodes:
     if len(episodes) == 1:
         return episodes[0]
     names = Episodes.__dataclass_fields__
-    return Episodes(**{k: torch.stack([getattr(e, k) for e in episodes], 1).flatten(0, 1) for k in names})
+    return Episodes(**{k: rearrange([getattr(e, k) for e in episodes], "n b ... -> (b n) ...") for k in names})

@@ -1,9 +1,11 @@
 """The losses of a decoupled pair, readable beside the paper (arXiv 2008.02790, section 4 and algorithm 1).
 
-g         max E[log q(z | tau_:t)] at every prefix, z = f(mu)                       `PairLosses.explore`
-explorer  max E[sum_t r_t], for DREAM r_t = log q(z | tau_:t+1) - log q(z | tau_:t) - c
-executor  max E[V(z; mu)] on z ~ F(z | mu), and on z = g(tau)                       `PairLosses.execute`
-f         the same, minus lambda I(z; mu)
+    g         max E[log q(z | tau_:t)] at every prefix, z = f(mu)
+    explorer  max E[sum_t r_t], for DREAM r_t = log q(z | tau_:t+1) - log q(z | tau_:t) - c
+    executor  max E[V(z; mu)] on z ~ F(z | mu), and on z = g(tau)
+    f         the same on F(z | mu), minus lambda I(z; mu)
+
+`PairLosses.explore` is the loss of the first two, `PairLosses.execute` of the last two.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from einops import repeat
+from einops import reduce, repeat
 from torch import Tensor
 
 from dream.config import TrainConfig
@@ -196,7 +198,7 @@ class PairLosses:
             gamma=cfg.executor.gamma,
             lambda_=cfg.executor.lambda_,
         )
-        replay.set_priority(rows, surprise[: batch * n].view(batch, n).amax(1))
+        replay.set_priority(rows, reduce(surprise[: batch * n], "(b n) -> b", "max", n=n))
         # Bottleneck: lambda times the rate, the bound on I(z; mu)
         rates = rate(code)
         bottleneck = (cfg.bottleneck.rate_weight if self.rules.bottleneck else 0.0) * rates.mean()

@@ -30,7 +30,7 @@ class Memory(Protocol):
         ...
 
 
-def make_memory(kind: MemoryKind, width: int, *, memory_size: int, length: int) -> LSTMMemory | TransformerMemory:
+def make_memory(kind: MemoryKind, width: int, *, memory_size: int, length: int) -> Memory:
     """A memory by its name in the settings.
 
     Args:
