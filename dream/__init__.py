@@ -17,31 +17,63 @@ if (_link := Path(__file__).with_name("envs")).is_file():
 import dream.envs as envs  # for its registrations
 
 if TYPE_CHECKING:
-    from dream.config import TrainConfig
+    from dream.config import PRESETS, TrainConfig, default_config, override
+    from dream.core.trial import Episodes, Trials
     from dream.errors import UserError
     from dream.eval.evaluate import evaluate_run, load_method
-    from dream.eval.pretrained import pretrained
+    from dream.eval.pretrained import load_pretrained, pretrained
+    from dream.eval.record.recorded import RecordedTrials, load_trials
     from dream.eval.show.notebook import WatchedTrials, watch
+    from dream.exploration.base import Belief, ExplorationReward
+    from dream.methods.protocol import Method
+    from dream.methods.spec import MethodSpec, explorer
     from dream.training.loop import train
 
 _WHERE = {
+    "Belief": "dream.exploration.base",
+    "Episodes": "dream.core.trial",
+    "ExplorationReward": "dream.exploration.base",
+    "Method": "dream.methods.protocol",
+    "MethodSpec": "dream.methods.spec",
+    "PRESETS": "dream.config",
+    "RecordedTrials": "dream.eval.record.recorded",
     "TrainConfig": "dream.config",
+    "Trials": "dream.core.trial",
     "UserError": "dream.errors",
     "WatchedTrials": "dream.eval.show.notebook",
+    "default_config": "dream.config",
     "evaluate_run": "dream.eval.evaluate",
+    "explorer": "dream.methods.spec",
     "load_method": "dream.eval.evaluate",
+    "load_pretrained": "dream.eval.pretrained",
+    "load_trials": "dream.eval.record.recorded",
+    "override": "dream.config",
     "pretrained": "dream.eval.pretrained",
     "train": "dream.training.loop",
     "watch": "dream.eval.show.notebook",
 }
+"""Public name -> its module."""
 
 __all__ = [
+    "PRESETS",
+    "Belief",
+    "Episodes",
+    "ExplorationReward",
+    "Method",
+    "MethodSpec",
+    "RecordedTrials",
     "TrainConfig",
+    "Trials",
     "UserError",
     "WatchedTrials",
+    "default_config",
     "envs",
     "evaluate_run",
+    "explorer",
     "load_method",
+    "load_pretrained",
+    "load_trials",
+    "override",
     "pretrained",
     "train",
     "watch",

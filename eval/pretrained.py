@@ -10,7 +10,10 @@ import json
 import shutil
 from pathlib import Path
 
+from dream.envs import MetaEnv
 from dream.errors import UserError
+from dream.eval.evaluate import MEMBERS, load_method
+from dream.methods.protocol import Method
 from dream.storage.checkpoints import CheckpointStore
 from dream.storage.run_directory import RunDirectory
 
@@ -33,6 +36,22 @@ def pretrained(name: str) -> Path:
     if name not in pretrained_names():
         raise UserError(f"no pretrained pair {name!r}: choose one of {', '.join(pretrained_names()) or '(none)'}")
     return FOLDER / name
+
+
+def load_pretrained(name: str, members: int = MEMBERS) -> tuple[Method, MetaEnv, int]:
+    """Load the pair that comes with the package for a family.
+
+    Args:
+        name: the family, see `pretrained_names`.
+        members: of the environment.
+
+    Returns:
+        The method, an environment of its family, and the number of environment steps that it was trained for.
+
+    Raises:
+        UserError: there is no such pair.
+    """
+    return load_method(pretrained(name), members=members)
 
 
 def export(run_dir: Path, folder: Path) -> None:

@@ -22,6 +22,7 @@ import pytest
 import torch
 import tyro
 
+import dream
 from benchmarks.sign_tables import TABLES
 from dream import cli
 from dream.cli.checks import check_config
@@ -557,6 +558,25 @@ def test_the_python_of_the_page_runs_and_prints_what_it_says(name: str) -> None:
         with contextlib.redirect_stdout(printed):
             exec(compile(code, name, "exec"), names)
         assert not (missing := mismatch(expected, printed.getvalue())), missing
+
+
+@pytest.mark.parametrize("name", dream.__all__)
+def test_every_public_name_of_the_package_is_there(name: str) -> None:
+    assert getattr(dream, name) is not None and name in dir(dream)
+
+
+def test_a_pretrained_pair_is_loaded_by_name() -> None:
+    method, env, step = dream.load_pretrained("bus", members=3)
+    assert (method.config.method, env.family, env.num_envs, step) == ("dream", "bus", 3, 1_501_905)
+    with pytest.raises(UserError, match="no pretrained pair 'boat'"):
+        dream.load_pretrained("boat")
+
+
+def test_pages_import_public_names_from_the_package_itself() -> None:
+    for page in PAGES:
+        for code in blocks(page, "python"):
+            for module, names in re.findall(r"^from (dream\.[\w.]+) import (.+)$", code, flags=re.MULTILINE):
+                assert not set(names.split(", ")) & set(dream.__all__), f"{page.name}: from {module} import {names}"
 
 
 def test_every_page_with_python_is_run() -> None:
