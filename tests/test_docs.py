@@ -26,8 +26,8 @@ import dream
 from benchmarks.sign_tables import TABLES
 from dream import cli
 from dream.cli.checks import check_config
-from dream.compare.plan import plan
-from dream.config import PRESETS, TrainConfig
+from dream.cli.compare import planned_runs
+from dream.config import TrainConfig
 from dream.envs.sign.miniworld_backend import PACKAGES
 from dream.errors import UserError
 from dream.eval.coupling.study import check_study
@@ -299,16 +299,10 @@ def check_names(arguments: list[str], given: Any) -> None:
     """Assert that the methods, families, settings, runs and files exist that a command of ours names."""
     command = arguments[0]
     if command == "train":
-        find_method(given.config.method)
-        check_config(given.config)
-    elif command == "compare" and not given.from_:
-        changes = {**PRESETS[given.preset], **({} if given.steps is None else {"steps": given.steps})}
-        labels = parse_labels(given.methods, given.settings)
-        jobs = plan(labels, given.env, [given.first_seed], Path("runs"), changes=changes, bound_steps=given.bound_steps)
-        assert jobs
-        for job in jobs:
-            find_method(job.config.method)
-            check_config(job.config)
+        find_method(given.settings.method)
+        check_config(given.settings)
+    elif command == "compare" and not given.files.from_:
+        assert planned_runs(given)
     elif command in ("eval", "watch"):
         assert (given.run is None) != (given.pretrained is None)
         family = family_of(given.run) if given.pretrained is None else given.pretrained
@@ -336,8 +330,9 @@ def check_names(arguments: list[str], given: Any) -> None:
     for word in arguments:
         if word.startswith("results/"):
             assert (ROOT / word).parent.is_dir()
-    for path in (*getattr(given, "from_", ()), getattr(given, "reference", None)):
-        assert path is None or (ROOT / path).is_file(), path
+    if command == "compare":
+        for path in (*given.files.from_, given.files.reference):
+            assert path is None or (ROOT / path).is_file(), path
 
 
 def family_of(run: Path) -> str:
@@ -802,7 +797,7 @@ def test_the_explorer_of_the_page_trains(monkeypatch: pytest.MonkeyPatch, capsys
     command, compare = dream_commands(EXPLORER)
     assert cli.run([*command, "--steps", "1000"]) == 0
     assert Path("runs/debug/map/my_explorers-DISTINCT/s0/checkpoints").is_dir()
-    assert {label.method for label in parse_labels(parsed(compare, monkeypatch).methods)} == {
+    assert {label.method for label in parse_labels(parsed(compare, monkeypatch).comparison.methods)} == {
         "dream",
         "my_explorers:DISTINCT",
     }

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, arg
 
@@ -19,6 +19,9 @@ from dream.config import PRESETS, Range, TrainConfig
 from dream.config.settings import MOST_STEPS
 from dream.config.text import split_assignments
 from dream.errors import Stopped, UserError
+
+if TYPE_CHECKING:
+    from dream.compare.plan import PlannedRun
 
 
 @dataclass(frozen=True)
@@ -134,16 +137,17 @@ def _runs(given: CompareArguments) -> Path:
     )
 
 
-def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Rows of the runs, and for each run that failed the reason. Everything is checked before training."""
+def planned_runs(given: CompareArguments) -> list[PlannedRun]:
+    """The runs to compare. Raises UserError for whatever is wrong with one of them: nothing has been trained."""
     from dream.methods.labels import parse_labels
 
-    if not given.comparison.env or not given.comparison.methods:
+    chosen, training = given.comparison, given.training
+    if not chosen.env or not chosen.methods:
         raise UserError(
             "no families or no methods given: write for example dream compare --env map --methods dream random"
         )
-    labels = parse_labels(given.comparison.methods, _settings(given))
-    for env in given.comparison.env:
+    labels = parse_labels(chosen.methods, _settings(given))
+    for env in chosen.env:
         check_config(TrainConfig(env=env))
 
     from dream.methods.registry import find_method
@@ -151,27 +155,32 @@ def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], 
     for label in labels:
         find_method(label.method)
 
-    from dream.compare.launcher import run_all
     from dream.compare.plan import plan
+
+    runs = plan(
+        labels,
+        list(dict.fromkeys(chosen.env)),
+        range(chosen.first_seed, chosen.first_seed + chosen.seeds),
+        _runs(given),
+        changes={**PRESETS[chosen.preset], **({} if training.steps is None else {"steps": training.steps})},
+        bound_steps=training.bound_steps,
+    )
+    for run in runs:
+        if run.config.seed == chosen.first_seed:  # the other seeds differ in nothing else
+            check_config(run.config)
+            check_device(run.config.device)
+    return runs
+
+
+def _train_and_evaluate(given: CompareArguments) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows of the runs, and for each run that failed the reason."""
+    runs = planned_runs(given)
+
+    from dream.compare.launcher import run_all
     from dream.compare.progress import CompareProgress
     from dream.compare.rows import choose_trained, read_rows
     from dream.storage.tidy_csv import merge_tidy_csv
 
-    runs = plan(
-        labels,
-        list(dict.fromkeys(given.comparison.env)),
-        range(given.comparison.first_seed, given.comparison.first_seed + given.comparison.seeds),
-        _runs(given),
-        changes={
-            **PRESETS[given.comparison.preset],
-            **({} if given.training.steps is None else {"steps": given.training.steps}),
-        },
-        bound_steps=given.training.bound_steps,
-    )
-    for run in runs:
-        if run.config.seed == given.comparison.first_seed:  # the other seeds differ in nothing else
-            check_config(run.config)
-            check_device(run.config.device)
     if given.training.only_trained:
         runs, untrained = choose_trained(runs)
         for run in untrained:
@@ -208,4 +217,4 @@ def _write_comparison(given: CompareArguments, rows: list[dict[str, Any]], faile
     columns, lines = brief(written.summaries)
     alone = len(envs) == 1
     print_table(columns[alone:], [line[alone:] for line in lines], title=f"Test problems of {', '.join(envs)}")
-    print(f"Tables and figures: {out}")
+    print(f"Tables and figures are in {out}.")
