@@ -158,8 +158,8 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "metrics.jsonl is damaged at line 1",
     ),
     "binary": ("metrics.jsonl", lambda p: p.write_bytes(bytes(range(256))), "metrics.jsonl cannot be read"),
-    "missing": ("metrics.jsonl", Path.unlink, "there is no metrics.jsonl"),
-    "empty": ("metrics.jsonl", write(""), "it is empty"),
+    "missing": ("metrics.jsonl", Path.unlink, "metrics.jsonl is missing"),
+    "empty": ("metrics.jsonl", write(""), "metrics.jsonl is empty"),
     "a number": ("metrics.jsonl", write("5\n"), "metrics.jsonl is damaged at line 1"),
     "no step": ("metrics.jsonl", write('{"step": null}\n'), "metrics.jsonl is damaged at line 1"),
     "no updates": (
@@ -175,7 +175,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         "return in line 1 is no number",
     ),
     "a directory": ("metrics.jsonl", lambda p: (p.unlink(), p.mkdir()), "metrics.jsonl is a directory"),
-    "no timing": ("timing.jsonl", Path.unlink, "there is no timing.jsonl"),
+    "no timing": ("timing.jsonl", Path.unlink, "timing.jsonl is missing"),
     "a line of timing less": (
         "timing.jsonl",
         lambda p: p.write_text("".join(p.read_text().splitlines(keepends=True)[:-1])),

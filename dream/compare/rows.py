@@ -158,11 +158,14 @@ def _whole_log(path: Path) -> list[dict[str, Any]]:
     """All lines of a log. Raises UserError if there is none, or one that is damaged."""
     lines, complaint = read_log(path)
     if complaint is None and not lines:
-        complaint = "it is empty"
+        complaint = "is empty"
     if complaint is not None:
-        raise _damaged(path, complaint)
+        raise UserError(f"{path} {complaint}: {_CURE}")
     return lines
 
 
 def _damaged(path: Path, what: str) -> UserError:
-    return UserError(f"{path} cannot be used ({what}): restore it, or train the run again with --overwrite")
+    return UserError(f"{path} is damaged ({what}): {_CURE}")
+
+
+_CURE = "restore it, or train the run again with --overwrite"
