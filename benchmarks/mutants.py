@@ -41,7 +41,7 @@ from cosmic_ray.plugins import get_operator, operator_names
 ROOT = Path(__file__).resolve().parent.parent
 CSV = ROOT / "results" / "mutants.csv"
 COLUMNS = ("group", "module", "line", "column", "operator", "outcome", "seconds", "source", "mutant")
-SAMPLE = {"pair and core": 150, "rest": 110}
+SAMPLE = {"pair and core": 130, "rest": 90}
 """Sites drawn in each group."""
 MEMORY_BYTES = 12 * 2**30
 """Address space of a child: a mutant that asks for more fails its test."""
