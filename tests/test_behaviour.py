@@ -52,7 +52,7 @@ def test_signpost_by_hand() -> None:
     assert counted(recording, env).tolist() == [[5, 1, 2, 1, 2]]
 
 
-def test_who_does_not_move_is_seen_once() -> None:
+def test_an_agent_that_stands_still_is_counted_once() -> None:
     env = make("bus", 4)
     recording = record_explorations(bound_explorers(env)["none"], env, np.arange(4), 0)
     found, counts = behaviour(recording, env), counted(recording, env)
@@ -87,7 +87,7 @@ def test_sign_is_mapped_by_half_metres() -> None:
     assert counts.shape == (26, 20) and counts.sum() == counts[7:13, 7:11].sum() == 3  # where starts are
 
 
-def test_explorations_with_a_reward_are_explorations_too() -> None:
+def test_rewarded_explorations_count_as_explorations() -> None:
     """RL^2 explores in ordinary episodes, which to the environment are executions."""
     policy, env = build(override(TrainConfig(method="rl2", env="signpost"), PRESETS["debug"]), 2)
     recording = record_explorations(policy, env, np.arange(2), 0)
@@ -96,7 +96,7 @@ def test_explorations_with_a_reward_are_explorations_too() -> None:
     assert recording.informative.shape == recording.episodes.obs.shape[:2]
 
 
-def test_a_family_that_tells_nothing() -> None:
+def test_a_family_without_insight_is_handled() -> None:
     env: MetaEnv = GymnasiumAdapter(FrozenLakeEnv, 2, problems=split_problems("lakes", 20), horizon=5)
     explorers = bound_explorers(env)
     assert list(explorers) == ["random", "none"]

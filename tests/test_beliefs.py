@@ -52,7 +52,7 @@ def test_slack_keeps_beliefs_from_certainty() -> None:
     )
 
 
-def test_beliefs_are_distributions_with_the_mean_that_g_says_and_uniform_at_the_mean_of_all() -> None:
+def test_beliefs_are_distributions_with_the_mean_of_g_and_uniform_at_the_mean_code() -> None:
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(30, 6))
     truth = rng.dirichlet(np.full(30, 0.2), size=(4, 5))
@@ -75,12 +75,12 @@ def test_parts_add_up_the_problems_that_agree() -> None:
     assert button.probability[0, 1].tolist() == pytest.approx([0.2, 0.8], abs=1e-4)
 
 
-def test_a_method_without_z_believes_nothing() -> None:
+def test_a_method_without_z_has_no_belief() -> None:
     recorded = recording(np.zeros((1, 2, 1)), np.zeros((2, 1)), [1])
     assert part_beliefs(recorded.__class__(**{**vars(recorded), "prefixes": None}), make("signpost", 1)) == []
 
 
-def test_a_trained_pair_believes_what_could_be_known() -> None:
+def test_a_trained_pair_approaches_the_exact_posterior() -> None:
     """Log-likelihood of where the useful lines lead, step by step, beside the exact posterior's."""
     torch.manual_seed(0)
     count = 12

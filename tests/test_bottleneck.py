@@ -1,4 +1,4 @@
-"""f, g and the bottleneck: information telescopes, g sees no future, and each loss teaches its own networks only."""
+"""f, g and the bottleneck: information telescopes, g is causal, and gradients reach the right networks only."""
 
 import dataclasses
 from typing import Any
@@ -79,7 +79,7 @@ def test_nats_by_hand() -> None:
     assert prefix_error(code, prefixes, 0.5).tolist() == [[10.0, 8.0, 0.0]]
 
 
-def test_the_error_is_the_negative_log_likelihood_but_for_a_constant() -> None:
+def test_the_error_is_the_negative_log_likelihood_up_to_a_constant() -> None:
     torch.manual_seed(0)
     code, prefixes, noise = torch.randn(4, Z), torch.randn(4, 5, Z), 0.3
     likelihood = norm(prefixes.numpy(), noise).logpdf(code[:, None].numpy()).sum(-1)
@@ -134,7 +134,7 @@ def test_information_telescopes(errors: list[list[float]], lengths: list[int], c
     torch.testing.assert_close(reward.sum(1), error[:, 0] - final - cost * explore.length, atol=1e-4, rtol=1e-5)
 
 
-def test_a_reset_step_may_reveal_something_but_costs_nothing() -> None:
+def test_a_reset_step_can_have_a_reward_and_no_cost() -> None:
     error = torch.tensor([[9.0, 8.0, 6.0, 5.0, 5.0]])
     explore = masked([4], 4, starts=(2,))
     assert explore.reset_step.tolist() == [[False, True, False, False]]

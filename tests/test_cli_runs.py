@@ -50,7 +50,7 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def test_a_run_leaves_what_the_design_says(trained: Path):
+def test_a_run_directory_has_the_documented_files(trained: Path):
     names = set(contents(trained))
     assert {"config.yaml", "environment.json", "metrics.jsonl", "timing.jsonl"} <= names
     assert any(name.startswith("checkpoints/best_") for name in names)
@@ -68,7 +68,7 @@ def test_the_same_command_finds_a_finished_run_finished(run: Path, capsys):
     assert contents(run) == before
 
 
-def test_overwrite_trains_again_and_comes_to_the_same(run: Path):
+def test_overwrite_trains_again_with_the_same_result(run: Path):
     before = contents(run)
     (run / "eval.csv").write_text("old")
     assert cli.run([*TRAIN, "--run-dir", str(run), "--overwrite"]) == 0
@@ -115,7 +115,7 @@ def test_truncated_checkpoints(run: Path, capsys):
     assert "is damaged" in sentence and "--overwrite" in sentence
 
 
-def test_a_place_that_cannot_be_written(run: Path, tmp_path: Path, capsys):
+def test_an_unwritable_run_directory_is_refused(run: Path, tmp_path: Path, capsys):
     (tmp_path / "file").write_text("")
     assert "Cannot write" in refused(capsys, run, *TRAIN, "--run-dir", str(tmp_path / "file" / "run"))
     csv = str(tmp_path / "file" / "a.csv")

@@ -189,7 +189,7 @@ def test_a_config_file_with_wrong_values_is_refused_by_the_name_of_the_setting(v
     assert sentence in str(refusal.value)
 
 
-def test_a_configuration_survives_the_way_to_a_file_and_back() -> None:
+def test_a_configuration_is_read_back_as_written() -> None:
     config = override(TrainConfig(), {"explorer.gamma": 0.5, "env_parameters.grid_size": 5, "network.width": 8})
     assert config_from_dict(config.as_dict()) == config
     assert config_from_dict({"learning": {"tau": 0.5}}) == override(TrainConfig(), {"learning.tau": 0.5})

@@ -63,7 +63,7 @@ def test_the_table_has_a_row_a_method():
     assert "all: ETA 0:01:50" in shown.getvalue()  # 750 + 1000 + 1000 steps at 25 a second
 
 
-def test_what_ended_in_this_call_counts_as_whole():
+def test_runs_that_end_in_this_call_count_as_done():
     (dream, *_), clock = jobs(), Clock()
     progress = CompareProgress(Console(file=io.StringIO()), clock=clock)
     job = dataclasses.replace(dream)

@@ -143,7 +143,7 @@ def test_mean_trials_of_the_executor_are_those_of_theory():
         assert abs(trials.mean() - exact[learner]) < 4 * trials.std() / math.sqrt(runs), learner
 
 
-def test_what_is_not_solved_in_time_is_infinite():
+def test_a_run_that_is_not_solved_in_time_is_infinite():
     samples = samples_to_solve("coupled", 4, 4, runs=40, max_trials=200)
     solved = np.isfinite(samples.pair)
     assert solved.any() and not solved.all()
@@ -168,7 +168,7 @@ def test_a_slope_by_hand():
     assert fitted.low < fitted.value < fitted.high and fitted == fit_slope([2, 4, 8], noisy)
 
 
-def test_unsolved_runs_widen_a_slope_or_take_it_away():
+def test_unsolved_runs_widen_a_slope_or_remove_it():
     some = np.array([[3.0] * 5, [12.0] * 3 + [np.inf] * 2])
     value, _, high = fit_slope([2, 4], some)
     assert value == pytest.approx(2.0) and high == math.inf

@@ -1,4 +1,4 @@
-"""Diagnostics: what they say of explorations whose content is known, and that looking changes nothing."""
+"""Diagnostics: values on explorations of known content, and that diagnosing does not change the trials."""
 
 from dataclasses import fields
 
@@ -29,7 +29,7 @@ def diagnosed(pair: DecoupledPair) -> tuple[Trials, dict[str, float]]:
     return diagnosis.play(env, IDS, torch.Generator().manual_seed(0)), diagnosis.summary()
 
 
-def test_looking_changes_nothing(pair: DecoupledPair) -> None:
+def test_diagnosing_does_not_change_the_trials(pair: DecoupledPair) -> None:
     env = make("signpost", len(IDS))
     env.reset(seed=0)
     plain, (watched, _) = pair.play(env, IDS, torch.Generator().manual_seed(0)), diagnosed(pair)
@@ -38,7 +38,7 @@ def test_looking_changes_nothing(pair: DecoupledPair) -> None:
             assert torch.equal(getattr(getattr(plain, part), item.name), getattr(getattr(watched, part), item.name))
 
 
-def test_every_figure_by_other_means(pair: DecoupledPair) -> None:
+def test_every_diagnostic_is_recomputed(pair: DecoupledPair) -> None:
     trials, found = diagnosed(pair)
     truth, net = trials.problem_id, pair.averaged
     seen = (trials.explore.obs[..., 1] > 0).any(1)
@@ -66,7 +66,7 @@ def test_every_figure_by_other_means(pair: DecoupledPair) -> None:
     assert found == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-4)
 
 
-def test_a_family_that_does_not_tell_what_is_decisive() -> None:
+def test_a_family_without_a_decisive_observation() -> None:
     torch.manual_seed(0)
     pair, env = build(TrainConfig(method="none", env="bus"), 8)
     assert env.informative() is None

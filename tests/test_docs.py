@@ -277,7 +277,7 @@ def test_every_command_is_run_or_listed() -> None:
     assert not unaccounted(all_commands()), "run them by making them fast, or add them to LONG or NOT_OURS"
 
 
-def test_no_command_is_listed_that_stands_nowhere() -> None:
+def test_no_listed_command_is_missing_from_the_pages() -> None:
     commands = all_commands()
     assert [shlex.join(words) for words in listed(LONG) + listed(NOT_OURS) if words not in commands] == []
 
@@ -413,7 +413,7 @@ def test_the_checks_see_what_is_wrong(wrong: str, monkeypatch: pytest.MonkeyPatc
         check(shlex.split(wrong), monkeypatch)
 
 
-def test_other_programs_are_given_what_is_there() -> None:
+def test_other_programs_get_existing_files() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), flags=re.MULTILINE))
     for words in listed(NOT_OURS):
         for word in words:
@@ -539,7 +539,7 @@ RUN_PAGES = ["quickstart.md", "concepts.md", "faq.md", "sign.md", "watch.md"]
 
 
 @pytest.mark.parametrize("name", RUN_PAGES)
-def test_the_python_of_the_page_runs_and_prints_what_it_says(name: str) -> None:
+def test_the_python_of_the_page_prints_the_output_it_shows(name: str) -> None:
     """In one namespace, in the test's empty directory."""
     page = ROOT / "docs" / name
     if name == "watch.md":  # it loads what one of its commands has made
@@ -622,7 +622,7 @@ def refusals(page: Path) -> list[str]:
     return [text for text in texts if text.startswith("dream: ")]
 
 
-def test_the_sentences_of_the_page_of_failures_are_the_toolkits() -> None:
+def test_the_error_messages_of_the_faq_are_those_of_the_toolkit() -> None:
     patterns, sentences = said(), refusals(FAQ)
     assert len(sentences) > 10
     assert [sentence for sentence in sentences if unsaid(sentence, patterns)] == []
@@ -776,7 +776,7 @@ def test_python_parses(page: Path) -> None:
         ast.parse(code)
 
 
-def test_the_families_page_prints_what_it_says() -> None:
+def test_the_families_page_prints_the_output_it_shows() -> None:
     page = ROOT / "docs" / "families.md"
     pairs = re.findall(r"```python\n([^`]*)```\n\n```text\n([^`]*)```", page.read_text(encoding="utf-8"))
     assert len(pairs) == len(blocks(page, "python")) == 2

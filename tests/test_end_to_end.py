@@ -91,7 +91,7 @@ def test_reading_a_recorded_trial_gives_the_state_of_playing_it(core: str) -> No
 
 @CORES
 @EVERY
-def test_neither_padding_nor_a_neighbour_changes_what_is_learned(method: str, core: str) -> None:
+def test_neither_padding_nor_neighbours_change_the_loss(method: str, core: str) -> None:
     loop = trained(method, network__memory=core)
     trials = loop.replay.sample(6)
     rows = torch.tensor([0, 2])
@@ -337,7 +337,7 @@ def test_varibads_decoders_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(negative, (outcome + reward + 0.5 * kl) / steps, rtol=1e-4, atol=1e-4)
 
 
-def test_varibad_decodes_the_past_and_what_is_to_come_from_each_belief() -> None:
+def test_varibad_decodes_past_and_future_from_each_belief() -> None:
     loop = trained("varibad", env="map")
     net = loop.method.networks
     assert isinstance(net, VariBAD)
@@ -385,7 +385,7 @@ def test_the_averaged_networks_follow_the_online_ones(method: str) -> None:
 
 @CORES
 @EVERY
-def test_training_goes_on_from_weights_and_state(method: str, core: str) -> None:
+def test_training_resumes_from_weights_and_state(method: str, core: str) -> None:
     loop = trained(method, rounds=3, network__memory=core)
     other = Loop(*build(method, seed=9, network__memory=core))
     other.method.load_weights({name: value.clone() for name, value in loop.method.weights().items()})

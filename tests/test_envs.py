@@ -125,7 +125,7 @@ def test_seeds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_is_returned_is_the_callers(name: str) -> None:
+def test_returned_arrays_belong_to_the_caller(name: str) -> None:
     """Writing into returned arrays, or into given ones, changes nothing inside."""
     clean, spoiled = make(name, 8), make(name, 8)
     ids = np.arange(8) % clean.problems.num_problems
@@ -148,7 +148,7 @@ def test_what_is_returned_is_the_callers(name: str) -> None:
 
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_neighbours_never_matter(data: st.DataObject) -> None:
+def test_members_never_affect_each_other(data: st.DataObject) -> None:
     """A member of a batch sees exactly what it would see alone, whatever the others do."""
     name = data.draw(st.sampled_from(SAME_START))
     phase = data.draw(st.sampled_from(PHASES))
@@ -168,7 +168,7 @@ def test_neighbours_never_matter(data: st.DataObject) -> None:
         assert many[4]["active"][member] == few[4]["active"][0]
 
 
-def test_splits_are_what_they_were() -> None:
+def test_splits_have_not_changed() -> None:
     """A change of these hashes makes old results incomparable: do not change them lightly."""
     pinned = {
         "bus": ((53, 53, 523), "f22a5d8b8e01d08c"),
@@ -198,7 +198,7 @@ def test_splits_are_what_they_were() -> None:
     assert len({cooking.hash, paper.hash, make("cooking", 1, horizon=21).problems.hash}) == 3
 
 
-def test_no_two_drawers_tell_the_third_in_the_training_kitchens() -> None:
+def test_no_two_drawers_determine_the_third_in_training_kitchens() -> None:
     train = make("cooking", 1).problems
     kitchens = train.features(train.ids("train"))
     for first, second in ((0, 1), (0, 2), (1, 2)):

@@ -168,7 +168,7 @@ def test_observations_are_adapted(space: gym.Space[Any], shape: tuple[int, ...],
     assert picture.shape == (400, 352, 3) and picture.std() > 5
 
 
-def test_reset_hands_on_problem_phase_and_instruction() -> None:
+def test_reset_passes_on_problem_phase_and_instruction() -> None:
     envs = adapted(gym.spaces.Discrete(4), gym.spaces.Discrete(2), instruction_space=gym.spaces.MultiDiscrete([5, 2]))
     _, info = envs.reset(seed=3, options={"problem_id": np.array([6, 1])})
     for env, problem_id, instruction in zip(envs.envs, (6, 1), info["instruction"], strict=True):  # type: ignore[attr-defined]
@@ -191,7 +191,7 @@ def test_finished_envs_are_left_alone() -> None:
     assert [env.seen[1:] for env in envs.envs] == [[0, 1, 4], [3]]  # type: ignore[attr-defined]
 
 
-def test_what_cannot_be_adapted_is_refused() -> None:
+def test_environments_that_cannot_be_adapted_are_refused() -> None:
     two = gym.spaces.Discrete(2)
     with pytest.raises(ValueError, match="action space"):
         adapted(two, gym.spaces.Box(-1, 1))

@@ -41,7 +41,7 @@ def test_a_ride_leaves_the_problems_with_that_line() -> None:
     assert (consistent_problems(env, *useless) == (env.parts()[4].labels == 2)).all()
 
 
-def test_two_episodes_tell_what_both_tell_and_streams_do_not_mix() -> None:
+def test_two_episodes_add_their_evidence_and_streams_do_not_mix() -> None:
     env = make("map", 50)
     start, a, b = (4, 4, 0, 0), (4, 5, 1, 0), (5, 4, 1, 0)
     cells = [start, a, (0, 1, 1, 0), (0, 1, 1, 0), start, b, (8, 7, 1, 0)]
@@ -97,13 +97,13 @@ class Trap(Signpost):
         return obs, reward, terminated | ((actions == PRESS_A) & (self.problem_id == 0))
 
 
-def test_an_episode_that_went_on_rules_out_where_it_would_have_ended() -> None:
+def test_an_episode_that_continues_rules_out_problems_in_which_it_would_have_ended() -> None:
     here = [(2, 0)] * 3
     assert consistent_problems(Trap(2), *by_hand(here, [PRESS_A, PRESS_B])).tolist() == [[False, True]]
     assert consistent_problems(Trap(2), *by_hand(here, [PRESS_B, PRESS_A])).tolist() == [[True, True]]
 
 
-def test_what_no_problem_shows_is_refused() -> None:
+def test_a_stream_that_fits_no_problem_is_refused() -> None:
     env = make("map", 24)
     with pytest.raises(ValueError, match="stream 0 agrees with no problem of map"):
         consistent_problems(env, *by_hand([(4, 4, 0, 0), (8, 8, 0, 0)], [UP]))

@@ -1,4 +1,4 @@
-"""What families tell of themselves: parts, what explorations did, positions, how probable an instruction is."""
+"""What families report about themselves: parts, what explorations did, positions, how probable an instruction is."""
 
 from itertools import permutations, product
 
@@ -28,7 +28,7 @@ def summary(family: str, cells: list[tuple[int, ...]], actions: list[int]) -> di
 
 
 @pytest.mark.parametrize("description", ["id", "lines"])
-def test_parts_of_a_bus_problem_are_its_lines_whatever_the_encoder_is_given(description: str) -> None:
+def test_parts_of_a_bus_problem_are_its_lines_for_every_encoding(description: str) -> None:
     parts = make("bus", 1, description=description).parts()
     assert [part.name for part in parts] == [f"line {letter}" for letter in "ABCDEFGH"]
     assert [part.relevant for part in parts] == [True] * 4 + [False] * 4
@@ -68,7 +68,7 @@ def test_relevant_parts_are_those_that_the_optimal_return_depends_on() -> None:
     assert (obs[:, :2] == ends[parts[0].labels]).all()
 
 
-def test_rides_are_counted_by_what_they_ride() -> None:
+def test_rides_are_counted_by_line() -> None:
     start, a, b, c = (4, 4, 0), (4, 5, 1), (5, 4, 1), (3, 4, 1)
     far, useless_stop, useless_end = (0, 1, 1), (5, 5, 1), (0, 4, 1)
     there_and_back = ([start, a, far, a, far], [UP, RIDE, RIDE, RIDE])
@@ -90,7 +90,7 @@ def test_a_reset_between_two_episodes_is_no_ride() -> None:
     assert found == {"useful_rides": 1, "distracting_rides": 0, "useful_lines_known": 1}
 
 
-def test_map_tells_whether_the_sign_was_read() -> None:
+def test_map_reports_whether_the_sign_was_read() -> None:
     way = [(4, 4, 0, 0), (5, 4, 1, 0), (6, 4, 0, 0), (7, 4, 0, 0), (7, 3, 0, 13)]
     read = {"useful_rides": 0, "distracting_rides": 0, "useful_lines_known": 4, "read_sign": 1}
     assert summary("map", way, [RIGHT, RIGHT, RIGHT, DOWN]) == read
@@ -110,7 +110,7 @@ def test_drawers_opened_are_different_ones() -> None:
     assert summary("cooking", not_at_a_drawer, [PICK_UP]) == {"drawers_opened": 0, "pick_ups": 0}
 
 
-def test_signpost_tells_whether_the_sign_was_read() -> None:
+def test_signpost_reports_whether_the_sign_was_read() -> None:
     assert summary("signpost", [(2, 0), (3, 0), (4, 2), (3, 0)], [1, 1, 0]) == {"read_sign": 1}
     assert summary("signpost", [(2, 0), (3, 0), (2, 0)], [1, 0]) == {"read_sign": 0}
 
@@ -133,7 +133,7 @@ def test_positions_are_inside_the_map() -> None:
     assert make("signpost", 1).positions(np.array([[3, 0]])).tolist() == [[3.0, 0.0]]
 
 
-def test_sign_tells_positions_during_play_only() -> None:
+def test_sign_reports_positions_during_play_only() -> None:
     env = make("sign", 2)
     obs, _ = env.reset(seed=0, options={"phase": "explore"})
     assert (env.position() == env.pose[:, :2]).all()
@@ -155,7 +155,7 @@ def test_probability_of_instructions_is_how_often_they_are_drawn(family: str) ->
         assert np.abs(share - probability).max() < 0.02
 
 
-def test_a_family_that_tells_nothing_says_so() -> None:
+def test_a_family_without_insight_says_so() -> None:
     from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
     env: MetaEnv = GymnasiumAdapter(FrozenLakeEnv, 1, problems=split_problems("lakes", 20), horizon=5)

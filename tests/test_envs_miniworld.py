@@ -179,7 +179,7 @@ def test_no_problem_shows_the_sign_of_another(
         assert np.abs(frames - alone[colour].astype(int)).max() <= 1  # a full turn is not exact
 
 
-def test_of_several_objects_near_the_one_that_miniworld_pays_for_is_touched(crowded: MiniworldBackend) -> None:
+def test_of_several_near_objects_the_one_that_miniworld_rewards_is_touched(crowded: MiniworldBackend) -> None:
     colour, shape = np.tile(np.arange(3), 3), np.repeat(np.arange(3), 3)
     crowded.reset(colour, np.tile([4.5, 5.0, 0.0], (9, 1)), np.zeros((9, 9)), shape=shape)
     first = crowded.step(np.full(9, 2))
@@ -235,7 +235,7 @@ def test_every_member_may_have_its_sign_elsewhere(pair: MiniworldBackend, episod
     assert (pair.reset(colour, pose, yaw) == episodes["facing"][[1, 1]]).all()
 
 
-def test_what_does_not_fit_is_refused(pair: MiniworldBackend) -> None:
+def test_layouts_that_do_not_fit_are_refused(pair: MiniworldBackend) -> None:
     start(pair)
     pose, yaw = np.zeros((2, 3)), np.zeros((2, 6))
     for arguments, message in (
@@ -326,7 +326,7 @@ def check_pictures(errors: np.ndarray, worst: float = 1.5) -> None:
     assert errors.mean() < 0.5 and errors.max() < worst, f"mean {errors.mean():.2f}, worst {errors.max():.2f} of 255"
 
 
-def test_episodes_go_the_same_way_in_the_twin(pair: MiniworldBackend) -> None:
+def test_episodes_are_the_same_in_both_backends(pair: MiniworldBackend) -> None:
     layout, rng = layout_of("sign-ball", "default"), np.random.default_rng(0)
     with MiniworldBackend(48, layout, workers=2) as real:
         twin = FastBackend(48, layout)
@@ -346,7 +346,7 @@ def test_episodes_go_the_same_way_in_the_twin(pair: MiniworldBackend) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("family", LAYOUTS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_thousands_of_episodes_go_the_same_way_in_the_twin(pair: MiniworldBackend, family: str, variant: str) -> None:
+def test_thousands_of_episodes_are_the_same_in_both_backends(pair: MiniworldBackend, family: str, variant: str) -> None:
     layout, rng = layout_of(family, variant), np.random.default_rng(VARIANTS.index(variant))
     with MiniworldBackend(500, layout) as real:
         twin = FastBackend(500, layout)
@@ -409,7 +409,7 @@ def is_zombie(pid: int) -> bool:
         return False
 
 
-def test_a_forgotten_backend_leaves_no_process_and_no_descriptor(pair: MiniworldBackend) -> None:
+def test_a_deleted_backend_leaves_no_process_and_no_descriptor(pair: MiniworldBackend) -> None:
     before, open_before = set(children(os.getpid())), len(os.listdir("/proc/self/fd"))
     backend = MiniworldBackend(4, workers=2)
     start(backend)
@@ -535,7 +535,7 @@ def test_ci_installs_the_packages_that_the_message_names() -> None:
     assert f"packages='{' '.join(PACKAGES)} " in script  # the browser's come after them
 
 
-def test_a_task_survives_its_way_to_the_worker() -> None:
+def test_a_task_reaches_the_worker_unchanged() -> None:
     from dream.envs.sign.miniworld_worker import WorkerTask
 
     layout = LAYOUTS["sign"]
@@ -543,7 +543,7 @@ def test_a_task_survives_its_way_to_the_worker() -> None:
     assert WorkerTask.from_json(json.dumps(json.loads(task.to_json()))) == task
 
 
-def test_the_example_of_the_page_prints_what_it_says(
+def test_the_example_of_the_page_prints_the_output_it_shows(
     pair: MiniworldBackend, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (Path(__file__).parents[1] / "docs" / "miniworld.md").read_text(encoding="utf-8")

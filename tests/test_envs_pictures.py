@@ -9,7 +9,7 @@ from dream.envs.render import HEADER, contact_sheet
 
 
 @pytest.mark.parametrize("name", families())
-def test_members_can_be_seen(name: str) -> None:
+def test_members_can_be_rendered(name: str) -> None:
     envs = make(name, 3, render_mode="rgb_array")
     with pytest.raises(RuntimeError, match="render was called before reset"):
         envs.render()
@@ -74,7 +74,7 @@ def test_draw_refuses_nonsense() -> None:
         envs.draw(0, "explore", obs, corner, trail=[obs, obs[:2]])
 
 
-def test_a_single_env_can_be_seen() -> None:
+def test_a_single_env_can_be_rendered() -> None:
     env = gym.make("dream/Map-v0", render_mode="rgb_array")
     env.reset(seed=0)
     assert np.shape(env.render()) == (400, 352, 3)

@@ -235,7 +235,7 @@ def test_the_published_figures() -> None:
     assert envs.no_exploration_return("test") == pytest.approx(7 / 15)  # told which kitchen it is
 
 
-def test_knowing_the_split_is_worth_something() -> None:
+def test_knowing_the_split_raises_the_bound() -> None:
     """The bound of a small split is above that of the family: its problems are not uniform over what can be."""
     cooking = make("cooking", 1)
     assert cooking.no_exploration_return("all") == pytest.approx(0.07604, abs=1e-5)
@@ -247,13 +247,13 @@ def test_knowing_the_split_is_worth_something() -> None:
         bus.no_exploration_return("tset")
 
 
-def test_what_is_too_large_is_refused() -> None:
+def test_bounds_of_too_large_families_are_refused() -> None:
     kitchen = make("cooking", 1, grid_size=5, drawers=9, ingredients=4, recipe=3)
     with pytest.raises(NotImplementedError, match="out of reach"):
         kitchen.no_exploration_return()
 
 
-def test_bounds_refuse_what_does_not_exist() -> None:
+def test_bounds_refuse_unknown_problems() -> None:
     for envs, instruction in ((make("bus", 1), (0, 8)), (make("cooking", 1), (0, 0)), (make("signpost", 1), (0,))):
         with pytest.raises(ValueError, match="problem_id 900 does not exist"):
             envs.optimal_return(np.array([900]), np.array([instruction]))

@@ -53,7 +53,7 @@ def test_reading_the_sign_of_signpost_reveals_the_button() -> None:
     assert revealed(env, 1, [1, 1, 0])[:, 0].tolist() == [False, False, True, False]
 
 
-def test_a_legible_sign_reveals_the_colour_and_without_a_scene_nobody_can_tell() -> None:
+def test_a_legible_sign_reveals_the_colour_and_without_a_scene_it_is_unknown() -> None:
     env = make("sign", 1)
     obs = np.zeros((3, *env.single_observation_space.shape), np.uint8)
     found = env.revealed(0, obs, np.zeros(2, int), {"sign_pixels": np.array([0.0, 39.0, 5000.0])})

@@ -59,7 +59,7 @@ def test_bus_stops_lead_where_the_permutations_say() -> None:
     assert play(envs, 5, [RIDE])[0][-1] == [4, 4, 0]  # nothing stops here
 
 
-def test_bus_pays_for_the_corner_and_charges_for_steps() -> None:
+def test_bus_rewards_the_corner_and_charges_for_steps() -> None:
     envs = make("bus", 1)
     seen, rewards, ends = play(envs, 0, [UP, RIDE, DOWN], (0, 0))  # identity: (4, 5) leads to (0, 1)
     assert seen[-1][:2] == [0, 0]
@@ -135,7 +135,7 @@ def test_cooking_pick_up_and_drop() -> None:
     assert seen[17][3] == 2 and seen[18] == [1, 1, 2, 4, 2, 1, 2]  # the bowl is full: what is dropped is lost
 
 
-def test_cooking_pays_progress() -> None:
+def test_cooking_rewards_progress() -> None:
     envs = make("cooking", 1)
     actions = [RIGHT, PICK_UP, LEFT, DROP, RIGHT, UP, PICK_UP, DOWN, LEFT, DROP]
     _, rewards, ends = play(envs, 27, actions, (2, 1))
@@ -168,7 +168,7 @@ def test_cooking_charges_for_mistakes() -> None:
     assert seen[-1] == [1, 1, 2, 4, 2, 3, 4] and not any(ends)
 
 
-def test_cooking_asks_for_what_there_is() -> None:
+def test_cooking_asks_for_available_ingredients() -> None:
     envs = make("cooking", 4000)
     ids = np.full(4000, 10)  # 2, 2, 0
     recipes = envs.sample_instruction(ids, np.random.default_rng(0))

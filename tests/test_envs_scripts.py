@@ -74,7 +74,7 @@ def actions_of(family: str, believed: int, true: int, instruction: tuple[int, ..
     return action[mask].tolist(), float(returns[0])
 
 
-def test_a_ride_that_ends_elsewhere_is_planned_on_from_there() -> None:
+def test_the_expert_replans_after_an_unexpected_ride() -> None:
     """Order 0 leads A to (0, 1), B to (0, 7), C to (8, 1), D to (8, 7); order 6 exchanges A and B."""
     assert actions_of("map", 0, 0, (0, 0)) == ([UP, RIDE, DOWN], pytest.approx(0.8))
     # Out at (0, 7) where B was thought to end: nothing is known to stop there but A, so it walks, 7 steps.
@@ -85,7 +85,7 @@ def test_a_ride_that_ends_elsewhere_is_planned_on_from_there() -> None:
     assert returns == pytest.approx(-0.1)
 
 
-def test_a_drawer_that_holds_something_else_is_remembered() -> None:
+def test_the_expert_remembers_an_unexpected_drawer() -> None:
     """Kitchen 1 has ingredient 1 in the first drawer, (2, 0), and 0 in the others; kitchen 0 has 0 in all."""
     look = [RIGHT, PICK_UP, DOWN, PICK_UP, LEFT, UP, DROP]  # nobody is thought to have 1: the nearest, then the next
     taken, returns = actions_of("cooking", 0, 1, (1, 0))
@@ -98,7 +98,7 @@ def test_a_drawer_that_holds_something_else_is_remembered() -> None:
     assert returns == pytest.approx(4 * 0.25 - 7 * 0.1 - 0.25)
 
 
-def test_with_two_drawers_as_near_it_goes_to_the_one_nearer_to_the_bowl() -> None:
+def test_of_two_equally_near_drawers_the_expert_takes_the_one_nearer_to_the_bowl() -> None:
     """Drawers at (6, 0) to (6, 4), bowl at (3, 3): 1 is thought to be in the first, third and fifth, is in the fifth.
 
     Surprised at (6, 2), it has two steps to the first and to the last, then 6 or 4 to the bowl.
@@ -120,7 +120,7 @@ def test_a_recipe_that_cannot_be_cooked_is_given_up_when_all_drawers_are_open() 
     assert taken.count(PICK_UP) == 3 and taken[-1] == END and len(taken) == 8
 
 
-def test_what_one_member_meets_does_not_change_another() -> None:
+def test_members_of_an_expert_do_not_affect_each_other() -> None:
     env, single = make("bus", 64), make("bus", 1)
     rng = np.random.default_rng(0)
     true, believed = rng.integers(576, size=(2, 64))
@@ -133,7 +133,7 @@ def test_what_one_member_meets_does_not_change_another() -> None:
         assert own[inside].tolist() == action[i][mask[i]].tolist()
 
 
-def test_what_a_bus_expert_believes_stays_a_set_of_lines() -> None:
+def test_the_belief_of_a_bus_expert_stays_a_permutation() -> None:
     env = make("bus", 500)
     true, believed = np.random.default_rng(0).integers(576, size=(2, 500))
     told = env.sample_instruction(true, np.random.default_rng(1))

@@ -36,7 +36,7 @@ def walk_to(env: SignFamily, number: int, phase: str = "execute") -> tuple[float
 
 
 @pytest.mark.parametrize(("name", "wrong"), [("sign", -1.0), ("sign-ball", 0.0)])
-def test_touching_an_object_ends_and_pays(name: str, wrong: float) -> None:
+def test_touching_an_object_ends_the_episode_with_a_reward(name: str, wrong: float) -> None:
     env = sign(name)
     kinds = env.layout.kinds
     assert kinds == (("box", "key") if name == "sign" else ("box", "key", "ball"))
@@ -48,7 +48,7 @@ def test_touching_an_object_ends_and_pays(name: str, wrong: float) -> None:
             assert walk_to(env, number) == (1.0 if right else wrong, True, 2)
 
 
-def test_touching_while_exploring_ends_but_pays_nothing() -> None:
+def test_touching_while_exploring_ends_the_episode_without_reward() -> None:
     env = sign()
     env.reset(options={"problem_id": np.array([0]), "phase": "explore"})
     assert walk_to(env, 0) == (0.0, True, 2)
@@ -74,7 +74,7 @@ def test_a_touch_with_the_last_step_still_counts() -> None:
     assert env.elapsed.max() == env.horizon == 20
 
 
-def test_episodes_begin_anew_in_the_start_region() -> None:
+def test_episodes_start_in_the_start_region() -> None:
     for variant in ("default", "start"):
         env = sign(num_envs=300, variant=variant)
         first, _ = env.reset(seed=1)
@@ -117,7 +117,7 @@ def test_the_problem_is_seen_nowhere_but_on_the_sign() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS[1:])
-def test_variants_change_what_they_say(variant: str) -> None:
+def test_variants_change_what_they_name(variant: str) -> None:
     usual, other = sign(num_envs=20), sign(num_envs=20, variant=variant)
     assert usual.problems.hash != other.problems.hash
     frames = []

@@ -30,7 +30,7 @@ def test_our_frames_are_close_to_miniworlds() -> None:
     assert len(found.error) == 8 and found.error.mean() < 0.4 and found.error.max() < 0.5
 
 
-def test_the_same_frames_differ_by_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_identical_frames_have_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = record(tmp_path / "a.npz")
     assert run(["doctor", "--frames", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -46,12 +46,12 @@ def test_every_object_is_reached_and_the_sign_is_seen_in_time() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("family", ["sign", "sign-ball"])
-def test_it_holds_for_many_starts_and_all_variants(family: str, variant: str) -> None:
+def test_the_plan_succeeds_for_many_starts_and_all_variants(family: str, variant: str) -> None:
     farthest, slowest = check(family, variant, 16)
     print(f"{family} {variant}: objects in {farthest} steps, sign in {slowest}")
 
 
-def test_a_planned_way_pays_in_the_environment() -> None:
+def test_a_planned_path_is_rewarded_by_the_environment() -> None:
     for family in ("sign", "sign-ball"):
         env = make(family, 1)
         assert isinstance(env, SignFamily)
@@ -79,7 +79,7 @@ def test_pixels_of_the_plan_are_those_of_the_environment() -> None:
     assert look == found.nearest(free & (pixels >= LEGIBLE_PIXELS)) and found.steps[look] == len(found.way(look))
 
 
-def test_bounds_of_who_never_looks() -> None:
+def test_bounds_without_exploration() -> None:
     assert make("sign", 1).no_exploration_return() == 0.0
     assert make("sign-ball", 1).no_exploration_return("test") == pytest.approx(1 / 3)
     short = make("sign", 1, horizon=10)

@@ -50,7 +50,7 @@ def test_positions_are_those_of_the_stream(family: str, episodes: int) -> None:
         assert watcher.informative is None and watcher.informed is None
 
 
-def test_an_exploration_after_an_execution_begins_anew() -> None:
+def test_an_exploration_after_an_execution_starts_again() -> None:
     watcher = Watcher(make("signpost", 2))
     for _ in range(2):
         watcher.reset(options={"problem_id": np.array([0, 1]), "phase": "explore"})

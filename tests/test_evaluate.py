@@ -34,7 +34,7 @@ CONFIG = override(
 
 
 class Fake:
-    """Plays trials whose j-th execution episode returns its problem's id + j, and explores id steps; nobody acts."""
+    """Plays trials whose j-th execution episode returns its problem's id + j, and explores id steps, without acting."""
 
     def __init__(self, n: int = 1, draws: int = 0):
         self.n, self.draws = n, draws

@@ -37,7 +37,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_command_writes_and_tells_everything(
+def test_the_command_writes_all_files_and_prints_their_findings(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -83,7 +83,7 @@ def test_the_command_writes_and_tells_everything(
     assert "scripted" in out and "- From explorations of" in out and "docs/explain.md" in out
 
 
-def test_what_is_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_invalid_arguments_are_refused(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     dream, random = str(runs / "dream" / "s0"), str(runs / "random" / "s0")
     (tmp_path / "file").write_text("")
     copy = str(shutil.copytree(dream, tmp_path / "copy"))

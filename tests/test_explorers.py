@@ -126,7 +126,7 @@ def reward_for(model: ExplorationReward, some: Trials, known: Belief) -> Tensor:
 # -- all of them -------------------------------------------------------------------------------------------------
 
 
-def test_the_methods_under_test() -> None:
+def test_every_rewarded_explorer_is_under_test() -> None:
     assert set(REWARDED) >= {"dream", "count", "rnd", "icm", "hyperx", "prediction", "first-explore"}
     assert set(REWARDED) - set(MODELS) == {"dream", "count"}
 
@@ -177,7 +177,7 @@ def test_reset_steps_have_no_reward(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_models_loss_reaches_what_it_learns_and_falls(name: str) -> None:
+def test_the_loss_of_a_reward_model_reaches_its_parameters_and_falls(name: str) -> None:
     model = reward_of(name)
     explore = random_explorations(4, n=16)
     some, known = trials(explore, [1.0, -1.0] * 8), belief(explore)
@@ -218,7 +218,7 @@ def test_an_observation_that_was_never_counted_has_the_reward_of_one_counted_onc
     torch.testing.assert_close(Counts(SPACE)(trials(explore), belief(explore))[0], torch.tensor([[1.0, 2**-0.5]]))
 
 
-def test_integers_get_a_cell_each_where_there_are_enough() -> None:
+def test_small_integer_spaces_have_a_cell_for_each_observation() -> None:
     every = torch.cartesian_prod(torch.arange(5), torch.arange(3))[None]
     assert ObservationHash(SPACE)(every)[0].sort().values.tolist() == list(range(15))
 
@@ -371,7 +371,7 @@ def test_hyper_state_novelty_is_annealed_and_the_improvement_stays(progress: flo
     assert (novelty[explore.mask] > 0).all() if weight else novelty.abs().max() < 1e-6
 
 
-def test_a_new_belief_makes_an_old_place_new() -> None:
+def test_a_new_belief_makes_a_known_place_novel() -> None:
     torch.manual_seed(0)
     model = HyperStateNovelty(SPACE, [2], Z, WIDTH)
     explore = random_explorations(1)
@@ -489,7 +489,7 @@ def test_samples_come_from_the_prior_then_from_the_posterior_of_whole_exploratio
     assert drawn[:, 0].tolist() == pytest.approx([1.5 + 2 * 32**-0.5, 4.0 - 1 / 4])
 
 
-def test_the_order_of_transitions_and_the_neighbours_do_not_matter() -> None:
+def test_the_posterior_ignores_the_order_of_transitions_and_neighbours() -> None:
     torch.manual_seed(0)
     posterior = GaussianPosterior(WIDTH, Z)
     explore = random_explorations(0, n=3)
@@ -507,7 +507,7 @@ def test_the_order_of_transitions_and_the_neighbours_do_not_matter() -> None:
     torch.testing.assert_close(alone[0][0, 6], mean[1, 4])
 
 
-def test_the_posterior_finds_the_codes() -> None:
+def test_the_posterior_fits_the_codes() -> None:
     """Maximum likelihood: the prior has the codes' mean and spread, a transition that tells them apart knows them."""
     torch.manual_seed(0)
     posterior = GaussianPosterior(WIDTH, 1)

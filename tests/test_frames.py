@@ -1,4 +1,4 @@
-"""The pixel path: what the frame encoder computes, that it looks at what it should only, and that it learns."""
+"""The pixel path: what the frame encoder computes, which frames it encodes, and that it learns."""
 
 import gymnasium as gym
 import numpy as np
@@ -42,7 +42,7 @@ def test_the_features_are_those_of_plain_convolutions_on_centred_pixels(encoder:
     assert encoder.out_features == expected.shape[1] == FrameEncoder.features_of(SHAPE)
 
 
-def test_leading_dimensions_chunks_and_neighbours_change_nothing(
+def test_leading_dimensions_chunks_and_neighbours_do_not_change_features(
     encoder: FrameEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = some_frames(3, 4)

@@ -38,7 +38,7 @@ def test_a_method_in_the_current_folder_is_found(folder: Path):
 
 
 @pytest.mark.parametrize("path", ["", "math", ":pi", "math:", "no_such_module:x", "math:no_such_name", ".math:pi"])
-def test_what_cannot_be_loaded_is_refused_by_its_path(folder: Path, path: str):
+def test_objects_that_cannot_be_loaded_are_refused_by_path(folder: Path, path: str):
     with pytest.raises(UserError, match=f"cannot load {path!r}"):
         load_object(path)
 

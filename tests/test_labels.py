@@ -47,7 +47,7 @@ def test_the_config_is_laid_over_the_defaults_in_order():
         (["dream", "none", "dream"], (), "dream is given twice in --methods"),
     ],
 )
-def test_what_is_no_label_is_refused(texts: list[str], settings: list[str], sentence: str):
+def test_invalid_labels_are_refused(texts: list[str], settings: list[str], sentence: str):
     with pytest.raises(UserError) as refusal:
         parse_labels(texts, settings)
     assert sentence in str(refusal.value)

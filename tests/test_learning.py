@@ -60,7 +60,7 @@ def test_dream_goes_to_read_the_sign_and_reaches_the_optimum(seed: int) -> None:
     ("method", "core"),
     [("rl2", "lstm"), ("e-rl2", "lstm"), ("import", "lstm"), ("varibad", "lstm"), ("e-rl2", "transformer")],
 )
-def test_one_memory_is_enough_where_nothing_has_to_be_explored(method: str, core: str) -> None:
+def test_an_end_to_end_policy_learns_where_no_exploration_is_needed(method: str, core: str) -> None:
     """The sign stands at the start: it has to be remembered, over an exploration for which there is no other use."""
     learned = learn(method, 0, 12_000, env_parameters={"distance": 0}, **{"network.memory": core})
     returns, seen = play_trials(learned, distance=0)
@@ -68,7 +68,7 @@ def test_one_memory_is_enough_where_nothing_has_to_be_explored(method: str, core
     assert returns.mean() > 0.99
 
 
-def test_exploring_and_executing_wait_for_each_other_in_one_policy() -> None:
+def test_an_end_to_end_policy_learns_to_explore_and_execute_jointly_or_not_at_all() -> None:
     """In the steps that dream needs: without pressing the right button the sign is worth nothing, and vice versa."""
     parameters = {"buttons": 4}
     learned = {name: learn(name, 0, 16_000, env_parameters=parameters) for name in ("dream", "e-rl2", "varibad")}

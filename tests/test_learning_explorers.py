@@ -69,13 +69,13 @@ def test_explorers_rewarded_for_the_problem_or_the_outcome_read_the_sign(method:
 
 @pytest.mark.parametrize("method", ["count", "rnd"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_novelty_goes_as_far_as_it_can(method: str, seed: int) -> None:
+def test_novelty_explores_the_whole_corridor(method: str, seed: int) -> None:
     score, came = played(method, seed, 5_000, ONE_WAY)
     assert came[2] == 1.0 and score > 0.4
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_curiosity_takes_a_bus_of_unknown_destination(seed: int) -> None:
+def test_curiosity_takes_a_bus_with_unknown_destination(seed: int) -> None:
     score, came = played("icm", seed, 6_000, BUS)
     assert came[0] == came[2] == 0.5 and score > 0.99
 
@@ -90,7 +90,7 @@ def test_posterior_sampling_reads_a_sign_on_the_way_to_the_goal(seed: int) -> No
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_posterior_sampling_never_goes_where_no_goal_is(seed: int) -> None:
+def test_posterior_sampling_never_visits_a_place_without_goals(seed: int) -> None:
     score, came = played("posterior", seed, 10_000, OUT_OF_THE_WAY)
     assert came[2] < 0.15 and score < 0.1
 
@@ -149,8 +149,8 @@ def fit(model: ExplorationReward, trials: list[Trials], updates: int, rate: floa
     return model(trials[-1], None)[0]  # type: ignore[arg-type]
 
 
-def test_a_fact_is_worth_the_logarithm_of_its_values_to_prediction_whether_it_matters_or_not() -> None:
-    """Who knows the problem knows what a sign will say; the trajectory does, too, once it has read it."""
+def test_prediction_rewards_every_fact_by_the_logarithm_of_its_values() -> None:
+    """Given the problem, a sign is predictable; given the trajectory, too, once it was read."""
     env = Corridor(64, facts=(Fact(2), Fact(0, values=4, matters=False)))
     env.reset(seed=0)
     trials = walks(env, actions=2)
@@ -183,7 +183,7 @@ def test_prediction_gain_is_zero_for_what_a_memory_predicts() -> None:
     assert paid.abs().mean() < 0.1
 
 
-def test_to_curiosity_a_bus_is_worth_much_and_a_sign_nothing() -> None:
+def test_curiosity_rewards_a_bus_and_not_a_sign() -> None:
     """What a sign says tells nothing about the actions taken, so its features, which tell those, leave it out."""
     paid = {}
     for name, toy in (("sign", TWO_WAYS), ("bus", BUS)):

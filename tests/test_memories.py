@@ -1,4 +1,4 @@
-"""The transformer: causal, the same step by step as over whole streams, position by attention alone."""
+"""The transformer: causal, the same step by step as over whole streams, and as a block in plain loops."""
 
 import cmath
 
@@ -31,7 +31,7 @@ def test_steps_agree_with_whole_streams(core: TransformerMemory) -> None:
 
 
 def test_members_may_be_at_different_steps(core: TransformerMemory) -> None:
-    """Who waits keeps the memory it had, whatever was written into the new one."""
+    """A member that waits keeps its memory, whatever was written into the new one."""
     features = some_features(2, 5)
     _, memory = core.step(features[:, 0], None)
     for t in (1, 2):
@@ -123,7 +123,7 @@ def test_a_transformer_by_hand() -> None:
     torch.testing.assert_close(core(x)[0], torch.stack(rows), atol=1e-5, rtol=1e-4)
 
 
-def test_what_a_block_adds_starts_small() -> None:
+def test_residual_branches_start_small() -> None:
     """Each of the 2 * layers sums starts with weights scaled by 1 / sqrt(2 * layers)."""
     torch.manual_seed(0)
     for layers in (1, 3):

@@ -40,7 +40,7 @@ def network() -> RecurrentQ:
     return RecurrentQ(SPACE, 6, width=12, memory_size=8, integers=[6, 2], z_dim=3)
 
 
-def test_step_by_step_is_the_whole_stream(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_steps_agree_with_the_whole_stream(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
     assert whole.shape == (STREAMS, STEPS, 6)
@@ -54,7 +54,7 @@ def test_step_by_step_is_the_whole_stream(network: RecurrentQ, stream: tuple[Ten
     torch.testing.assert_close(maximum, network.memory.maximum(features).amax(1))
 
 
-def test_every_part_of_the_memory_matters(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_every_part_of_the_memory_is_used(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     _, state = network.step(obs[:, 0], integers[:, 0], z[:, 0], None)
     plain, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], state)
@@ -65,7 +65,9 @@ def test_every_part_of_the_memory_matters(network: RecurrentQ, stream: tuple[Ten
         assert (changed - plain).abs().amax(1).min() > 1e-4, part
 
 
-def test_neighbours_and_later_steps_change_nothing(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_neighbours_and_later_steps_do_not_change_an_output(
+    network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]
+) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
     for member in range(STREAMS):

@@ -66,7 +66,7 @@ def test_the_averaged_networks_follow_the_online_ones() -> None:
     assert not any(parameter.requires_grad for parameter in method.averaged.parameters())
 
 
-def test_the_bottleneck_pulls_the_codes_towards_nothing() -> None:
+def test_the_bottleneck_pulls_the_codes_towards_zero() -> None:
     loose, tight = trained(rounds=12, bottleneck__rate_weight=0.0), trained(rounds=12, bottleneck__rate_weight=10.0)
     assert tight.metrics["bottleneck/rate"] < 0.5 * loose.metrics["bottleneck/rate"]
 
@@ -174,7 +174,7 @@ def test_play_is_greedy(env: str, k: int) -> None:
     assert not trials.used_id.any()
 
 
-def test_play_draws_nothing_at_random_but_for_a_random_explorer_and_posterior_sampling() -> None:
+def test_play_is_deterministic_except_for_random_and_posterior_explorers() -> None:
     for method, draws in (("dream", False), ("count", False), ("none", False), ("random", True), ("posterior", True)):
         loop = trained(method)
         generator = torch.Generator().manual_seed(0)
@@ -183,7 +183,7 @@ def test_play_draws_nothing_at_random_but_for_a_random_explorer_and_posterior_sa
         assert torch.equal(generator.get_state(), before) != draws, method
 
 
-def test_execution_episodes_stand_trial_by_trial() -> None:
+def test_execution_episodes_are_ordered_trial_by_trial() -> None:
     loop = trained(env="map", trial__execute_episodes=3)
     ids = loop.env.problems.sample("train", 12, np.random.default_rng(1))
     trials = play(loop.method, loop.env, ids)
@@ -248,7 +248,7 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("method", PAIRS)
-def test_exploring_leaves_the_instructions_of_an_evaluation_alone(method: str) -> None:
+def test_exploring_does_not_change_the_instructions_of_an_evaluation(method: str) -> None:
     """Whoever explores, however often, draws nothing from the environment's generator, which draws instructions."""
     loop = Loop(*build(method, env="map", trial__explore_episodes=2))
     ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
@@ -366,7 +366,7 @@ def test_weights_of_another_shape_or_method_are_refused() -> None:
 
 
 @pytest.mark.parametrize("method", PAIRS)
-def test_training_goes_on_from_weights_and_state(method: str) -> None:
+def test_training_resumes_from_weights_and_state(method: str) -> None:
     loop = trained(method, rounds=3)
     loop.method.losses.explained = torch.tensor(0.7)  # what opens the explorer's gate is part of the state
     other = Loop(*build(method, seed=9))

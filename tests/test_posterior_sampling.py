@@ -23,7 +23,7 @@ def near(found: PosteriorSampling, expected: float) -> bool:
     return abs(found.mean - expected) < 4 * found.standard_error
 
 
-def test_signpost_is_never_read_by_who_goes_to_a_button() -> None:
+def test_posterior_sampling_never_reads_the_signpost() -> None:
     for explorations in (0, 3):
         found = sampled("signpost", explorations)
         assert near(found, 0.0) and set(found.returns) == {-1.0, 1.0}
@@ -119,6 +119,8 @@ def test_the_page_shows_the_committed_results() -> None:
         ("sign", {}, "the exact posterior, which sign does not have"),
     ],
 )
-def test_what_cannot_be_played_is_refused(family: str, arguments: dict[str, object], message: str) -> None:
+def test_invalid_calls_of_posterior_sampling_are_refused(
+    family: str, arguments: dict[str, object], message: str
+) -> None:
     with pytest.raises(UserError, match=message):
         posterior_sampling_return(**{"env": make(family, 1), "split": "test", "trials": 5, **arguments})  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def test_no_exact_posterior_where_starts_differ() -> None:
     assert default_settings(env).explorations < default_settings(make("bus", 1)).explorations
 
 
-def test_a_stream_that_ended_keeps_what_it_found() -> None:
+def test_a_finished_stream_keeps_its_knowledge() -> None:
     env = make("signpost", 32)
     episodes = recorded(env, "random", 32).episodes
     (told,) = at_every_step(Probe(env, env.parts(), QUICK), episodes, 8)

@@ -44,7 +44,7 @@ def test_the_speed_is_that_of_the_last_half_minute():
     assert "200 steps/s" in out.getvalue()
 
 
-def test_before_the_first_update_nothing_is_invented():
+def test_before_the_first_update_no_metric_is_logged():
     out = io.StringIO()
     progress = ConsoleProgress(Console(file=out, width=200), clock=Clock())
     progress.start(100, "run")
@@ -52,7 +52,7 @@ def test_before_the_first_update_nothing_is_invented():
     assert out.getvalue().splitlines()[-1] == "run:  0/100 steps  0%  ? steps/s  ETA ?"
 
 
-def test_past_the_end_there_is_nothing_left():
+def test_past_the_end_the_remaining_time_is_zero():
     out = io.StringIO()
     progress = ConsoleProgress(Console(file=out, width=200), clock=Clock())
     progress.start(100, "run", step=107)
@@ -75,7 +75,7 @@ def test_in_a_terminal_a_bar_that_is_taken_down():
     assert text.endswith("\x1b[?25h") or text.rstrip().endswith("\x1b[?25h")  # the cursor is back
 
 
-def test_silence(capfd):
+def test_a_silent_progress_prints_nothing(capfd):
     progress = SilentProgress()
     progress.start(10, "run", 5)
     progress.update(7, {"train": 1.0})

@@ -56,18 +56,18 @@ def test_a_stream_that_stops_bootstraps_from_its_last_observation() -> None:
     assert targets([1, 1, 1, 1]) == pytest.approx([g0, g1, g2, g3])
 
 
-def test_a_truncation_before_the_last_slot_bootstraps_too() -> None:
+def test_a_truncated_stream_bootstraps_at_its_end() -> None:
     g1 = 2 + 0.5 * 30  # greedy or not, there is no step 2
     assert targets([1, 1, 1, 1], length=2) == pytest.approx([1 + 0.5 * (0.2 * 20 + 0.8 * g1), g1])
 
 
-def test_nothing_comes_after_a_termination() -> None:
+def test_a_termination_is_not_bootstrapped() -> None:
     g0 = 1 + 0.5 * (0.2 * 20 + 0.8 * 2)
     assert targets([1, 1, 1, 1], terminated=(1,), length=2) == pytest.approx([g0, 2])
     assert targets([1, 1, 1, 1], terminated=(3,))[2:] == pytest.approx([3 + 0.5 * (0.2 * 40 + 0.8 * 4), 4])
 
 
-def test_an_action_that_is_not_greedy_cuts_the_trace_before_it() -> None:
+def test_a_non_greedy_action_cuts_the_trace() -> None:
     g3 = 4 + 0.5 * 50
     g2 = 3 + 0.5 * (0.2 * 40 + 0.8 * g3)  # what happened after an action is its own, greedy or not
     g1 = 2 + 0.5 * 30  # but the value of being there is that of the greedy one
@@ -76,14 +76,14 @@ def test_an_action_that_is_not_greedy_cuts_the_trace_before_it() -> None:
     assert targets([0, 1, 0, 1]) == targets([1, 1, 0, 1])  # the first action cuts no trace
 
 
-def test_without_a_trace_targets_are_those_of_one_step() -> None:
+def test_without_a_trace_targets_are_one_step_targets() -> None:
     one_step = [1 + 10, 2 + 15, 3 + 20, 4 + 25]
     assert targets([1, 1, 1, 1], trace=0.0) == pytest.approx(one_step)
     assert targets([0, 0, 0, 0]) == pytest.approx(one_step)
     assert targets([1, 1, 1, 1], trace=0.0, terminated=(3,)) == pytest.approx([*one_step[:3], 4])
 
 
-def test_with_a_full_trace_targets_are_the_rewards_that_came() -> None:
+def test_with_a_full_trace_targets_are_discounted_returns() -> None:
     assert targets([1, 1, 1, 1], trace=1.0, terminated=(3,))[0] == pytest.approx(1 + 2 / 2 + 3 / 4 + 4 / 8)
     assert targets([1, 1, 1, 1], trace=1.0)[0] == pytest.approx(1 + 2 / 2 + 3 / 4 + 4 / 8 + 50 / 16)
 
@@ -127,14 +127,14 @@ def test_targets_are_the_recursion_and_padding_changes_none(
         assert float(got[0, t]) == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_online_network_chooses_and_the_target_network_judges() -> None:
+def test_the_online_network_selects_and_the_target_network_evaluates() -> None:
     online = torch.tensor([[[1.0, 5.0, 2.0], [9.0, 0.0, 1.0]]])
     target = torch.tensor([[[7.0, 3.0, 8.0], [-1.0, 4.0, 4.0]]])
     value, best = double_q_value(online, target)
     assert best.tolist() == [[1, 0]] and value.tolist() == [[3.0, -1.0]]
 
 
-def test_the_observation_before_a_reset_step_is_worth_what_the_reset_reveals_and_the_one_after() -> None:
+def test_the_value_before_a_reset_step_is_its_reward_plus_the_value_after() -> None:
     value = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
     reset_step = torch.tensor([[False, True, False]])
     reward = torch.tensor([[10.0, 20.0, 30.0]])
@@ -207,7 +207,7 @@ def test_executor_loss_by_hand() -> None:
     assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - 2) ** 2) / 2)
 
 
-def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
+def test_the_end_of_an_exploration_is_terminal_even_after_a_time_limit() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     explore = stream([1, 0, 0], length=2)  # a time limit, not a termination
     loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ def test_exploring_ends_with_the_stream_whatever_the_environment_says() -> None:
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - 2) ** 2) / 2)
 
 
-def test_an_explorer_looks_past_the_reset_step_and_learns_nothing_on_it() -> None:
+def test_an_explorer_bootstraps_past_a_reset_step_which_has_no_loss() -> None:
     reward = torch.tensor([[1.0, 5.0, 3.0]])
     explore = stream([1, Table.actions, 1], length=3, start=(0, 2))
     loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=0.0)  # type: ignore[arg-type]
@@ -263,7 +263,7 @@ def rows(episodes: Episodes, which: list[int]) -> Episodes:
     return episodes.map(lambda tensor: tensor[which])
 
 
-def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
+def test_executor_loss_ignores_padding_and_is_a_mean_over_steps() -> None:
     torch.manual_seed(0)
     env = make("map", 1)
     space, instruction = env.single_observation_space, env.instruction_space
@@ -288,7 +288,7 @@ def test_executor_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
     assert not torch.allclose(loss(execute, everyone)[0], whole[0])
 
 
-def test_explorer_loss_does_not_see_padding_and_is_a_mean_over_steps() -> None:
+def test_explorer_loss_ignores_padding_and_is_a_mean_over_steps() -> None:
     torch.manual_seed(0)
     env = make("signpost", 1)
     online, target = (LearnedExplorer(env.single_observation_space, 5, width=8, memory_size=4) for _ in range(2))
@@ -316,7 +316,7 @@ def test_greedy_draws_no_random_number() -> None:
     assert torch.equal(generator.get_state(), before)
 
 
-def test_random_actions_are_as_frequent_as_asked() -> None:
+def test_random_actions_have_probability_epsilon() -> None:
     members = 30_000
     q = torch.tensor([[0.0, 2.0, 1.0, -1.0]]).expand(members, 4)
     epsilon = torch.tensor([0.0, 0.3, 1.0]).repeat_interleave(members // 3)

@@ -1,4 +1,4 @@
-"""Recordings: they change nothing of the play, hold what was computed by other means, and survive a file."""
+"""Recordings: they do not change the trials, agree with other computations, and are read back from files unchanged."""
 
 import dataclasses
 from pathlib import Path
@@ -51,7 +51,7 @@ def arrays_of(recorded: RecordedTrials) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["dream", "random", "none", "posterior"])
-def test_recording_changes_nothing_of_the_play(method: str) -> None:
+def test_recording_does_not_change_the_trials(method: str) -> None:
     pair, env = pair_of(method, "bus", 5, trial__explore_episodes=2, trial__execute_episodes=2)
     ids = env.problems.ids("test")[:5]
     recorded, plain = record_trials(pair, env, ids, 3), played(pair, make("bus", 5), ids, 3)
@@ -68,7 +68,7 @@ def test_recording_changes_nothing_of_the_play(method: str) -> None:
     assert recorded.optimal is not None and np.allclose(recorded.optimal, 0.8) and recorded.optimal.shape == (5, 2)
 
 
-def test_batches_are_filled_up_and_what_fills_them_is_dropped() -> None:
+def test_batches_are_padded_and_the_padding_is_dropped() -> None:
     pair, env = pair_of("dream", "signpost", 4)
     ids = np.array([0, 1, 1, 0, 1, 0])
     recorded = record_trials(pair, env, ids, 0, step=7)
@@ -76,7 +76,7 @@ def test_batches_are_filled_up_and_what_fills_them_is_dropped() -> None:
     assert recorded.explore.values is not None and len(recorded.explore.values) == len(recorded.execute.mask) == 6
 
 
-def test_information_telescopes_and_is_what_the_explorer_is_paid() -> None:
+def test_recorded_information_telescopes_and_is_the_explorers_reward() -> None:
     pair, env = pair_of("dream", "cooking", 6, trial__explore_episodes=2)
     ids = env.problems.ids("test")[:6]
     recorded, plain = record_trials(pair, env, ids, 1), played(pair, make("cooking", 6), ids, 1)
@@ -98,7 +98,7 @@ def test_information_telescopes_and_is_what_the_explorer_is_paid() -> None:
     ("method", "context"),
     [("dream", "decoded"), ("oracle", "id"), ("contextual", "instruction"), ("random", "decoded")],
 )
-def test_recorded_values_are_those_that_were_acted_on(method: str, context: str) -> None:
+def test_recorded_values_are_those_of_the_acting_networks(method: str, context: str) -> None:
     changes = {"executor__context": "instruction"} if method == "contextual" else {}
     pair, env = pair_of(method, "cooking", 6, trial__execute_episodes=2, **changes)
     ids = env.problems.ids("train")[:6]
@@ -135,7 +135,7 @@ def test_positions_of_both_phases() -> None:
         assert recorded.explore.action[trial, first.stop - 1] == len(env.action_names)
 
 
-def test_a_problem_that_f_never_learned_gets_the_mean_code_of_those_that_matter_alike() -> None:
+def test_an_unseen_problem_gets_the_mean_code_of_equivalent_training_problems() -> None:
     pair, env = pair_of("dream", "bus", 2)
     unseen, train = 100, env.problems.ids("train")
     assert unseen not in train
@@ -158,7 +158,7 @@ class WithoutEncoders:
         self.pair = self.context = None
 
 
-def test_a_method_without_encoders_is_recorded_with_what_there_is() -> None:
+def test_a_method_without_encoders_is_recorded_without_beliefs() -> None:
     pair, env = pair_of("dream", "signpost", 3)
     ids = np.array([0, 1, 0])
     recorded = record_trials(WithoutEncoders(pair), env, ids, 0)
@@ -212,7 +212,7 @@ def test_trials_that_did_not_explore_have_one_observation() -> None:
 
 
 @pytest.mark.parametrize(("method", "explorations"), [("rl2", 2), ("rl2", 0), ("varibad", 1)])
-def test_whole_trial_policies_are_recorded_drawn_and_told(method: str, explorations: int) -> None:
+def test_end_to_end_policies_are_recorded_drawn_and_described(method: str, explorations: int) -> None:
     torch.manual_seed(0)
     changes = {"trial.explore_episodes": explorations, "trial.execute_episodes": 2}
     policy, env = build(override(TrainConfig(method=method, env="cooking"), changes), 2)

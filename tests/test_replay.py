@@ -1,4 +1,4 @@
-"""Replay of trials: a ring that forgets the oldest, samples alike after a reload and keeps what it was given."""
+"""Replay of trials: a ring that forgets the oldest, samples alike after a reload, and keeps trials whole."""
 
 import io
 from dataclasses import fields
@@ -58,7 +58,7 @@ def held(replay: TrialReplay) -> list[int]:
     return sorted(set(replay.sample(300).problem_id.tolist()))
 
 
-def test_the_oldest_make_room() -> None:
+def test_the_oldest_trials_are_overwritten() -> None:
     replay = TrialReplay(5, seed=0)
     assert len(replay) == 0
     replay.add(trials(1, 2, 3))
@@ -73,7 +73,7 @@ def test_the_oldest_make_room() -> None:
 
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("image", [False, True])
-def test_what_belongs_together_stays_together(n: int, image: bool) -> None:
+def test_the_parts_of_a_trial_stay_together(n: int, image: bool) -> None:
     replay = TrialReplay(8, seed=0)
     for first in range(0, 12, 3):
         replay.add(trials(first, first + 1, first + 2, n=n, image=image))
@@ -110,7 +110,7 @@ def test_sampling_is_uniform_and_follows_the_seed() -> None:
 
 
 @pytest.mark.parametrize("added", [3, 7])
-def test_a_reloaded_replay_goes_on_as_the_saved_one(added: int) -> None:
+def test_a_reloaded_replay_continues_like_the_saved_one(added: int) -> None:
     saved = TrialReplay(5, seed=0)
     for number in range(added):
         saved.add(trials(number, n=2))
@@ -145,7 +145,7 @@ def test_trials_are_drawn_in_proportion_to_their_priority() -> None:
     assert (even - 1500).abs().max() < 180
 
 
-def test_a_new_trial_is_as_urgent_as_the_most_urgent() -> None:
+def test_a_new_trial_gets_the_largest_priority() -> None:
     replay = TrialReplay(3, seed=0)
     replay.add(trials(0, 1))
     replay.set_priority(torch.tensor([0, 1]), torch.tensor([1e-3, 5.0]))
@@ -157,7 +157,7 @@ def test_a_new_trial_is_as_urgent_as_the_most_urgent() -> None:
     assert counts[0] == 0 and (counts[1:] - 1000).abs().max() < 150
 
 
-def test_only_trials_executed_on_an_exploration_can_be_asked_for() -> None:
+def test_sample_decoded_draws_trials_executed_on_g_only() -> None:
     replay = TrialReplay(5, seed=0)
     replay.add(trials(0, 1, 2))
     replay.set_priority(torch.tensor([1]), torch.tensor([1e-6]))  # plays no part in this
@@ -170,7 +170,7 @@ def test_only_trials_executed_on_an_exploration_can_be_asked_for() -> None:
     assert drawn.execute.instruction[:, 0].tolist() == (10 * drawn.problem_id).tolist()
 
 
-def test_where_there_is_none_a_trial_executed_on_the_problem_is_not_taken_for_one() -> None:
+def test_sample_decoded_is_refused_without_trials_executed_on_g() -> None:
     replay = TrialReplay(5, seed=0)
     replay.add(trials(0, 2, 4))
     with pytest.raises(ValueError, match="id_fraction"):
@@ -204,7 +204,7 @@ def test_a_used_replay_forgets_its_priorities_when_another_is_loaded() -> None:
     assert same(loaded.sample_by_priority(50, 0.7)[0], saved.sample_by_priority(50, 0.7)[0])
 
 
-def test_what_is_saved_takes_no_memory_of_its_own_but_for_what_is_small() -> None:
+def test_the_saved_state_shares_its_large_tensors() -> None:
     replay = TrialReplay(2, seed=0)
     replay.add(trials(1, 2))
     state = replay.state_dict()
@@ -226,7 +226,7 @@ def test_an_empty_replay_can_be_saved() -> None:
     assert same(replay.sample(8), other.sample(8))
 
 
-def test_errors() -> None:
+def test_invalid_calls_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 trial, got 0"):
         TrialReplay(0, seed=0)
     with pytest.raises(ValueError, match="empty replay"):
@@ -239,7 +239,7 @@ def test_errors() -> None:
         TrialReplay(2, seed=0).add(trials(1, 2, 3))
 
 
-def test_an_even_draw_holds_every_problem_as_often_and_every_trial_of_it_as_likely() -> None:
+def test_transitions_are_drawn_evenly_over_problems_and_their_trials() -> None:
     replay = TrialReplay(12, seed=0)
     replay.add(trials(7, 7, 7, 7, 7, 2, 2, 5, lengths=(1, 2, 3, 4, 5, 1, 2, 1)))  # a problem's trials differ in length
     problem_id, _ = replay.sample_transitions(90)

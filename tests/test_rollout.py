@@ -82,7 +82,7 @@ def test_a_stream_of_k_episodes_has_room_for_all_their_steps_and_the_resets_betw
     assert no_steps(env, np.array([0, 1]), phase="explore").obs.shape == (2, horizon + 1, 2)
 
 
-def test_padding_is_only_at_the_end_and_blank() -> None:
+def test_padding_is_at_the_end_and_zero() -> None:
     episodes, _ = explore_twice(end_right_right_end(), [0, 1, 1])
     columns = torch.arange(13)
     assert torch.equal(episodes.mask, columns < episodes.length[:, None])
@@ -141,7 +141,7 @@ def single(env_name: str, problem: int, actions: list[int], phase: str, instruct
 
 
 @pytest.mark.parametrize(("name", "phase"), [("signpost", "execute"), ("map", "explore"), ("map", "execute")])
-def test_the_recorded_stream_is_that_of_the_member_alone(name: str, phase: str) -> None:
+def test_a_member_in_a_batch_records_the_same_stream_as_alone(name: str, phase: str) -> None:
     members = 6
     env = make(name, members)
     rng = np.random.default_rng(0)
@@ -164,7 +164,7 @@ def test_the_recorded_stream_is_that_of_the_member_alone(name: str, phase: str) 
 
 
 @pytest.mark.parametrize("k", [1, 2])
-def test_neighbours_change_nothing(k: int) -> None:
+def test_neighbours_do_not_change_a_stream(k: int) -> None:
     env: MetaEnv = make("map", 5)
     rng = np.random.default_rng(1)
     slots = k * (env.horizon + 1) - 1

@@ -113,7 +113,7 @@ def test_two_processes_cannot_train_in_one_directory(tmp_path: Path):
     open_run(tmp_path).close()
 
 
-def test_reading_what_is_no_run_directory(tmp_path: Path):
+def test_reading_a_directory_that_is_not_a_run_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="does not exist"):
         RunDirectory.read(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"holds no config.yaml"):
@@ -123,7 +123,7 @@ def test_reading_what_is_no_run_directory(tmp_path: Path):
         RunDirectory.read(tmp_path)
 
 
-def test_a_file_in_the_way(tmp_path: Path):
+def test_a_file_in_place_of_the_run_directory_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"is a file"):
         open_run(tmp_path / "file")
@@ -235,7 +235,7 @@ def test_read_while_a_run_replaces_it(tmp_path: Path, monkeypatch: pytest.Monkey
     assert calls == [10, 20]
 
 
-def test_only_what_can_be_loaded_again_is_saved(tmp_path: Path):
+def test_only_plain_data_is_saved(tmp_path: Path):
     check_plain({"a": [1, (2.0, None)], 3: {"b": b"c", "d": torch.ones(1)}})
     for bad, where in (
         ({"a": {"b": np.ones(2)}}, r"state\['a'\]\['b'\] is a ndarray"),
@@ -337,7 +337,7 @@ def test_killed_at_any_moment_a_whole_checkpoint_is_there(tmp_path: Path):
     assert len(list(tmp_path.iterdir())) <= 4
 
 
-def test_random_generators_go_on_where_they_were():
+def test_random_generators_resume_their_state():
     generators = (np.random.default_rng(3), torch.Generator().manual_seed(3))
     draw = (lambda rng: rng.normal(size=3).tolist(), lambda rng: torch.randn(3, generator=rng).tolist())
     others = (np.random.default_rng(0), torch.Generator())

@@ -136,7 +136,7 @@ def test_normalised_interval_covers_the_truth_about_95_times_in_100():
     assert 180 <= covered <= 199
 
 
-def test_scores_that_are_none():
+def test_invalid_scores_are_refused():
     with pytest.raises(ValueError, match="at least one run"):
         iqm([])
     with pytest.raises(ValueError, match="at least one run"):

@@ -139,7 +139,7 @@ def test_targets_pass_from_the_execution_to_the_exploration_by_hand() -> None:
     assert moved == [[1, 0, 1], [1, 2, 2], [1, 3, 0]]  # nothing at the reset step
 
 
-def test_a_last_episode_out_of_time_bootstraps() -> None:
+def test_a_truncated_last_episode_bootstraps() -> None:
     stream = trial_stream(trials(), LAYOUT)
     stream = TrialStream(**{**stream.__dict__, "terminated": torch.zeros_like(stream.terminated)})
     q = torch.zeros(2, stream.episodes.mask.shape[1] + 1, A)

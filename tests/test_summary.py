@@ -123,7 +123,7 @@ def test_rows_that_contradict_each_other_are_refused(rows: list[Row], sentence: 
     assert sentence in str(refusal.value)
 
 
-def test_the_markdown_says_never_and_how_many():
+def test_the_markdown_reports_never_and_counts():
     line = next(line for line in markdown(summarise(read_runs(DREAM))).splitlines() if "| dream |" in line)
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[3:7] == ["1.00 0.80 0.90 0.05", "0.688", "3 of 4", "11.5"]
@@ -175,7 +175,7 @@ def test_seeds_of_very_different_speed_are_drawn(tmp_path: Path):
     assert tmp_path / "curves_wallclock.svg" in written.files
 
 
-def test_what_cannot_be_drawn_is_not_left_from_before(tmp_path: Path):
+def test_figures_that_cannot_be_drawn_are_removed(tmp_path: Path):
     write_comparison([*DREAM, *RANDOM], tmp_path)
     written = write_comparison(RANDOM, tmp_path)
     assert {path.name for path in written.files if path.suffix == ".svg"} == {"scores.svg", "profiles.svg"}
@@ -217,7 +217,7 @@ def test_the_committed_results_can_be_compared(tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "all" / "sign" / "curves_wallclock.svg").is_file()
 
 
-def test_choosing_rows_that_are_not_there_is_refused(tmp_path: Path):
+def test_choosing_missing_rows_is_refused(tmp_path: Path):
     grids = ROOT / "results" / "before_transitions.csv"
     with pytest.raises(UserError, match="no row has env 'buss': choose from bus, map, cooking"):
         choose_rows([grids], ["buss"])

@@ -60,7 +60,7 @@ def test_signpost_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("family", "episodes"), [("bus", 1), ("map", 1), ("cooking", 1), ("cooking", 2)])
-def test_the_expert_earns_the_optimum_whoever_explored(family: str, episodes: int) -> None:
+def test_the_expert_earns_the_optimum_after_any_exploration(family: str, episodes: int) -> None:
     env = make(family, 16)
     executors = bound_executors(env, episodes)
     found = swap_returns(bound_explorers(env), executors, env, trials=40, seed=3, execute_episodes=episodes)
@@ -77,7 +77,7 @@ def test_the_expert_earns_the_optimum_whoever_explored(family: str, episodes: in
 
 @pytest.mark.parametrize("family", ["bus", "signpost"])
 @pytest.mark.parametrize("episodes", [1, 2])
-def test_own_pairs_are_what_an_evaluation_finds(family: str, episodes: int) -> None:
+def test_own_pairs_score_as_in_an_evaluation(family: str, episodes: int) -> None:
     """Trial by trial, over several batches of which the last is not full, and with several episodes."""
     trial = {"trial.explore_episodes": episodes, "trial.execute_episodes": episodes}
     one, env = untrained("dream", family, 16, **trial)
@@ -123,7 +123,7 @@ def test_frames_start_in_the_same_place_in_every_cell() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)) and not torch.equal(*first)
 
 
-def test_what_is_read_of_a_cut_exploration() -> None:
+def test_g_reads_a_cut_exploration() -> None:
     """On signpost: before the sign was reached the reader knows nothing, with all steps it knows all."""
     env = make("signpost", 8)
     scripted = bound_explorers(env)["scripted"]

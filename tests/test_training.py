@@ -312,7 +312,7 @@ def test_overwrite_starts_again(tmp_path: Path) -> None:
     assert results(train(short, tmp_path / "run", overwrite=True)) == first
 
 
-def test_the_learning_rate_falls_in_a_line() -> None:
+def test_the_learning_rate_falls_linearly() -> None:
     config = override(CONFIG, {"learning.learning_rate": 3e-3, "learning.final_learning_rate": 1e-3, "steps": 100})
     rates = [config.learning.learning_rate_at(share) for share in (0.0, 0.5, 1.0, 1.3)]
     assert rates == pytest.approx([3e-3, 2e-3, 1e-3, 1e-3])
@@ -368,7 +368,7 @@ def test_a_run_on_frames_is_resumed_as_exactly(tmp_path: Path, monkeypatch: pyte
     assert len(collected) > 4 and results(tmp_path / "run") == whole
 
 
-def test_freed_memory_is_kept_where_the_system_lets_us_ask() -> None:
+def test_freed_memory_is_kept_where_the_allocator_supports_it() -> None:
     """In a process of its own, as it holds for the whole process: memory taken again costs no page faults."""
     code = (
         "import resource, sys, torch\n"

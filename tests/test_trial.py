@@ -1,4 +1,4 @@
-"""Streams of transitions: what the masks say, what trimming keeps."""
+"""Streams of transitions: masks, trimming, chaining, selecting."""
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def test_environment_steps_count_exploration_but_no_reset_step() -> None:
     assert trials.environment_steps() == 8 + 16
 
 
-def test_some_streams_in_another_order() -> None:
+def test_select_reorders_streams() -> None:
     episodes = streams()
     picked = episodes.select(torch.tensor([2, 0, 0]))
     assert picked.length.tolist() == [0, 6, 6] and picked.instruction[:, 0].tolist() == [2, 0, 0]
@@ -82,7 +82,7 @@ def test_some_streams_in_another_order() -> None:
     assert len(episodes.select(torch.zeros(0, dtype=torch.int64)).mask) == 0
 
 
-def test_streams_of_different_widths_stand_under_each_other() -> None:
+def test_streams_of_different_lengths_are_concatenated_with_padding() -> None:
     long = streams()
     short = long.select(torch.tensor([1, 2])).trimmed()
     for first, second in ((long, short), (short, long), (short, short)):

@@ -43,7 +43,7 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
 # -- the command -------------------------------------------------------------------------------------------------
 
 
-def test_watch_writes_a_film_and_a_recording_and_says_what_happened(run: Path, capsys: pytest.CaptureFixture) -> None:
+def test_watch_writes_a_film_and_a_recording_and_describes_the_trials(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert cli.run(["watch", str(run), "--trials", "2"]) == 0
     told = capsys.readouterr().out
     assert told.count("Trial ") == 2 and "Explored" in told and "Executed in" in told and "videos" in told
@@ -90,13 +90,11 @@ def test_the_same_seed_is_the_same_trials() -> None:
         (["."], "is not a run directory"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(
-    arguments: list[str], sentence: str, run: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_errors_are_one_sentence(arguments: list[str], sentence: str, run: Path, capsys: pytest.CaptureFixture) -> None:
     assert sentence in refused(capsys, *(str(run) if word == "RUN" else word for word in arguments))
 
 
-def test_trials_are_picked_by_what_they_fell_short_of(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_are_picked_by_regret(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded, env = record_run(run, trials=5)
     returns = np.array([[1.0], [0.4], [-1.0], [0.6], [0.2]])
     told = dataclasses.replace(recorded, returns=returns, optimal=np.array([[1.0], [0.4], [1.0], [1.0], [1.0]]))
@@ -149,7 +147,7 @@ def test_live_plays_in_a_window(run: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert window.images > 2 and {"title", "after", "mainloop"} <= set(window.calls)
 
 
-def test_without_a_display_the_file_is_there_and_a_sentence_says_why(
+def test_without_a_display_the_file_is_written_and_the_reason_given(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     for module in (Window(display=False), None):
@@ -185,7 +183,7 @@ def test_a_run_shows_itself_in_tensorboard_and_keeps_recordings(run: Path) -> No
     assert [trials.step for trials in recorded] == steps and len(recorded[0].problem_id) == 2
 
 
-def test_showing_changes_nothing_else_and_may_be_turned_off_or_on(
+def test_showing_does_not_change_training_and_can_be_switched(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Validation, "show", lambda *arguments: pytest.fail("nothing was to be shown"))

@@ -93,7 +93,7 @@ def test_turns_in_sign_and_what_was_in_view() -> None:
     ]  # fmt: skip
 
 
-def test_what_was_found_out_and_when() -> None:
+def test_what_was_learned_and_when() -> None:
     env = make("signpost", 1)
     recorded = trial(env, 1, [1, 1, 4], [3], [0])
     informative = np.array([[False, False, True, True]])
@@ -119,7 +119,7 @@ def test_what_was_found_out_and_when() -> None:
     assert "Nothing that identifies the problem was in view." in narrate(unseen, env)[0]
 
 
-def test_who_did_not_explore() -> None:
+def test_a_trial_without_exploration() -> None:
     env = make("signpost", 1)
     recorded = trial(env, 0, [], [2], [0])
     blank = {"action": np.zeros((1, 1), np.int64), "mask": np.zeros((1, 1), bool), "start": np.zeros((1, 1), bool)}
@@ -141,7 +141,7 @@ def test_of_many_events_the_middle_ones_are_counted_instead() -> None:
 
 
 @pytest.mark.parametrize("family", ["bus", "map", "cooking", "signpost"])
-def test_whatever_is_done_can_be_told(family: str) -> None:
+def test_every_action_has_a_description(family: str) -> None:
     env = make(family, 1)
     rng = np.random.default_rng(0)
     goal = env.sample_instruction(np.array([1]), rng)[0].tolist()
