@@ -19,11 +19,16 @@ import dream.envs as envs  # for its registrations
 if TYPE_CHECKING:
     from dream.config import PRESETS, TrainConfig, default_config, override
     from dream.core.trial import Episodes, Trials
-    from dream.errors import UserError
+    from dream.envs import GymnasiumAdapter, MetaEnv, Part, integer_space, make, split_problems
+    from dream.envs.check import check_family
+    from dream.envs.sign.miniworld_backend import MiniworldBackend
+    from dream.errors import Stopped, UserError
     from dream.eval.evaluate import evaluate_run, load_method
     from dream.eval.pretrained import load_pretrained, pretrained
     from dream.eval.record.recorded import RecordedTrials, load_trials
     from dream.eval.show.notebook import WatchedTrials, watch
+    from dream.eval.show.video import write_video
+    from dream.eval.show.watching import record_run
     from dream.exploration.base import Belief, ExplorationReward
     from dream.methods.protocol import Method
     from dream.methods.spec import MethodSpec, explorer
@@ -33,24 +38,35 @@ _WHERE = {
     "Belief": "dream.exploration.base",
     "Episodes": "dream.core.trial",
     "ExplorationReward": "dream.exploration.base",
+    "GymnasiumAdapter": "dream.envs",
+    "MetaEnv": "dream.envs",
     "Method": "dream.methods.protocol",
     "MethodSpec": "dream.methods.spec",
+    "MiniworldBackend": "dream.envs.sign.miniworld_backend",
     "PRESETS": "dream.config",
+    "Part": "dream.envs",
     "RecordedTrials": "dream.eval.record.recorded",
+    "Stopped": "dream.errors",
     "TrainConfig": "dream.config",
     "Trials": "dream.core.trial",
     "UserError": "dream.errors",
     "WatchedTrials": "dream.eval.show.notebook",
+    "check_family": "dream.envs.check",
     "default_config": "dream.config",
     "evaluate_run": "dream.eval.evaluate",
     "explorer": "dream.methods.spec",
+    "integer_space": "dream.envs",
     "load_method": "dream.eval.evaluate",
     "load_pretrained": "dream.eval.pretrained",
     "load_trials": "dream.eval.record.recorded",
+    "make": "dream.envs",
     "override": "dream.config",
     "pretrained": "dream.eval.pretrained",
+    "record_run": "dream.eval.show.watching",
+    "split_problems": "dream.envs",
     "train": "dream.training.loop",
     "watch": "dream.eval.show.notebook",
+    "write_video": "dream.eval.show.video",
 }
 """Public name -> its module."""
 
@@ -59,24 +75,35 @@ __all__ = [
     "Belief",
     "Episodes",
     "ExplorationReward",
+    "GymnasiumAdapter",
+    "MetaEnv",
     "Method",
     "MethodSpec",
+    "MiniworldBackend",
+    "Part",
     "RecordedTrials",
+    "Stopped",
     "TrainConfig",
     "Trials",
     "UserError",
     "WatchedTrials",
+    "check_family",
     "default_config",
     "envs",
     "evaluate_run",
     "explorer",
+    "integer_space",
     "load_method",
     "load_pretrained",
     "load_trials",
+    "make",
     "override",
     "pretrained",
+    "record_run",
+    "split_problems",
     "train",
     "watch",
+    "write_video",
 ]
 
 

@@ -24,14 +24,14 @@ _CURVE = {"metrics.jsonl": ("step", "eval/validation/"), "timing.jsonl": ("step"
 
 
 def pretrained_names() -> list[str]:
-    """Families that a trained pair is there for."""
+    """Families with a trained pair."""
     return sorted(path.parent.name for path in FOLDER.glob("*/config.yaml"))
 
 
 def pretrained(name: str) -> Path:
-    """The run directory of the pair that comes with the package for a family; give it to `load_method`.
+    """The run directory of the trained pair for a family, for `load_method` and `evaluate_run`.
 
-    Raises UserError where there is none.
+    Raises UserError if the package has none.
     """
     if name not in pretrained_names():
         raise UserError(f"no pretrained pair {name!r}: choose one of {', '.join(pretrained_names()) or '(none)'}")

@@ -219,6 +219,15 @@ def test_a_preset_changes_the_defaults_and_arguments_change_the_preset(monkeypat
     assert changed == override(debug, {"learning.updates_per_round": 7})
 
 
+def test_stop_at_is_short_for_its_setting(capsys, monkeypatch):
+    trainer = Trainer(monkeypatch)
+    assert cli.run(["train", "dream", "--stop-at", "0.9"]) == 0
+    assert cli.run(["train", "dream"]) == 0
+    assert [config.evaluation.stop_at for config, _, _ in trainer.calls] == [0.9, None]
+    assert cli.run(["train", "dream", "--stop-at", "1.5"]) == 2
+    assert "evaluation.stop_at is 1.5: it must be a number from" in capsys.readouterr().err
+
+
 def test_a_stopped_training_says_how_to_resume(capsys, monkeypatch):
     Trainer(monkeypatch, Stopped(signal.SIGINT, saved=True))
     assert cli.run(["train", "dream", "--env", "map", "--overwrite", "--run-dir", "my runs"]) == 130

@@ -18,6 +18,7 @@ from dream.config import PRESETS, TrainConfig, override
 from dream.core.rollout import no_steps
 from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv, make
+from dream.envs.signpost.family import Signpost
 from dream.errors import UserError
 from dream.eval import evaluate
 from dream.eval import pretrained as pretrained_module
@@ -267,6 +268,27 @@ def test_evaluated_in_another_world_than_it_was_trained_in(run: Path, monkeypatc
     result = evaluate_run(run, trials=2, env_parameters={"light": "off", "planet": "mars"})
     assert result.env == "signpost[light=off,planet=mars]"
     assert built == [{"size": 3, "light": "on"}, {"size": 3, "light": "off", "planet": "mars"}]
+
+
+def test_a_pair_in_the_package_is_loaded_by_the_name_of_its_family() -> None:
+    method, env, step = pretrained_module.load_pretrained("bus", members=3)
+    assert (method.config.env, env.family, env.num_envs) == ("bus", "bus", 3)
+    assert step == load_method(pretrained_module.pretrained("bus"), members=1)[2]
+    with pytest.raises(UserError, match="no pretrained pair 'boat': choose one of bus"):
+        pretrained_module.load_pretrained("boat")
+
+
+def test_exploration_that_gains_nothing_has_no_normalised_score(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Signpost, "no_exploration_return", lambda self, split="all": 1.0)  # the optimum
+    result = evaluate_run(trained, trials=20)
+    assert result.normalised is None and (result.no_exploration, result.optimal_mean) == (1.0, 1.0)
+    assert result.return_low <= result.return_mean <= result.return_high
+
+
+def test_a_run_of_a_family_that_cannot_be_found_is_one_sentence(run: Path) -> None:
+    change_config(run, "env", "no_such_module:Family")
+    with pytest.raises(UserError, match="no_such_module"):
+        load_method(run)
 
 
 @pytest.mark.parametrize("name", pretrained_module.pretrained_names())

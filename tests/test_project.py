@@ -1,6 +1,7 @@
 """The house rules: which module may import which, one package under one name, nothing of one machine in the tree."""
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -337,6 +338,28 @@ def test_the_package_hands_out_its_names_and_no_others():
     assert set(dir(dream)) == set(dream.__all__)
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = dream.trian
+
+
+def names_imported_in_docs() -> list[tuple[str, str, str]]:
+    """(page, module, name) of every `from dream... import name` in a Python example of the README or docs/."""
+    found = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "dream":
+                    found += [(page.name, str(node.module), alias.name) for alias in node.names]
+    return found
+
+
+def test_the_package_hands_out_every_name_that_a_page_imports():
+    import dream
+
+    imported = names_imported_in_docs()
+    assert len(imported) > 10
+    missing = [f"{page}: {module}.{name}" for page, module, name in imported if name not in dream.__all__]
+    assert not missing
+    for _, module, name in imported:
+        assert getattr(dream, name) is getattr(importlib.import_module(module), name)
 
 
 def test_no_file_names_a_place_on_one_machine():

@@ -28,6 +28,8 @@ class TrainArguments:
     """start from the settings in this file, such as the config.yaml of another run; all other options override it"""
     set: Annotated[tuple[str, ...], arg(metavar="SETTING=VALUE ...")] = ()
     """settings to change, as in dream compare: `--set learning.tau=0.1` is the same as `--learning.tau 0.1`"""
+    stop_at: float | None = None
+    """stop at the first validation with this normalised score, such as 0.99; the same as --evaluation.stop-at"""
     run_dir: Path | None = None
     """directory of the run (default: runs/ENV/METHOD/sSEED; with a preset runs/PRESET/ENV/METHOD/sSEED)"""
     overwrite: bool = False
@@ -45,6 +47,8 @@ def command(arguments: list[str]) -> int:
     base = _settings_to_start_from(method, arguments)
     given = parse(TrainArguments, arguments, "train", command, TrainArguments(base), usage="train METHOD")
     config = override(given.settings, {"env_parameters": base.env_parameters})
+    if given.stop_at is not None:
+        config = override(config, {"evaluation.stop_at": given.stop_at})
     check_config(config)
 
     from dream.methods.registry import find_method

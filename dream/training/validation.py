@@ -40,14 +40,20 @@ class Validation:
         self._env = make_env(config, min(config.evaluation.trials, MEMBERS))
         self._showing: Showing | None = None
         self.notes: list[str] = []
-        """What the person at the console should know before training."""
-        if has_bounds(self._env):
-            return
-        self.notes.append(f"{config.env} has no normalised score, validation shows the return: {HOW_TO_GET_A_SCORE}")
-        if config.evaluation.stop_at is not None:
-            raise UserError(
-                f"evaluation.stop_at is {config.evaluation.stop_at}, a normalised score, and {config.env} has none: "
-                f"leave it out, or {HOW_TO_GET_A_SCORE}"
+        """What to say before training."""
+        stop_at = config.evaluation.stop_at
+        if not has_bounds(self._env):
+            if stop_at is not None:
+                raise UserError(
+                    f"evaluation.stop_at is {stop_at}, a normalised score, and {config.env} has none: leave it out, or "
+                    f"{HOW_TO_GET_A_SCORE}"
+                )
+            self.notes.append(
+                f"{config.env} has no normalised score, validation shows the return: {HOW_TO_GET_A_SCORE}"
+            )
+        elif stop_at is not None:
+            self.notes.append(
+                f"stops at the first validation with a score of {stop_at:g}; the ETA is that of all steps"
             )
 
     def scores(self, method: Method) -> dict[str, float]:
