@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv, integer_space
 from dream.envs.problems import ProblemSet
+from dream.envs.verify import refuse_observation
 from dream.errors import UserError
 
 SampleInstruction = Callable[[NDArray[np.integer], np.random.Generator], NDArray[np.int64]]
@@ -118,7 +119,8 @@ class GymnasiumAdapter(MetaEnv):
             step = int(self.elapsed[member])
             if not math.isfinite(reward):
                 raise UserError(
-                    f"{self.family} gave the reward {reward} at step {step}: rewards must be finite numbers"
+                    f"{self.family} gave the reward {reward} in problem {self.problem_id[member]} at step {step}: "
+                    "rewards must be finite"
                 )
             if out_of_time and not ended and step < self.horizon:
                 raise UserError(
@@ -133,11 +135,7 @@ class GymnasiumAdapter(MetaEnv):
         """An env's observation as one of the adapted space. Raises UserError if it is not in the env's own space."""
         space = self.envs[member].observation_space
         if not space.contains(obs):
-            shown = " ".join(str(obs).split())
-            raise UserError(
-                f"{self.family} gave the observation {shown if len(shown) < 80 else shown[:77] + '...'} at step "
-                f"{self.elapsed[member]}, which is not in its observation space {space}: correct the env or its space"
-            )
+            refuse_observation(self.family, space, obs, int(self.problem_id[member]), int(self.elapsed[member]))
         if isinstance(space, gym.spaces.Discrete):
             return np.array([int(obs) - int(space.start)], np.int16)
         if isinstance(space, gym.spaces.MultiDiscrete):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dream.envs.base import MetaEnv
 from dream.envs.problems import PHASES, SPLITS, Phase
 from dream.envs.registry import make
+from dream.envs.verify import check_observations, check_rewards
 from dream.errors import UserError
 
 MEMBERS = 8
@@ -109,13 +110,13 @@ def _play(
     begin = time.perf_counter()
     options = {"problem_id": problem_id, "phase": phase, "instruction": instruction}
     obs, _ = env.reset(seed=0, options=options)
-    _check_observations(env, obs, 0)
+    check_observations(env.family, env.single_observation_space, obs, env.problem_id, env.elapsed)
     nothing = np.zeros(env.num_envs)
     steps: Steps = [(obs, nothing, nothing)]
-    for number, action in enumerate(actions, start=1):
+    for action in actions:
         obs, reward, terminated, _, _ = env.step(action)
-        _check_observations(env, obs, number)
-        check_rewards(env.family, reward[:, None], number)
+        check_observations(env.family, env.single_observation_space, obs, env.problem_id, env.elapsed)
+        check_rewards(env.family, reward, env.problem_id, env.elapsed)
         steps.append((obs, reward, terminated))
         if not env.active.any() or time.perf_counter() - begin > SECONDS:
             break
@@ -128,29 +129,3 @@ def _same(one: Steps, other: Steps) -> bool:
         for mine, theirs in zip(one, other, strict=False)
         for a, b in zip(mine, theirs, strict=True)
     )
-
-
-def _check_observations(env: MetaEnv, obs: NDArray[Any], step: int) -> None:
-    space = env.single_observation_space
-    shape = (env.num_envs, *(space.shape or ()))
-    if obs.shape != shape or obs.dtype != space.dtype:
-        raise UserError(
-            f"{env.family} gave observations {obs.dtype} of shape {obs.shape} at step {step}: its observation space is "
-            f"{space}, so give {space.dtype} of shape {shape}"
-        )
-    for member, one in enumerate(obs):
-        if not space.contains(one):
-            shown = " ".join(str(one).split())
-            raise UserError(
-                f"{env.family} gave the observation {shown if len(shown) < 80 else shown[:77] + '...'} in problem "
-                f"{env.problem_id[member]} at step {step}, which is not in its observation space {space}"
-            )
-
-
-def check_rewards(family: str, rewards: NDArray[np.floating], first: int = 1) -> None:
-    """Raise UserError if a reward (B, T) is not finite, with its step, counted from `first` on."""
-    if not np.isfinite(rewards).all():
-        row, column = np.argwhere(~np.isfinite(rewards))[0]
-        raise UserError(
-            f"{family} gave the reward {rewards[row, column]} at step {first + column}: rewards must be finite"
-        )

@@ -29,7 +29,7 @@ class Doors(MetaEnv):
         super().__init__(
             num_envs,
             problems=split_problems("doors", len(self.hidden), parameters={"doors": doors}, factor_table=self.hidden),
-            horizon=2 * doors,
+            horizon=3 * doors,
             observation_space=integer_space([doors, 3]),
             instruction_space=MultiDiscrete([2]),  # 0 gold, 1 silver
             action_names=("left", "right", "open", "end-episode"),

@@ -54,7 +54,7 @@ class Faulty(Corridor):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("reward", "corridor gave the reward nan at step 2: rewards must be finite"),
+        ("reward", r"corridor gave the reward nan in problem \d at step 2: rewards must be finite"),
         (
             "observation",
             r"corridor gave the observation \[\d 9\] in problem \d at step 2, which is not in its observation",
@@ -68,6 +68,17 @@ class Faulty(Corridor):
 def test_a_fault_is_named_with_value_and_step(fault: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_family(Faulty(4, fault))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [("reward", "gave the reward nan"), ("observation", "observation space")]
+)
+def test_ones_own_family_is_verified_at_every_step_of_training_too(fault: str, message: str) -> None:
+    env = Faulty(4, fault)
+    env.reset(options={"phase": "execute"})
+    env.step(np.zeros(4, int))
+    with pytest.raises(UserError, match=f"corridor .*{message}.* at step 2|at step 2, .*{message}"):
+        env.step(np.zeros(4, int))
 
 
 def test_a_family_that_does_not_depend_on_its_problems_is_warned_about() -> None:
@@ -106,10 +117,10 @@ def lamps(fault: str = "", problems: int = 80) -> MetaEnv:
     ("fault", "message"),
     [
         ("problem", r'the reset of lamps never reads options\["problem_id"\], so all 80 problems are the same'),
-        ("reward", "lamps gave the reward inf at step 3: rewards must be finite"),
+        ("reward", r"lamps gave the reward inf in problem \d+ at step 3: rewards must be finite"),
         (
             "observation",
-            r"lamps gave the observation 80 at step 4, which is not in its observation space Discrete\(80\)",
+            r"lamps gave the observation 80 in problem \d+ at step 4, which is not in its observation space Discrete",
         ),
         ("limit", "lamps has a time limit of its own that ended an episode at step 2, before the horizon of 6"),
     ],

@@ -96,6 +96,10 @@ def test_members_that_start_at_different_steps_have_their_own_time_limits(name: 
     late, none = np.array([False, True, False, True]), np.full(4, 0)
     for _ in range(3):
         envs.step(none)
+    envs.reset(options={"reset_mask": np.full(4, True)})
+    assert envs.phase == "explore"
+    for _ in range(3):
+        envs.step(none)
     start, info = envs.reset(options={"reset_mask": late})
     assert envs.phase == "explore" and (start[~late] == envs.last_obs[~late]).all()
     assert np.isin(info["problem_id"][late], envs.problems.ids("train")).all()

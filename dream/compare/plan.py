@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.config import TrainConfig
+from dream.envs import find_family
 from dream.errors import UserError
 from dream.methods.labels import MethodLabel
 from dream.methods.registry import find_method
@@ -56,7 +57,8 @@ def plan(
         for seed in seeds:
             for label in labels:
                 spec = find_method(label.method)
-                config = label.config(env, seed, {**(changes or {}), **spec.family_settings.get(env, {})})
+                bound = find_family(env).bound_settings if spec.given_problem else {}
+                config = label.config(env, seed, {**(changes or {}), **bound})
                 if spec.explores:
                     budgets[str(label)] = config.steps
                 elif bound_steps is not None:

@@ -93,10 +93,6 @@ def _improvement(env: Environment, config: TrainConfig) -> Improvement:
     return Improvement(env.instruction_space.nvec.tolist(), config.network.width)
 
 
-_READABLE_IDS = {"bus": {"env_parameters.description": "lines"}}
-"""f of the one-hot id of a test problem is meaningless. A description of where the lines lead is not, so a method that
-is given it is a bound on test problems too."""
-
 METHODS: dict[str, MethodSpec] = {
     "dream": explorer(
         "explorer rewarded for the information about z that its trajectory reveals; executor on the bottlenecked z",
@@ -179,7 +175,7 @@ METHODS: dict[str, MethodSpec] = {
         paper="bound",
         rules=lambda config: PairRules(explore="none", context=config.executor.context, bottleneck=False),
         explores=False,
-        family_settings=_READABLE_IDS,
+        given_problem=True,
     ),
     "random": MethodSpec(
         summary="explores at random; the same executor and encoders as dream",
@@ -200,6 +196,6 @@ METHODS: dict[str, MethodSpec] = {
         paper="bound",
         rules=lambda config: PairRules(explore="none", context="id"),
         explores=False,
-        family_settings=_READABLE_IDS,
+        given_problem=True,
     ),
 }

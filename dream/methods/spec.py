@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from dream.config import TrainConfig
 from dream.errors import UserError
@@ -25,8 +24,8 @@ class MethodSpec:
     explores: bool = True
     """Whether its trials have exploration steps. Without them the same number of steps are more trials and updates, so
     `dream compare` can give these methods a budget of their own (--bound-steps)."""
-    family_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Family -> settings (dotted name -> value) without which the method is no bound there."""
+    given_problem: bool = False
+    """Whether it is given the problem id, also on test problems: there it is a bound with `MetaEnv.bound_settings`."""
 
 
 def explorer(
