@@ -9,30 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Self
 
 import torch
 from torch import Tensor
 
 
-class _Tensors:
-    """Applies a function to every tensor of a dataclass."""
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """A copy with `function` applied to every tensor, nested ones included."""
-        values = {}
-        for item in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
-            values[item.name] = value.map(function) if isinstance(value, _Tensors) else function(value)
-        return type(self)(**values)
-
-    def to(self, device: torch.device | str) -> Self:
-        """A copy on another device."""
-        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
-
-
 @dataclass(frozen=True)
-class Episodes(_Tensors):
+class Episodes:
     """N streams of transitions.
 
     Attributes:
@@ -74,6 +57,10 @@ class Episodes(_Tensors):
     def observed(self) -> Tensor:
         """(N, T + 1) bool: which observations, and so which prefixes, exist (the empty prefix always does)."""
         return torch.cat([torch.ones_like(self.mask[:, :1]), self.mask], dim=1)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Episodes:
+        """A copy with `function` applied to every tensor."""
+        return Episodes(**{item.name: function(getattr(self, item.name)) for item in fields(self)})
 
     def select(self, rows: Tensor) -> Episodes:
         """The streams of the given rows, (M,) int64."""
@@ -172,7 +159,7 @@ def _padded(tensor: Tensor, width: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Trials(_Tensors):
+class Trials:
     """B trials: k exploration episodes, then n execution episodes, all in one problem.
 
     Attributes:
