@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import torch
 import tyro
+from test_project import FLOORS
 
 import dream
 from benchmarks.sign_tables import TABLES
@@ -41,7 +42,9 @@ from dream.methods.registry import METHODS, find_method
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 EXPLORER, FAMILY = ROOT / "docs" / "add-an-explorer.md", ROOT / "docs" / "add-a-problem-family.md"
-QUICKSTART, REPRODUCE, FAQ = (ROOT / "docs" / f"{name}.md" for name in ("quickstart", "reproduce", "faq"))
+QUICKSTART, REPRODUCE, FAQ, ARCHITECTURE = (
+    ROOT / "docs" / f"{name}.md" for name in ("quickstart", "reproduce", "faq", "architecture")
+)
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 MARKERS = ("results", "speed")
 PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -702,6 +705,25 @@ def test_files_and_make_targets_in_the_text_exist() -> None:
                 assert re.search(rf"^{words[1]}:", makefile, flags=re.MULTILINE), f"{page.name}: {words}"
             if words[:2] == ["python", "-m"] and words[2] != "dream":
                 assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").is_file(), f"{page.name}: {words}"
+
+
+def test_the_layout_in_the_text_is_that_of_the_package() -> None:
+    """Every file and folder of the tree is where it is drawn."""
+    (tree,) = [text for text in blocks(ARCHITECTURE, "text") if text.startswith("dream/")]
+    folders: list[tuple[int, Path]] = []
+    for line in tree.splitlines():
+        indent = len(line) - len(line.lstrip())
+        folders = [(depth, folder) for depth, folder in folders if depth < indent]
+        parent = folders[-1][1] if folders else ROOT
+        names = re.split(r" {3,}", line.strip())[0].split()
+        assert all((parent / name).exists() for name in names), f"{line.strip()} is not in {parent}"
+        folders.append((indent, parent / names[0]))
+
+
+def test_the_floors_in_the_text_are_those_that_are_enforced() -> None:
+    (drawn,) = [text for text in blocks(ARCHITECTURE, "text") if text.startswith("cli\n")]
+    floors = [set(re.split(r" {3,}", line)[0].replace("|", " ").split()) for line in drawn.splitlines()]
+    assert floors[::-1] == list(FLOORS[:-1])  # the package itself stands above all
 
 
 def anchors(page: Path) -> set[str]:
