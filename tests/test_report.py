@@ -194,7 +194,7 @@ def test_frames_are_kept_apart_from_the_picture_and_lie_where_it_shows_them() ->
     whole = Movie(recorded, env).moment(1, "explore", 1, 0)[top : top + height, left : left + width]
     frame = recorded.explore.obs[1, 0]
     assert np.array_equal(whole, cv2.resize(frame, (width, height), interpolation=cv2.INTER_NEAREST))
-    assert np.array_equal(decoded(episode["seen"]["frames"][0]), frame)
+    assert np.array_equal(decoded(episode["frames"]["images"][0]), frame)
 
 
 # -- the file ----------------------------------------------------------------------------------------------------

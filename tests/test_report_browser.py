@@ -39,7 +39,7 @@ SEEN = """
     const html = (selector) => of(selector).innerHTML;
     return {
         explore: of("#explore .picture").toDataURL(), execute: of("#execute .picture").toDataURL(),
-        saw: of("#explore .seen").toDataURL(), sees: of("#execute .seen").toDataURL(),
+        saw: of("#explore .large").toDataURL(), sees: of("#execute .large").toDataURL(),
         moment: of("#moment").textContent, at: Number(of("#scrubber").value), last: Number(of("#scrubber").max),
         information: html("#information"), beliefs: html("#beliefs"), values: html("#values"), space: html("#space"),
         words: of("#words").textContent, later: of("#execute").classList.contains("later"),
@@ -217,7 +217,7 @@ def test_sign_step_by_step_with_keys_and_mouse(browser: Any, sign: Path) -> None
 def test_the_agents_frames_are_enlarged_without_blur(browser: Any, sign: Path) -> None:
     opened(browser, sign)
     width, shown, rendering = browser.execute_script(
-        "const seen = document.querySelector('#explore .seen');"
+        "const seen = document.querySelector('#explore .large');"
         "return [seen.width, seen.getBoundingClientRect().width, getComputedStyle(seen).imageRendering]"
     )
     assert width == 80 and shown == 240 and rendering == "pixelated"
@@ -394,7 +394,7 @@ def test_trials_are_chosen_by_instruction_length_and_outcome(browser: Any, tmp_p
 def test_pictures_are_dark_in_the_dark_but_frames_are_not_changed(browser: Any, sign: Path) -> None:
     filters = """
         const style = (name) => getComputedStyle(document.querySelector(name)).filter;
-        return [style("#explore .picture"), style("#explore .photo"), style("#explore .seen")];
+        return [style("#explore .picture"), style("#explore .photo"), style("#explore .large")];
     """
     with screen(browser, DESKTOP):
         opened(browser, sign)

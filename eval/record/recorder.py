@@ -41,11 +41,11 @@ def record_trials(
     for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
         explore = method.explore(watcher, whole, generator)
-        seen_exploring = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        watched_exploring = one_behind_the_other(watcher.take(), explore.obs.shape[1])
         trials = method.execute(watcher, whole, explore, generator)
-        seen_executing = side_by_side(watcher.take())
+        watched_executing = side_by_side(watcher.take())
         n = trials.execute_episodes
-        execute = _streams(trials.execute, seen_executing)
+        execute = _streams(trials.execute, watched_executing)
         best = None
         with contextlib.suppress(NotImplementedError):
             best = env.optimal_return(np.repeat(whole, n), execute.instruction).reshape(-1, n)
@@ -56,7 +56,7 @@ def record_trials(
             step=step,
             seed=seed,
             problem_id=whole,
-            explore=_streams(trials.explore, seen_exploring),
+            explore=_streams(trials.explore, watched_exploring),
             execute=execute,
             returns=execute.reward.sum(axis=1, dtype=np.float64).reshape(-1, n),
             optimal=best,
@@ -95,11 +95,11 @@ class _Encoders:
         frame_features = net.g.encode_frames(explore)
         prefixes = net.g(explore, frame_features)
         z = last_prefix(prefixes, explore)
-        told = trials.used_id[:, None]
+        given_id = trials.used_id[:, None]
         code = torch.zeros_like(z)
         if self._method.context != "instruction":
             code = torch.from_numpy(self._codes[ids]).to(z.device)
-        z = torch.where(told, code, z)
+        z = torch.where(given_id, code, z)
         given = z.repeat_interleave(trials.execute_episodes, 0)
         values = net.executor(execute, net.executor.encode_frames(execute), given).cpu().numpy()
         explorer_values = None if net.explorer is None else net.explorer(explore, frame_features).cpu().numpy()
@@ -118,7 +118,9 @@ class _Encoders:
         )
 
 
-def _streams(episodes: Episodes, seen: Mapping[str, NDArray[Any]]) -> RecordedStreams:
+def _streams(episodes: Episodes, watched: Mapping[str, NDArray[Any]]) -> RecordedStreams:
     arrays = {item.name: getattr(episodes, item.name).cpu().numpy() for item in dataclasses.fields(Episodes)}
-    scene = {name.removeprefix("scene."): array for name, array in seen.items() if name.startswith("scene.")}
-    return RecordedStreams(**arrays, position=seen.get("position"), informative=seen.get("informative"), scene=scene)
+    scene = {name.removeprefix("scene."): array for name, array in watched.items() if name.startswith("scene.")}
+    return RecordedStreams(
+        **arrays, position=watched.get("position"), informative=watched.get("informative"), scene=scene
+    )

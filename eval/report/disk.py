@@ -1,4 +1,4 @@
-"""Runs on disk, read piece by piece: one that is missing or damaged is named, and the others are used."""
+"""Reads runs piece by piece: a missing or damaged piece is reported, the others are used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_RUNS = {"checkpoints", "tensorboard", "episodes", "videos"}
 
 @dataclass
 class FoundRun:
-    """What could be read of a run."""
+    """The readable pieces of a run."""
 
     path: Path
     label: str
@@ -35,12 +35,12 @@ class FoundRun:
 
     @property
     def name(self) -> str:
-        """As a person would say it."""
+        """Such as "dream, seed 0"."""
         return f"{self.label}, seed {self.seed}"
 
 
 def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
-    """The runs in directories, themselves runs or with runs below them, and a sentence for each piece that is missing.
+    """The runs in directories, which are runs or have runs below them, and a sentence for each missing piece.
 
     Raises:
         UserError: a path that does not exist or holds no run, the same method and seed twice, or runs of several
@@ -81,13 +81,13 @@ def find_runs(paths: Sequence[Path]) -> tuple[list[FoundRun], list[str]]:
 
 
 def _parameters(run: FoundRun) -> dict[str, Any]:
-    """Of the family, but for how problems are described to f, which changes nothing of what is played."""
+    """Of the family, without `description`: it changes the input of f, but not the problems."""
     given = run.config.get("env_parameters") or {}
     return {name: value for name, value in given.items() if name != "description"}
 
 
 def _run_directories(path: Path) -> Iterator[Path]:
-    """The directories with a config.yaml, in the order of their names with numbers as numbers."""
+    """The directories with a config.yaml, in natural order of their names."""
     for directory, names, files in os.walk(path):
         names[:] = sorted((name for name in names if name not in _NO_RUNS), key=_by_number)
         if "config.yaml" in files:
@@ -112,7 +112,7 @@ def _read(path: Path, missing: list[str]) -> FoundRun:
 
 
 def _evaluations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
-    """Of the newest step that was evaluated on each split, numbers only."""
+    """Rows of the newest evaluated step of each split."""
     try:
         rows = read_tidy_csv(run.path / "eval.csv")
         kept: list[dict[str, Any]] = [
@@ -130,7 +130,7 @@ def _evaluations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
 
 
 def _validations(run: FoundRun, missing: list[str]) -> list[dict[str, Any]]:
-    """What was measured at each validation and when; without timing.jsonl no seconds, up to the first damaged line."""
+    """Measurements and seconds of each validation up to the first damaged line; no seconds without timing.jsonl."""
     metrics = _lines(run, "metrics.jsonl", "it has no learning curve", missing)
     if not metrics:
         return []

@@ -104,16 +104,16 @@ class _Data:
             "truth": truth,
             "known": None if known is None else known[:, self._relevant].tolist(),
             "photo": self._movie.frame_box(trial, phase, stream, slots.start) if frames else None,
-            "seen": self._seen(streams, stream, slots) if frames else None,
+            "frames": self._frames(streams, stream, slots) if frames else None,
             "action": streams.action[stream, steps].tolist(),
             "reward": _numbers(streams.reward[stream, steps]),
             "values": None if streams.values is None else [_numbers(row) for row in streams.values[stream, slots]],
         }
 
-    def _seen(self, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any]:
+    def _frames(self, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any]:
         """The observations, which are frames."""
         obs = streams.obs[stream, slots]
-        return {"size": [obs.shape[2], obs.shape[1]], "frames": [exact(frame) for frame in obs]}
+        return {"size": [obs.shape[2], obs.shape[1]], "images": [exact(frame) for frame in obs]}
 
     def _information(self, trial: int) -> dict[str, Any] | None:
         """Information after each observation of the exploration, and its maximum, in nats."""

@@ -52,7 +52,7 @@ def _figures(runs: Sequence[RunScores], summaries: Sequence[MethodSummary], pair
     if several:
         drawn.append(("profiles", "Performance profiles", functools.partial(figures.profiles, summaries=summaries)))
         drawn.append(("improvement", "Probability of improvement", functools.partial(figures.improvement, found=pairs)))
-    return [figure(draw, f"figure-{name}", told) for name, told, draw in drawn]
+    return [figure(draw, f"figure-{name}", label) for name, label, draw in drawn]
 
 
 def _improvements(pairs: Sequence[Improvement]) -> str:

@@ -216,10 +216,11 @@ class Movie:
         recorded = self._recorded
         if phase == "execute":
             n = recorded.returns.shape[1]
-            told = self._env.instruction_name(recorded.execute.instruction[stream])
+            instruction = self._env.instruction_name(recorded.execute.instruction[stream])
             best = "" if recorded.optimal is None else f" of {recorded.optimal[trial, stream % n]:.2f}"
             steps = _steps(int(recorded.execute.length[stream]))
-            return f"{told + ', ' if told else ''}{steps}, return {recorded.returns[trial, stream % n]:.2f}{best}"
+            achieved = f"return {recorded.returns[trial, stream % n]:.2f}{best}"
+            return ", ".join(filter(None, [instruction, steps, achieved]))
         title = f"problem {recorded.problem_id[trial]}, {_steps(int(self._streams(phase).mask[stream].sum()))}"
         information, error = recorded.information, recorded.error
         if information is not None and error is not None and np.isfinite(error[trial, 0]):

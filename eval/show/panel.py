@@ -135,8 +135,8 @@ class Panel:
         if part.classes > MOST_CLASSES:
             likeliest = int(probability.argmax())
             right = "right" if likeliest == truth else f"wrong: {part.value_name(truth)}"
-            told = f"{part.value_name(likeliest)} {probability[likeliest]:.0%} ({right})"
-            canvas.text(shortened(told, 40), (left, top + 10), 9.5, INK, align=0)
+            text = f"{part.value_name(likeliest)} {probability[likeliest]:.0%} ({right})"
+            canvas.text(shortened(text, 40), (left, top + 10), 9.5, INK, align=0)
             return
         side = (_RIGHT - left) / part.classes
         for value, share in enumerate(probability.tolist()):
@@ -179,12 +179,12 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(1, length - 2)] + ".."
 
 
-def _bar(canvas: Canvas, top: float, name: str, share: float, told: str, colour: Colour, space: float = 17.0) -> None:
+def _bar(canvas: Canvas, top: float, name: str, share: float, text: str, colour: Colour, space: float = 17.0) -> None:
     left = _LEFT + 92.0
     size = min(9.5, space * 0.62)
     canvas.text(shortened(name, 17), (_LEFT, top + space / 2), size, INK, align=0)
     canvas.box(left, top + space * 0.15, max(1.0, (_RIGHT - 46 - left) * share), space * 0.7, colour, radius=2)
-    canvas.text(told, (_RIGHT, top + space / 2), size, INK, align=1)
+    canvas.text(text, (_RIGHT, top + space / 2), size, INK, align=1)
 
 
 def _no_minus_zero(value: float, digits: int) -> str:

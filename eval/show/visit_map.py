@@ -60,8 +60,8 @@ def visit_picture(recorded: RecordedTrials, env: MetaEnv) -> NDArray[np.uint8] |
         for column in range(columns):
             share = (counts[row, column] / most) ** 0.5  # in linear shades rare visits would be invisible
             canvas.box(12 + column * size, 32 + row * size, size - 1, size - 1, _shade(float(share)))
-    told = f"darkest: {most} of {counts.sum()} observations"
-    canvas.text(told, (12, canvas.height - 15), 9.5, FAINT, align=0)
+    text = f"darkest: {most} of {counts.sum()} observations"
+    canvas.text(text, (12, canvas.height - 15), 9.5, FAINT, align=0)
     return canvas.picture()
 
 

@@ -44,24 +44,26 @@ def _explored(recorded: RecordedTrials, env: MetaEnv, trial: int) -> list[str]:
     if not int(streams.length[trial]):
         return ["No exploration."]
     episodes = streams.episodes(trial)
-    told = []
+    sentences = []
     for number, slots in enumerate(episodes):
         which = "Explored" if number == 0 else "Then explored"
-        told.append(f"{which} {_steps(slots.stop - 1 - slots.start)}: {_deeds(env, recorded, streams, trial, slots)}.")
+        sentences.append(
+            f"{which} {_steps(slots.stop - 1 - slots.start)}: {_events(env, recorded, streams, trial, slots)}."
+        )
     if streams.informative is not None:
-        seen = np.flatnonzero(streams.informative[trial])
-        if len(seen) == 0:
-            told.append("Nothing that identifies the problem was in view.")
+        informative = np.flatnonzero(streams.informative[trial])
+        if len(informative) == 0:
+            sentences.append("Nothing that identifies the problem was in view.")
         else:
-            first = _step_of(episodes, int(seen[0]))
-            told.append(
+            first = _step_of(episodes, int(informative[0]))
+            sentences.append(
                 f"What identifies the problem was in view {f'after step {first}' if first else 'from the start'}, in "
-                f"{len(seen)} of {sum(slots.stop - slots.start for slots in episodes)} observations."
+                f"{len(informative)} of {sum(slots.stop - slots.start for slots in episodes)} observations."
             )
-    return told
+    return sentences
 
 
-def _deeds(env: MetaEnv, recorded: RecordedTrials, streams: RecordedStreams, stream: int, slots: slice) -> str:
+def _events(env: MetaEnv, recorded: RecordedTrials, streams: RecordedStreams, stream: int, slots: slice) -> str:
     """The events of an episode, one phrase each."""
     trial = stream * len(recorded.problem_id) // len(streams.mask)
     actions = streams.action[stream, slots.start : slots.stop - 1]
@@ -76,7 +78,8 @@ def _found(recorded: RecordedTrials, trial: int) -> list[str]:
     information, error = recorded.information, recorded.error
     if information is None or error is None or not np.isfinite(error[trial, 0]):
         return []
-    return [f"Information: {information[trial, -1]:.1f} of {error[trial, 0]:.1f} nats."]
+    found = round(float(information[trial, -1]), 1) + 0.0  # no minus before a zero
+    return [f"Information: {found:.1f} of {error[trial, 0]:.1f} nats."]
 
 
 def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
@@ -97,12 +100,12 @@ def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
         not_yet = np.flatnonzero(probability[:, likeliest] < SURE)
         since = int(not_yet[-1]) + 1 if len(not_yet) else 0
         became.setdefault((since, right), []).append(f"{named} ({share:.0%})")
-    told = []
+    sentences = []
     for (since, _), parts in sorted(became.items(), key=lambda item: item[0][0]):
-        told.append(f"Certain {f'after step {since}' if since else 'from the start'}: {_listed(parts)}.")
+        sentences.append(f"Certain {f'after step {since}' if since else 'from the start'}: {_listed(parts)}.")
     if unsure:
-        told.append(f"Uncertain at the end: {_listed(unsure)}.")
-    return told
+        sentences.append(f"Uncertain at the end: {_listed(unsure)}.")
+    return sentences
 
 
 def _executed(recorded: RecordedTrials, env: MetaEnv, trial: int, episode: int) -> str:
@@ -114,8 +117,8 @@ def _executed(recorded: RecordedTrials, env: MetaEnv, trial: int, episode: int) 
     if recorded.optimal is not None:
         got += f" of {recorded.optimal[trial, episode]:.2f}"
     slots = streams.episodes(stream)[0]
-    deeds = _deeds(env, recorded, streams, stream, slots)
-    return f"{'Executed' if episode == 0 else 'Then'}{goal} in {_steps(slots.stop - 1)}: {deeds}; {got}."
+    events = _events(env, recorded, streams, stream, slots)
+    return f"{'Executed' if episode == 0 else 'Then'}{goal} in {_steps(slots.stop - 1)}: {events}; {got}."
 
 
 def _step_of(episodes: Sequence[slice], slot: int) -> int:

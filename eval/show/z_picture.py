@@ -62,8 +62,8 @@ def z_picture(recorded: RecordedTrials, trials: Sequence[int]) -> NDArray[np.uin
         for point in way:
             canvas.disc(at(point), 2.5, colour)
         canvas.disc(at(way[-1]), 5, colour)
-        told = f"problem {recorded.problem_id[trial]}: ring f(problem), line g after 0 to {len(way) - 1} steps"
-        canvas.text(told, (12, line), 9.5, colour, align=0)
+        text = f"problem {recorded.problem_id[trial]}: ring f(problem), line g after 0 to {len(way) - 1} steps"
+        canvas.text(text, (12, line), 9.5, colour, align=0)
         line += 16
     canvas.text(f"grey: all codes; the two axes hold {share:.0%} of their variance", (12, line), 9.5, FAINT, align=0)
     return canvas.picture()

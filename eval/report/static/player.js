@@ -29,7 +29,7 @@ async function load(method, number) {
   trial.episodes.forEach((episode, at) => {
     episode.pictures = decode(episode.pictures);
     episode.truth = decode(episode.truth);
-    episode.frames = episode.seen ? episode.seen.frames.map((frame) => decoded(frame, decoding)) : null;
+    if (episode.frames) episode.frames.images = episode.frames.images.map((frame) => decoded(frame, decoding));
     episode.pictures.forEach((_, slot) => trial.moments.push({ episode: at, slot }));
   });
   await Promise.all(decoding);
@@ -50,8 +50,8 @@ function decoded(url, decoding) {
 class Stage {
   constructor(phase, tile) {
     this.figure = byId(phase);
-    [this.picture, this.photo, this.view, this.seen, this.which] =
-      [".picture", ".photo", ".view", ".seen", ".which"].map((name) => this.figure.querySelector(name));
+    [this.picture, this.photo, this.view, this.large, this.which] =
+      [".picture", ".photo", ".view", ".large", ".which"].map((name) => this.figure.querySelector(name));
     this.tile = tile;
     this.shown = null;
   }
@@ -82,13 +82,13 @@ class Stage {
 
   /** The agent's own frame: over its place in the picture, whose colours change in the dark, and enlarged below. */
   frame(episode, slot) {
-    const { frames, photo, size, seen } = episode;
+    const { frames, photo, size } = episode;
     this.photo.hidden = !(frames && photo);
     this.view.hidden = !frames || (photo && photo[2] > size[0] / 2);
     if (!frames) return;
-    for (const canvas of [this.photo, this.seen]) {
-      [canvas.width, canvas.height] = seen.size;
-      canvas.getContext("2d").drawImage(frames[slot], 0, 0);
+    for (const canvas of [this.photo, this.large]) {
+      [canvas.width, canvas.height] = frames.size;
+      canvas.getContext("2d").drawImage(frames.images[slot], 0, 0);
     }
     if (!photo) return;
     const share = (length, of) => `${100 * length / of}%`;
@@ -355,7 +355,7 @@ class Player {
     this.trial = trial;
     for (const stage of Object.values(this.stages)) stage.shown = null;
     byId("words").textContent = trial.words;
-    byId("truth-choice").hidden = !(trial.beliefs.length || trial.episodes.some((episode) => episode.truth));
+    byId("truth-choice").hidden = !(trial.beliefs.some((part) => part.truth >= 0) || trial.episodes.some((episode) => episode.truth));
     this.scrubber.max = trial.moments.length - 1;
     const bars = trial.episodes.map((episode) => {
       const bar = html("span", episode.phase);
@@ -424,7 +424,7 @@ class Player {
     const said = [`${phase}, step ${slot}: ${action}`];
     const { information } = this.trial;
     if (episode.phase === "explore" && information) said.push(`${signed(information.found[found] - information.found[found - 1])} nats`);
-    if (episode.phase === "execute") {
+    if (episode.phase === "execute" || episode.reward.some(Boolean)) {
       const sum = episode.reward.slice(0, slot).reduce((total, reward) => total + reward, 0);
       said.push(`reward ${signed(episode.reward[slot - 1])}`, `return ${short(sum)}`);
     }
