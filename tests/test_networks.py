@@ -15,6 +15,8 @@ from dream.core.networks import (
     DuelingHead,
     RecurrentQ,
     StepEncoder,
+    load_named_weights,
+    named_weights,
     normed_relu,
     observation_encoder,
     update_average,
@@ -191,3 +193,18 @@ def test_an_average_moves_by_its_rate() -> None:
     update_average(average, online, 1.0)
     torch.testing.assert_close(average.weight, online.weight)
     assert average.weight.requires_grad and average.weight.grad_fn is None
+
+
+def test_named_weights_of_several_modules_are_loaded_into_the_right_ones() -> None:
+    torch.manual_seed(0)
+    saved = {"a": nn.Linear(3, 2), "ab": nn.Linear(3, 2)}
+    weights = named_weights(saved)
+    assert list(weights) == ["a.weight", "a.bias", "ab.weight", "ab.bias"]
+    loaded = {"a": nn.Linear(3, 2), "ab": nn.Linear(3, 2)}
+    load_named_weights(loaded, weights)
+    for name, module in saved.items():
+        assert torch.equal(loaded[name].weight, module.weight) and torch.equal(loaded[name].bias, module.bias)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        load_named_weights(loaded, {name: value for name, value in weights.items() if name != "ab.bias"})
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        load_named_weights({"a": nn.Linear(4, 2)}, weights)
