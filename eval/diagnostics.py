@@ -1,6 +1,6 @@
-"""Which link of the chain is broken: what explorations saw, what g made of it, what the executor then did.
+"""Diagnostics of a pair: what its explorations found, what g decoded from them, and how the executor then did.
 
-Written at each validation beside the scores (`eval/validation/...`), see docs/learning.md for how to read it.
+Logged at each validation beside the scores (`eval/validation/...`); docs/learning.md explains how to read them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from dream.methods.pair_networks import PairNetworks
 from dream.methods.protocol import Method
 
 MOST_INSTRUCTIONS = 8
-"""Returns are told apart by instruction where there are no more than this."""
+"""Mean returns are given for each instruction if a family has no more than this."""
 
 
 class Diagnosis:
-    """Plays trials as the method does, and looks at them: `play` may be called several times, then `summary` once.
+    """Plays trials with a method and records diagnostics: call `play` once or more, then `summary`.
 
-    Problem ids are read here to judge, after the trials were played; nothing of it reaches the policies.
+    It compares trials with their problem ids after they were played; the ids never reach the policies.
+
+    Args:
+        method: any method; what needs f and g is left out for one without them.
     """
 
     def __init__(self, method: Method) -> None:
@@ -36,10 +39,10 @@ class Diagnosis:
         """As `Method.play`."""
         watched = Watcher(env)
         trials = self.method.play(watched, problem_id, generator)
-        self._look(env, trials, watched.informed)
+        self._record(env, trials, watched.informed)
         return trials
 
-    def _look(self, env: MetaEnv, trials: Trials, informed: NDArray[np.bool_] | None) -> None:
+    def _record(self, env: MetaEnv, trials: Trials, informed: NDArray[np.bool_] | None) -> None:
         self._sizes = tuple(int(n) for n in env.instruction_space.nvec)
         n, count = trials.execute_episodes, len(trials.problem_id)
         row = {
@@ -54,15 +57,15 @@ class Diagnosis:
 
     @torch.no_grad()
     def _decode(self, net: PairNetworks, env: MetaEnv, trials: Trials) -> dict[str, Tensor]:
-        """What the pair's encoders make of the explorations."""
+        """Whether g decodes the problem of each exploration (B,), and its error after each step (B, T+1), nats."""
         device = trials.problem_id.device
-        everyone = torch.arange(len(env.problems.factor_table), device=device)
+        all_problems = torch.arange(len(env.problems.factor_table), device=device)
         self._codes = net.f(torch.from_numpy(env.problems.factor_table).to(device))
         explore, truth = trials.explore, trials.problem_id
         prefixes = net.g(explore)
         error = prefix_error(self._codes[truth], prefixes, self.method.config.bottleneck.noise_std)
         last = explore.length
-        split = everyone[torch.isin(everyone, truth)]  # the problems that are played are the ones there are
+        split = all_problems[torch.isin(all_problems, truth)]  # the candidates are the problems that were played
         nearest = split[torch.cdist(last_prefix(prefixes, explore), self._codes[split]).argmin(1)]
         return {
             "decoded": (nearest == truth).float(),
@@ -70,22 +73,23 @@ class Diagnosis:
         }
 
     def summary(self) -> dict[str, float]:
-        """What was seen. Of a method without f and g, what can be said without them: `informed` and `return_I`.
+        """Means over all trials played. A method without f and g has `informed` and `return_I` only.
 
         Returns:
             decoded: share of trials whose z is nearest to the code of their own problem, among those of the split;
-            informed, decoded_informed, decoded_uninformed: share of explorations in which the family says that the
-                decisive thing was in view, and `decoded` of these and of the others (where the family tells);
-            error_T: -log q(f(mu) | first T steps) up to a constant, nats, for a few T (streams that ended stay);
-            code_distance, code_distance_min: mean and least distance between the codes of two problems;
-            return_I: mean return for each instruction, where there are few.
+            informed, decoded_informed, decoded_uninformed: share of explorations that came to see the decisive object,
+                and `decoded` of these and of the others (if the family defines such an object);
+            error_T: -log q(f(mu) | first T steps) up to a constant, nats, for a few T; a stream that ended keeps its
+                last value;
+            code_distance, code_distance_min: mean and smallest distance between the codes of two problems;
+            return_I: mean return for each instruction I, if there are few.
         """
         rows = {name: torch.cat([row[name] for row in self._rows]) for name in self._rows[0]}
         found: dict[str, Tensor] = {name: rows[name].mean() for name in ("decoded", "informed") if name in rows}
         if "decoded" in rows:
             if "informed" in rows:
-                seen = rows["informed"] > 0
-                for name, which in (("decoded_informed", seen), ("decoded_uninformed", ~seen)):
+                informed = rows["informed"] > 0
+                for name, which in (("decoded_informed", informed), ("decoded_uninformed", ~informed)):
                     if bool(which.any()):
                         found[name] = rows["decoded"][which].mean()
             longest = rows["error"].shape[1] - 1

@@ -25,8 +25,8 @@ from dream.storage.run_directory import RunDirectory
 
 MEMBERS = 512
 """Most trials evaluated side by side."""
-HOW_TO_GET_A_SCORE = "implement optimal_return and no_exploration_return in the family to get a normalised score"
-"""What to do about a family without bounds."""
+HOW_TO_GET_A_SCORE = "implement optimal_return and no_exploration_return in the family to get one"
+"""Ends a sentence about a family without a normalised score."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from dream.training.rounds import Training, rounds
 ENV_MEMBERS = 4096
 """Members when the environment is measured alone."""
 MOST_TRIALS = 2_048
-"""Trials that the replay holds here at most: a measurement never fills more, and frames take gigabytes."""
+"""Most trials in the replay buffer of a measurement, which never fills it: frames take gigabytes."""
 PIXEL_MEMBERS = {"fast": 128, "miniworld": 8}
 
 
@@ -56,10 +56,10 @@ def run(
 ) -> list[dict[str, Any]]:
     """Measure methods with default settings on each family, and the family's environment alone.
 
-    Returns one dict a family and method: env, method, train_steps_per_s, env_steps_per_s (alone), sequences_per_s
-    (replayed streams per second of learning), updates_per_s, replay_ratio (replayed transitions
-    per environment step), env_share, act_share, learn_share (of the training time), device, threads. For a family seen
-    as pixels the environment alone is what `measure_pixels` says.
+    Returns one dict for each family and method: env, method, train_steps_per_s, env_steps_per_s (alone),
+    sequences_per_s (replayed streams per second of learning), updates_per_s, replay_ratio (replayed transitions per
+    environment step), env_share, act_share, learn_share (of the training time), device, threads. For a family with a
+    reference backend the environment alone is measured by `measure_pixels`.
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
@@ -77,9 +77,9 @@ def run(
 
 
 def measure_training(method_name: str, name: str, device: str, seconds: float, threads: int) -> dict[str, Any]:
-    """One method on one family: see `run`. The first fifth of the time warms up and is not counted.
+    """One method on one family, as described in `run`. The first fifth of the time warms up and does not count.
 
-    Measured as it is once the explorer's gate has opened, which takes up most of a run.
+    The explorer's gate is held open (`explorer.min_explained`), as it is for most of a run.
     """
     config = default_config(method_name, name, device=device, threads=threads)
     config = override(config, {"learning.buffer_size": min(config.learning.buffer_size, MOST_TRIALS)})
@@ -128,7 +128,7 @@ def measure_env(name: str, seconds: float = 1.0) -> float:
     rng = np.random.default_rng(0)
     actions = rng.integers(env.single_action_space.n, size=(env.horizon, ENV_MEMBERS))
     if env.end_action is not None:
-        actions[actions == env.end_action] = 0  # a frozen member would be counted as a step for nothing
+        actions[actions == env.end_action] = 0  # a member that has ended would count as a fast step
     env.reset()
     for action in actions:
         env.step(action)  # warm up
@@ -143,9 +143,9 @@ def measure_env(name: str, seconds: float = 1.0) -> float:
 def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
     """Steps per second of a family's own renderer and of MiniWorld, each on one core, in turns of a second.
 
-    Random actions but the end, whole episodes, resets included; the median over the turns, because what else the
-    machine does disturbs both. Returns env, env_steps_per_s, and miniworld_steps_per_s and env_speedup_over_miniworld,
-    which are None where MiniWorld cannot be run.
+    Random actions without the end, whole episodes, resets included. The median over the turns, as other processes on
+    the machine disturb both alike. Returns env, env_steps_per_s, miniworld_steps_per_s and env_speedup_over_miniworld;
+    the last two are None if MiniWorld cannot run here.
     """
     envs = {"fast": make(name, PIXEL_MEMBERS["fast"])}
     try:
@@ -174,7 +174,10 @@ def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
 
 
 def play_whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) -> float:
-    """Steps per second of at least one episode and this many seconds, with any action but the last (the end)."""
+    """Steps per second of random actions without the last one, which ends an episode.
+
+    Plays at least one episode, and whole episodes for this many seconds.
+    """
     steps, begin = 0, time.perf_counter()
     while not steps or time.perf_counter() - begin < seconds:
         env.reset()

@@ -1,4 +1,4 @@
-"""How the process handles memory: what an update frees is kept for the next one."""
+"""Memory of the process: what an update frees is kept for the next one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> bool:
-    """Have malloc keep what is freed instead of giving it back to the system. Returns whether it does.
+    """Have malloc keep freed memory instead of returning it to the system. Returns whether it does: only glibc can.
 
-    Every update on frames frees and takes a hundred megabytes; taking them from the system anew costs 20,000 page
-    faults, a seventh of the time of an update. The process does not grow beyond its peak. Only glibc can be asked.
+    Each update on frames allocates and frees a hundred megabytes. Getting them from the system every time costs 20,000
+    page faults, a seventh of the time of an update. The process does not grow beyond its peak.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -22,7 +22,7 @@ _WINDOW = 30.0  # seconds over which the speed is measured: it jumps less than t
 
 
 class Progress(Protocol):
-    """What the training loop tells whoever watches."""
+    """What the training loop reports."""
 
     def start(self, total_steps: int, label: str, step: int = 0) -> None:
         """Begin, at `step` where a run is resumed."""
@@ -31,14 +31,14 @@ class Progress(Protocol):
         """`step` environment steps are done. Metrics stay shown until they come again, in the order they first came."""
 
     def note(self, text: str) -> None:
-        """Say something that stays readable, such as where a run was resumed."""
+        """Show a line that stays readable, such as the step at which a run was resumed."""
 
     def close(self) -> None:
         """End, whether finished or not. Does nothing a second time."""
 
 
 class SilentProgress:
-    """Says nothing: for tests, and for training from Python."""
+    """Shows nothing: for tests, and for training from Python."""
 
     def start(self, total_steps: int, label: str, step: int = 0) -> None:
         """Nothing."""
@@ -84,7 +84,7 @@ class ConsoleProgress:
             self.console.print(Text(f"{label}: {step:,} of {total_steps:,} steps"), soft_wrap=True)
 
     def update(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Take note; the display follows by itself."""
+        """Store the values; the display refreshes by itself."""
         now = self._clock()
         self._step = step
         self._metrics.update(metrics)

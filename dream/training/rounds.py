@@ -49,8 +49,8 @@ class Training:
         """What the replay buffer takes when it is full, in words."""
         config = self.method.config
         trial = trial_bytes(self.env, config.trial.explore_episodes, config.trial.execute_episodes)
-        buffer_size = config.learning.buffer_size
-        return f"memory: the replay buffer of {buffer_size:,} trials grows to {buffer_size * trial / 1e9:.2g} GB"
+        size = config.learning.buffer_size * trial / 1e6
+        return f"memory: the replay buffer grows to {f'{size / 1e3:.2g} GB' if size > 1e3 else f'{size:.2g} MB'}"
 
 
 @dataclass(frozen=True)
