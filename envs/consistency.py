@@ -1,4 +1,4 @@
-"""The exact posterior of a deterministic family: which problems agree with what an exploration saw."""
+"""The exact posterior of a deterministic family: the problems that agree with an exploration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dream.envs.base import MetaEnv
 def consistent_problems(
     env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], mask: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Play the actions of recorded explorations in every problem, and see which would have shown the same.
+    """Play the actions of recorded explorations in every problem, and compare the observations.
 
     With a uniform prior over problems, the posterior after a stream is uniform over those that agree.
 
@@ -28,18 +28,18 @@ def consistent_problems(
 def steps_of_agreement(
     env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], mask: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """For how many steps of recorded explorations each problem would have shown the same.
+    """The number of steps of recorded explorations after which each problem still has the same observations.
 
-    Problem p agrees with the first t steps of stream n, so is among those left after them, where the answer is t or
-    more. Every different episode is played once per problem, in batches of the environment's members, so give one of
-    some thousands.
+    Problem p agrees with the first t steps of stream n, and so is in the posterior after them, if the result is t or
+    more. Every distinct episode is played once per problem, in batches of the environment's members, so give an
+    environment of some thousand members.
 
     Args:
-        env: the family; what it was playing is lost.
-        obs: (N, T + 1, ...), slot t is what was seen before action t, as in `Episodes`.
-        action: (N, T) ints; the number of actions marks a step from one episode of a stream to the next.
-        mask: (N, T) bool, the stream has a step here; padding only at the end. A stream may break off anywhere: how it
-            ended is not looked at.
+        env: the family; its current episodes are lost.
+        obs: (N, T + 1, ...), slot t is the observation before action t, as in `Episodes`.
+        action: (N, T) ints; the number of actions marks the reset step between two episodes of a stream.
+        mask: (N, T) bool, the stream has a step here; padding is at the end only. A stream may stop anywhere: its
+            end is not compared.
 
     Returns:
         (N, num_problems) from -1 (not even the first observation) to the steps of the stream.
@@ -61,11 +61,11 @@ def steps_of_agreement(
         first = (number[streams] == episode).argmax(axis=1)
         steps = (mask & ~resets & (number[:, :-1] == episode))[streams].sum(axis=1)
         slot = first[:, None] + np.arange(env.horizon + 1)
-        seen = obs[streams[:, None], np.minimum(slot, obs.shape[1] - 1)]
+        observed = obs[streams[:, None], np.minimum(slot, obs.shape[1] - 1)]
         done = action[streams[:, None], np.minimum(slot[:, :-1], action.shape[1] - 1)]
-        inside = np.arange(env.horizon + 1) <= steps[:, None]  # what comes behind belongs to another episode
-        seen[~inside], done[~inside[:, 1:]] = 0, 0
-        same = _steps_that_agree(env, seen, done, steps)
+        inside = np.arange(env.horizon + 1) <= steps[:, None]  # later slots belong to another episode
+        observed[~inside], done[~inside[:, 1:]] = 0, 0
+        same = _steps_that_agree(env, observed, done, steps)
         until = np.where(same < steps[:, None], first[:, None] + same, length[streams])
         agrees[streams] = np.minimum(agrees[streams], until)
     if not (agrees == length).any(axis=1).all():

@@ -1,4 +1,4 @@
-"""What the grid families share: nine actions, moves that clamp at the border, and the price of a step."""
+"""What the grid families share: nine actions, moves that stop at the border, and the cost of a step."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOVES: Final = ((-1, 0), (0, 1), (1, 0), (0, -1), (0, 0), (0, 0), (0, 0), (0, 0)
 NOTHING, BUS_STOP, BOWL, DRAWER = range(4)
 """Values of the status component of an observation."""
 
-TOLD: Final = {
+WORDS: Final = {
     NO_OP: "waited",
     RIDE: "found nothing to ride",
     END: "ended the episode",
     PICK_UP: "found nothing to pick up",
     DROP: "found nothing to drop",
 }
-"""Words for actions that moved nothing."""
+"""Words for actions without effect."""
 
 STEP_COST: Final = 0.1
 
@@ -38,7 +38,7 @@ def cell_index(cell: Cell, grid_size: int) -> int:
 
 
 def move_table(grid_size: int) -> NDArray[np.int64]:
-    """(9, cells): where each action takes you from each cell; rides, pick-ups and drops do not move you."""
+    """(9, cells): the cell after each action in each cell; rides, pick-ups and drops do not move the agent."""
     x, y = np.divmod(np.arange(grid_size**2), grid_size)
     moved = [np.clip(x + dx, 0, grid_size - 1) * grid_size + np.clip(y + dy, 0, grid_size - 1) for dx, dy in MOVES]
     return np.stack(moved).astype(np.int64)
@@ -72,13 +72,13 @@ def map_extent(grid_size: int) -> tuple[float, float, float, float]:
 def tell(
     obs: NDArray[Any], action: NDArray[np.integer], place: Callable[[int], str], other: Callable[[int], str]
 ) -> list[str]:
-    """What was done in one episode, in words: moves in a row are one walk.
+    """One episode in words; consecutive moves are one walk.
 
     Args:
         obs: (T + 1, D), beginning with the cell.
         action: (T,) ints.
-        place: where one stands at observation t, such as "the bowl".
-        other: what action t did that is no move.
+        place: the place of observation t in words, such as "the bowl".
+        other: action t in words, if it is not a move.
     """
     phrases: list[str] = []
     for t, number in enumerate(action.tolist()):
@@ -95,12 +95,12 @@ def cells_of(obs: NDArray[Any], grid_size: int) -> NDArray[np.int64]:
 
 
 def frames_seen(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N, T) steps of streams -> (N, T + 1): which observations were really seen, the first one always."""
+    """(N, T) steps of streams -> (N, T + 1): which observations exist, the first one always."""
     return np.concatenate([np.ones((len(mask), 1), np.bool_), mask], axis=1)
 
 
 def toward(cell: NDArray[np.integer], goal: NDArray[np.integer]) -> NDArray[np.int64]:
-    """A step straight from cells (N, 2) to goals (N, 2), x before y: actions (N,), no-op where one is there."""
+    """A step from cells (N, 2) towards goals (N, 2), x before y: actions (N,), no-op at the goal."""
     dx, dy = (goal - cell).T
     across, along = np.where(dx > 0, RIGHT, LEFT), np.where(dy > 0, UP, DOWN)
     return np.where(dx != 0, across, np.where(dy != 0, along, NO_OP))

@@ -132,7 +132,7 @@ class Canvas:
         cv2.putText(self._pixels, text, where, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
 
     def agent(self, centre: Point, radius: float) -> None:
-        """The one who plays: a dark head with two eyes."""
+        """The agent: a dark head with two eyes."""
         x, y = centre
         self.disc(centre, radius * 1.18, WHITE)
         self.disc(centre, radius, INK)

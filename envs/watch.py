@@ -1,4 +1,4 @@
-"""`Watcher`: what happened in episodes that the recorded streams do not hold."""
+"""`Watcher`: records what observations do not show, such as positions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dream.envs.problems import Phase
 
 @dataclass
 class WatchedEpisode:
-    """What was noted in one episode of B members."""
+    """What was recorded of one episode of B members."""
 
     phase: Phase
     length: NDArray[np.int64]
@@ -26,11 +26,11 @@ class WatchedEpisode:
 
 
 class Watcher:
-    """An environment that notes, at every observation of every episode, what the observation does not tell.
+    """A wrapper that records, at every observation of every episode, what the observation does not show.
 
-    That is `position`, `informative` and the arrays of `scene` as `scene.NAME`, each where the family tells it. Play it
-    in place of the environment: everything else is passed on, and nothing of what it notes gets to the policies. It
-    remembers one trial: an exploration after an execution begins the next.
+    It records `position`, `informative` and the arrays of `scene` (as `scene.NAME`), where the family has them. Use it
+    in place of the environment: everything else is passed on, and the policies see nothing of the record. It holds one
+    trial: an exploration after an execution begins the next. Resets must be of all members.
 
         watched = Watcher(env)
         episodes = rollout(watched, policy, problem_id, phase="explore", episodes=2)   # or pair.play(watched, ...)
@@ -46,7 +46,7 @@ class Watcher:
 
     @property
     def position(self) -> NDArray[np.float64] | None:
-        """(B, T + 1, 2) `MetaEnv.position` in the explorations, NaN in padding; None where the family cannot tell."""
+        """(B, T + 1, 2) `MetaEnv.position` while exploring, NaN in padding; None where the family has none."""
         return self._explored().get("position")
 
     @property
@@ -56,12 +56,12 @@ class Watcher:
 
     @property
     def informed(self) -> NDArray[np.bool_] | None:
-        """(B,) whether the decisive thing was ever in view while exploring; None likewise."""
+        """(B,) whether any observation of the explorations was informative; None likewise."""
         informative = self.informative
         return None if informative is None else np.any(informative, axis=1)
 
     def take(self) -> list[WatchedEpisode]:
-        """The episodes of the trial, in the order of play, or those since it was asked last; they are forgotten."""
+        """The episodes of the trial in order, or those since the last call; they are removed from the record."""
         episodes, self._episodes = self._episodes, []
         return episodes
 
@@ -101,7 +101,7 @@ class Watcher:
 
 
 def one_behind_the_other(episodes: Sequence[WatchedEpisode], slots: int) -> dict[str, NDArray[Any]]:
-    """Episodes of B members slot by slot like the observations of the streams that `rollout` records of them.
+    """The episodes of B members in a row, slot by slot like the observations of the streams of `rollout`.
 
     Returns:
         (B, slots, ...) by name.

@@ -1,4 +1,4 @@
-"""Distracting bus and map: ride the right bus to a corner. Which stop leads where is what has to be found out."""
+"""Distracting bus and map: ride the right bus to a corner. The problem is which stop leads where."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class BusNetwork(MetaEnv):
     """A grid with bus lines: what `Bus` and `Map` share.
 
     The agent starts in the middle; the stops around it lead to the edges, in an order that differs by problem. Riding
-    at either end of a line takes you to the other end. In execution every step costs 0.1, reaching the instructed
-    corner pays 1 (instead) and ends the episode; ending early costs 0.1 more for every step not used.
+    at one end of a line leads to its other end. In execution every step costs 0.1; the step that reaches the instructed
+    corner gives 1 instead and ends the episode; ending early costs 0.1 more for each unused step.
     """
 
     picture = "dream.envs.bus.picture:draw"
@@ -115,7 +115,7 @@ class BusNetwork(MetaEnv):
         return stops, [(0, 1), (0, last - 1), (last, 1), (last, last - 1)]
 
     def _ride_table(self) -> NDArray[np.int64]:
-        """(problems, cells): where a ride takes you. Sets `stops` and `destinations` on the way."""
+        """(problems, cells): the cell that a ride leads to. Also sets `stops` and `destinations`."""
         n, count = self.grid_size, self.problems.num_problems
         table = np.tile(np.arange(self._cells), (count, 1))
         rows = np.arange(count)
@@ -162,7 +162,7 @@ class BusNetwork(MetaEnv):
         return self._planner.optimal(ids, 1 + corner)
 
     def no_exploration_return(self, split: str = "all") -> float:
-        """Mean over the corners of the best expected return of one who has to find the lines out while executing.
+        """Mean over the corners of the best expected return if the lines have to be found out while executing.
 
         Errors as for `MetaEnv`.
         """
@@ -175,7 +175,7 @@ class BusNetwork(MetaEnv):
 
     @property
     def rides(self) -> NDArray[np.int64]:
-        """(problems, cells) the cell to which a ride takes you, itself where nothing stops; cells by `cell_index`."""
+        """(problems, cells) the cell that a ride leads to, the same cell where no bus stops; cells by `cell_index`."""
         return self._ride.reshape(-1, self._cells)
 
     def parts(self) -> tuple[Part, ...]:
@@ -219,7 +219,7 @@ class BusNetwork(MetaEnv):
             if action[t] == grid.RIDE and cells[t] != cells[t + 1]:
                 x, y = cells[t + 1]
                 return f"rode line {lines[tuple(cells[t])]} to ({x}, {y})"
-            return grid.TOLD[int(action[t])]
+            return grid.WORDS[int(action[t])]
 
         return grid.tell(obs, action, place, other)
 
@@ -288,12 +288,12 @@ class Bus(BusNetwork):
         num_envs: members.
         grid_size: odd, at least 5. Stops stay around the middle, destinations on the edges, corners in the corners.
         horizon: steps; by default 2.5 times the walk to a corner (20 on the 9 x 9 grid).
-        description: what a problem is to f: "id", a one-hot id as in the paper, or "lines", where each line leads, so
-            that f has something to say of problems never trained on.
+        description: the input of f: "id", a one-hot problem id as in the paper, or "lines", where each line leads, so
+            that f generalises to problems outside the training split.
         render_mode: None or "rgb_array".
 
     Raises:
-        ValueError: a grid size or horizon that makes no sense.
+        ValueError: a grid size, horizon or description that is not allowed.
     """
 
     summary = "ride the right one of four buses to a corner, ignore four useless ones (576 problems)"

@@ -1,4 +1,4 @@
-"""Pictures of bus and map: who leads where, the goal, and the way so far."""
+"""Pictures of bus and map: where each line leads, the goal, and the path so far."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def draw(env: BusNetwork, moment: Moment) -> NDArray[np.uint8]:
         sign(canvas, board.centre(env.sign), size, read=len(obs) > 3 and int(obs[3]) > 0)
     occupied = obs[2] or tuple(obs[:2].tolist()) == env.sign
     x, y = board.centre(obs[:2].tolist())
-    if occupied:  # leave the letter to be seen
+    if occupied:  # do not hide the letter
         canvas.agent((x + size * 0.26, y + size * 0.26), size * 0.24)
     else:
         canvas.agent((x, y), size * 0.3)

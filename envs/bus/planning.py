@@ -1,4 +1,4 @@
-"""Exact returns of bus and map: shortest paths when the lines are known, belief-state search when they are not."""
+"""Exact returns of bus and map: shortest paths if the lines are known, belief-state search if they are not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MAX_BELIEFS = 200_000
 
 
 class BusPlanner:
-    """Plans on the points that matter: start, corners, stops and the sign; between them one walks straight.
+    """Plans on the relevant points: start, corners, stops and the sign; between two of them the agent walks straight.
 
     Args:
         points: cells (x, y), the first one the start.
-        ride: (problems, points) where a ride takes you, itself where nothing stops.
+        ride: (problems, points) where a ride leads, the point itself where no bus stops.
         horizon: steps of an episode.
-        sign: the point that tells the problem, if there is one.
+        sign: the point that identifies the problem, if there is one.
     """
 
     def __init__(self, points: list[Cell], ride: NDArray[np.int64], horizon: int, sign: int | None) -> None:
@@ -28,7 +28,7 @@ class BusPlanner:
         self.stops = np.flatnonzero((ride != np.arange(len(points))).any(axis=0))
         self._beliefs: dict[bytes, NDArray[np.int64]] = {}
         self.known = self._distances(ride)
-        """(problems, points, points) steps from point to point for one who knows the lines."""
+        """(problems, points, points) steps from point to point if the lines are known."""
 
     def _distances(self, ride: NDArray[np.int64]) -> NDArray[np.int64]:
         """All shortest paths (n, points, points) for rides (n, points); a negative entry is a ride not to be taken."""
@@ -43,7 +43,7 @@ class BusPlanner:
         return steps
 
     def _distances_under(self, key: bytes, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(points, points) steps for one who believes in `ids` and rides only where it is certain to go."""
+        """(points, points) steps under the belief `ids`, with only those rides whose end is certain."""
         if key not in self._beliefs:
             if len(self._beliefs) >= MAX_BELIEFS:
                 raise NotImplementedError(
@@ -63,11 +63,11 @@ class BusPlanner:
         return self.returns(self.known[problems, 0, corners])
 
     def without_exploring(self, problems: NDArray[np.int64], corner: int) -> float:
-        """Best expected return of one who knows only that each of `problems` is equally likely, but learns on the way.
+        """Best expected return if each of `problems` is equally likely and the agent learns during the episode.
 
-        A belief is the set of problems that agree with everything seen. Only riding an unknown line and reading the
-        sign change it, so the search goes from one of these to the next. A choice is dropped when even one who were
-        told the problem after it could not do better than the best choice found so far.
+        A belief is the set of problems that agree with all observations. Only riding an unknown line and reading the
+        sign change it, so the search goes from one of these to the next. A choice is pruned if even knowing the
+        problem after it would not beat the best choice so far.
 
         Raises NotImplementedError when there are too many beliefs to go through.
         """
@@ -83,15 +83,15 @@ class BusPlanner:
             if len(ids) > 1:
                 ends = self.ride[ids[:, None], self.stops]  # (problems, stops)
                 arrivals = elapsed + steps[self.stops] + 1
-                hopes = self.returns(arrivals + self.known[ids[:, None], ends, corner]).mean(axis=0)
+                bounds_after = self.returns(arrivals + self.known[ids[:, None], ends, corner]).mean(axis=0)
                 for i in np.flatnonzero((ends != ends[0]).any(axis=0)):
-                    choices.append((float(hopes[i]), int(arrivals[i]), ends[:, i]))
+                    choices.append((float(bounds_after[i]), int(arrivals[i]), ends[:, i]))
                 if self.sign is not None:
                     after = elapsed + int(steps[self.sign])
-                    hope = self.returns(after + self.known[ids, self.sign, corner]).mean()
-                    best = max(best, float(hope))  # the sign tells all, so the hope comes true
-            for hope, after, there in sorted(choices, key=lambda choice: -choice[0]):
-                if hope <= best + 1e-12:
+                    known = self.returns(after + self.known[ids, self.sign, corner]).mean()
+                    best = max(best, float(known))  # the sign identifies the problem, so this is attained
+            for bound, after, there in sorted(choices, key=lambda choice: -choice[0]):
+                if bound <= best + 1e-12:
                     break
                 total = 0.0
                 for end in np.unique(there):

@@ -1,4 +1,4 @@
-"""Bus and map, played by script: an expert who believes to know the lines, and explorers who find them out."""
+"""Scripted policies for bus and map: an expert that believes in a problem, and explorers that find the lines out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def summary_of_rides(
 
     Returns:
         useful_rides and distracting_rides: rides on such lines, in either direction, every time counted;
-        useful_lines_known: useful lines whose other end has been seen, or follows (all of them when all but one have);
+        useful_lines_known: useful lines whose other end was observed or follows (with all but one, the last follows);
         read_sign, where there is a sign: 1 if it was read, which tells all lines, else 0. Each (N,).
     """
     cell = grid.cells_of(obs, env.grid_size)
@@ -42,10 +42,10 @@ def summary_of_rides(
 
 
 class BusExpert:
-    """The shortest way to the corner by the lines that it believes in; `MetaEnv.expert`.
+    """Takes the shortest way to the corner, given the lines it believes in; `MetaEnv.expert`.
 
-    A ride that ends elsewhere corrects the belief: this line leads where it was seen to lead, and the line that was
-    thought to end there leads nowhere that is known. From where it came out it plans anew.
+    A ride that ends elsewhere corrects the belief: this line leads to where the ride ended, and the line that was
+    believed to end there has an unknown end. The expert replans from where it is.
 
     Args:
         env: the family.
@@ -81,10 +81,10 @@ class BusExpert:
         return action
 
     def _learn(self, cell: NDArray[np.int64]) -> None:
-        """Correct the lines of who rode and came out at another cell (N,) than it believed."""
+        """Correct the lines of members whose ride ended at another cell (N,) than believed."""
         assert self._before is not None
         believed = self.believed_rides[self._rows, self._before]
-        # Who did not move was not moved: the episode was over.
+        # A member that did not move was frozen: its episode had ended.
         wrong = np.flatnonzero(self._rode & (cell != believed) & (cell != self._before))
         if not len(wrong):
             return
@@ -107,7 +107,7 @@ class BusExpert:
 
 
 class LineExplorer:
-    """Rides the nearest useful line not yet known, and back, until all are known (all but one tell the last); ends.
+    """Rides the nearest unknown useful line, and back, until all are known (the last one follows), then ends.
 
     Args:
         env: the family.
@@ -139,7 +139,7 @@ class LineExplorer:
 
 
 class SignExplorer:
-    """Walks to the sign and ends: one look tells the problem.
+    """Walks to the sign and ends: one look identifies the problem.
 
     Args:
         sign: its cell, as a number.

@@ -1,4 +1,4 @@
-"""Cooking: fetch two ingredients in order. What is in each drawer is what has to be found out."""
+"""Cooking: fetch two ingredients in order. The problem is what each drawer holds."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Cooking(MetaEnv):
 
     problem_id in base `ingredients` says what is in each drawer, first drawer the lowest digit. Picking up at a drawer
     fills the hand, at the bowl it empties it; dropping at the bowl puts the hand into the first free place. The recipe
-    is drawn with replacement from the drawers' contents. In execution every step costs 0.1, each step of progress
-    (right ingredient in the hand, right ingredient in the bowl) pays 0.25 instead, a wrong pick-up or a lost ingredient
-    costs 0.25 more; ending early costs 0.1 more for every step not used. Defaults are the paper's rules.
+    is drawn with replacement from the drawers' contents. In execution every step costs 0.1; a step of progress (right
+    ingredient in the hand, right ingredient in the bowl) gives 0.25 instead; a wrong pick-up or a lost ingredient costs
+    0.25 more; ending early costs 0.1 more for each unused step. Defaults are the paper's rules.
 
     Args:
         num_envs: members.
@@ -44,7 +44,7 @@ class Cooking(MetaEnv):
         render_mode: None or "rgb_array".
 
     Raises:
-        ValueError: a parameter that makes no sense, or more than a million kitchens.
+        ValueError: a parameter that is not allowed, or more than a million kitchens.
     """
 
     summary = "fetch the ingredients of a recipe from drawers whose contents are unknown (64 problems)"
@@ -161,7 +161,7 @@ class Cooking(MetaEnv):
         return optimal_returns(self._walk[-1, :-1], contents, recipes, self.horizon, grid.STEP_COST, PROGRESS_REWARD)
 
     def no_exploration_return(self, split: str = "all") -> float:
-        """Mean over recipes of the best expected return of one who has to look into the drawers while cooking.
+        """Mean over recipes of the best expected return if the drawers have to be opened while cooking.
 
         Errors as for `MetaEnv`.
         """
@@ -212,7 +212,7 @@ class Cooking(MetaEnv):
                 return f"put {ingredient_name(before)} into the bowl" if went else f"spilt {ingredient_name(before)}"
             if action[t] == grid.DROP and before < empty:
                 return "kept what it held"
-            return grid.TOLD[int(action[t])]
+            return grid.WORDS[int(action[t])]
 
         return grid.tell(obs, action, place, other)
 
@@ -278,9 +278,9 @@ class Cooking(MetaEnv):
         return self._observe(), reward, self._progress == 2 * self.recipe
 
     def _judge(self, picking: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Move `_progress` and return what it adds to the price of the step, (B,)."""
+        """Update `_progress`; what it adds to the reward of the step, (B,)."""
         item, carrying = np.divmod(self._progress, 2)
-        np.minimum(item, self.recipe - 1, out=item)  # finished members, whose result is ignored
+        np.minimum(item, self.recipe - 1, out=item)  # frozen members, whose result is ignored
         wanted = self.instruction[self._rows, item]
         has_it = self._hand == wanted
         good = np.where(carrying == 1, self._bowl[self._rows, item] == wanted, has_it)
@@ -332,8 +332,8 @@ def _held_out(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """A quarter of the kitchens for test and an eighth for validation, in an order that depends on `salt` alone.
 
-    Whatever two drawers hold together they hold in at least `least` training kitchens. With one such kitchen, two
-    drawers would tell the third while training, and not in the kitchens held out: who never opens it is right.
+    Each pair of contents of two drawers occurs in at least `least` training kitchens. If it occurred in one only, two
+    drawers would determine the third in training (an explorer could leave it closed), but not in held-out kitchens.
 
     Returns:
         test, validation, sorted ids; None where there are not enough such kitchens.

@@ -1,7 +1,7 @@
-"""Exact returns of cooking: a walk per ingredient when the kitchen is known, belief-state planning when it is not.
+"""Exact returns of cooking: a walk per ingredient if the kitchen is known, belief-state planning if it is not.
 
-Both count from a baseline of -0.1 for every step of the horizon, which is what doing nothing and ending early both
-return. Against it, progress is worth 0.35, a mistake -0.25, and a finished recipe 0.1 for every step not used.
+Both are relative to -0.1 for every step of the horizon, the return of doing nothing and of ending early. Relative to
+it, progress is worth 0.35, a mistake -0.25, and a finished recipe 0.1 for each unused step.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def optimal_returns(
 ) -> NDArray[np.float64]:
     """Best return in known kitchens: fetch each ingredient from the nearest drawer that holds it.
 
-    Nothing else can help: mistakes only cost, every ingredient is carried alone, and sooner is never worse.
+    Nothing is better: mistakes only cost, ingredients are carried one at a time, and sooner is never worse.
 
     Args:
         carry: (D,) steps from the bowl to each drawer.
         contents: (N, D) what the drawers hold.
         recipes: (N, L), all in `contents`.
         horizon: steps of an episode.
-        step_cost: price of a step.
+        step_cost: cost of a step.
         progress: reward of a step of progress.
 
     Returns:
@@ -50,7 +50,7 @@ def no_exploration_return(
     step_cost: float,
     progress: float,
 ) -> float:
-    """Mean best return of one who knows the recipe and that `kitchens` were equally likely, and learns on the way.
+    """Mean best expected return if the recipe is known, each of `kitchens` is equally likely, and drawers are opened.
 
     Args:
         walk: (D + 1, D + 1) steps between the drawers and, last, the bowl.
@@ -58,18 +58,18 @@ def no_exploration_return(
         ingredients: kinds of ingredients.
         recipe_length: L, drawn with replacement from a kitchen's drawers.
         horizon: steps of an episode.
-        step_cost: price of a step.
-        progress: reward of a step of progress, and the additional price of a mistake.
+        step_cost: cost of a step.
+        progress: reward of a step of progress, and the additional cost of a mistake.
 
     Raises:
-        NotImplementedError: too many states of knowledge to go through.
+        NotImplementedError: too many belief states to enumerate.
     """
     drawers = kitchens.shape[1]
-    known = (ingredients + 1) ** drawers  # digit d: what is in drawer d, `ingredients` where it has not been seen
+    known = (ingredients + 1) ** drawers  # digit d: contents of drawer d, `ingredients` while unknown
     numbers = known * (drawers + 1) * 2 * recipe_length * (horizon + 1)
     if numbers * ingredients**recipe_length > 20 * MAX_NUMBERS or numbers > MAX_NUMBERS:
         raise NotImplementedError(
-            f"{known} states of knowledge and {ingredients**recipe_length} recipes: the exact no-exploration return of "
+            f"{known} belief states and {ingredients**recipe_length} recipes: the exact no-exploration return of "
             "this kitchen is out of reach"
         )
     place = (ingredients + 1) ** np.arange(drawers)
@@ -96,11 +96,11 @@ def _value(
     step_cost: float,
     progress: float,
 ) -> float:
-    """Best expected gain over the baseline from the bowl, nothing seen yet.
+    """Best expected gain over the baseline, from the bowl, before any observation.
 
-    `mass` (known,) holds the chance of every kitchen and is filled in for partial knowledge. In value[knowledge, stage,
-    place, left], stage 2i is looking for ingredient i, stage 2i + 1 is carrying it, and `left` counts steps. Looking
-    into a drawer leaves one less unseen, so knowledge is worked through in layers by the number of unseen drawers.
+    `mass` (known,) holds the probability of every kitchen and is filled in for belief states. In value[belief, stage,
+    place, left], stage 2i means looking for ingredient i, stage 2i + 1 carrying it, and `left` counts steps. Opening a
+    drawer reduces the number of unknown drawers by one, so beliefs are processed in layers by that number.
     """
     drawers = len(walk) - 1
     base, stages, bowl, gain = ingredients + 1, 2 * len(recipe), drawers, progress + step_cost
@@ -117,7 +117,7 @@ def _value(
         states = states[mass[states] > 0]
         for stage in range(stages - 1, -1, -1):
             wanted, carrying = recipe[stage // 2], stage % 2
-            # What a pick-up at each drawer is worth, by steps left after it.
+            # Value of a pick-up at each drawer, by steps left after it.
             look = np.full((len(states), drawers, horizon + 1), -np.inf)
             for drawer in range(drawers):
                 if not carrying:

@@ -1,4 +1,4 @@
-"""Cooking, played by script: a cook who believes to know the drawers, and an explorer who opens them all."""
+"""Scripted policies for cooking: an expert that believes in a kitchen, and an explorer that opens all drawers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def summary_of_drawers(
     """What N streams opened, from obs (N, T + 1, D), action (N, T) and mask (N, T).
 
     Returns:
-        drawers_opened: different drawers whose contents were seen; pick_ups: pick-ups at drawers, each counted. (N,).
+        drawers_opened: distinct drawers that were opened; pick_ups: all pick-ups at drawers. Each (N,).
     """
     drawer = drawer_of(env)[grid.cells_of(obs, env.grid_size)[:, :-1]]
     picked = mask & (action == grid.PICK_UP) & (drawer >= 0)
@@ -40,7 +40,7 @@ def summary_of_drawers(
 
 
 class _Opening:
-    """Remembers what was in the drawers that were opened: what expert and explorer share.
+    """Remembers the contents of opened drawers; the part that expert and explorer share.
 
     Args:
         env: the family.
@@ -53,10 +53,10 @@ class _Opening:
         self._drawer_of = drawer_of(env)
         self._opened = np.zeros((num, len(self._drawers)), np.bool_)
         self._contents = np.full(self._opened.shape, env.ingredients)
-        self._asked = np.full(num, -1)  # the drawer at which a pick-up was asked for, -1: none
+        self._asked = np.full(num, -1)  # the drawer of the pick-up just made, -1: none
 
     def _remember(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Note what the last pick-up brought; (N,) the drawer where each member stands, or -1."""
+        """Note the result of the last pick-up. Returns the drawer where each member stands, or -1, (N,)."""
         here = self._drawer_of[grid.cells_of(obs, self._env.grid_size)]
         brought = np.flatnonzero((self._asked >= 0) & (self._asked == here) & (obs[:, 3] < self._env.ingredients))
         self._opened[brought, here[brought]] = True
@@ -75,14 +75,14 @@ class _Opening:
 
 
 class CookingExpert(_Opening):
-    """Fetches one ingredient after the other from where it believes them to be; `MetaEnv.expert`.
+    """Fetches the ingredients in order from the drawers it believes them in; `MetaEnv.expert`.
 
-    A drawer that holds something else corrects the belief. An ingredient that no drawer is believed to hold is looked
-    for in those not opened yet, the nearest first.
+    A drawer with other contents corrects the belief. For an ingredient that no drawer is believed to hold, it opens the
+    nearest unopened drawer.
 
     Args:
         env: the family.
-        problem_id: (N,) kitchens believed in.
+        problem_id: (N,) the kitchens it believes in.
         instruction: (N, recipe) recipes.
     """
 
@@ -114,7 +114,7 @@ class CookingExpert(_Opening):
 
 
 class DrawerExplorer(_Opening):
-    """Opens all drawers, the nearest first, and ends."""
+    """Opens all drawers, the nearest first, then ends."""
 
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Actions (N,) on observations (N, D)."""

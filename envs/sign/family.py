@@ -1,4 +1,4 @@
-"""Sign: a room with coloured objects, and behind a barrier a sign that names the colour to go for. Seen as pixels."""
+"""Sign: a room with coloured objects, and behind a barrier a sign that names the right colour. Observed as pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
 LEFT, RIGHT, FORWARD, END = range(4)
 BACKENDS = ("fast", "miniworld")
 PLANNED_HORIZON = 20
-"""Steps with which every object was reached from every start that was tried."""
+"""Within these steps every object was reached from every start tested."""
 
 
 class SignFamily(MetaEnv):
@@ -75,7 +75,7 @@ class SignFamily(MetaEnv):
         self._path_pixels = np.zeros((num_envs, horizon + 1), np.float32)
 
     def _make_backend(self, backend: str, threads: int) -> Any:
-        # Here, so that nobody compiles kernels or opens OpenGL who does not need them.
+        # Imported here: compiling kernels and opening OpenGL take time.
         if backend == "fast":
             from dream.envs.sign.fast import FastBackend
 
@@ -96,7 +96,7 @@ class SignFamily(MetaEnv):
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """1 for every problem and instruction (N,), (N, 1) -> (N,): any object is reached in time from any start.
 
-        Planned, not proved: `sign_planning.search` finds a way in 20 steps from every start that was tried
+        Planned, not proved: `dream.envs.sign.planning.search` finds a way within 20 steps from every start tested
         (tests/test_envs_sign_planning.py). Errors as for `MetaEnv`; NotImplementedError for a horizon below 20.
         """
         ids = self.problems.checked(problem_id)
@@ -106,10 +106,11 @@ class SignFamily(MetaEnv):
         return np.ones(len(ids))
 
     def no_exploration_return(self, split: str = "all") -> float:
-        """Mean return of the best who goes by the instruction alone: touch nothing, or where that pays, any colour.
+        """Mean return of the best policy that uses the instruction alone: touch nothing, or a random colour if better.
 
-        As in the paper, this is one who does not look at the sign. It is no upper bound for an executor with eyes:
-        there is time to read the sign and then go (docs/sign.md). Raises ValueError for a split that does not exist.
+        As in the paper, this policy does not read the sign. It is not an upper bound for executors that do: there is
+        time to read the sign and then go to the object (docs/sign.md). Raises ValueError for a split that does not
+        exist.
         """
         share = 1 / len(self.problems.ids(split))
         return max(0.0, share + (1 - share) * self.wrong_object)
@@ -117,11 +118,11 @@ class SignFamily(MetaEnv):
     def sign_pixels(self) -> NDArray[np.float32]:
         """How many pixels of the sign each member's last frame shows, (B,), in quarters.
 
-        The truth about what could be read, for diagnostics; an agent sees only the frame. Raises NotImplementedError
-        with backend "miniworld", which does not tell.
+        For diagnostics; an agent observes only the frame. Raises NotImplementedError with backend "miniworld", which
+        does not count them.
         """
         if not self._tells:
-            raise NotImplementedError("the miniworld backend does not tell what is visible: take the backend fast")
+            raise NotImplementedError("the miniworld backend does not count visible pixels: take the backend fast")
         return self.backend.thing_pixels()[:, -1]
 
     def informative(self) -> NDArray[np.bool_] | None:
@@ -145,7 +146,7 @@ class SignFamily(MetaEnv):
         return self.layout.kinds[int(instruction[0])]
 
     def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
-        """Turns and ways; arguments as for `MetaEnv`."""
+        """Turns and walks; arguments as for `MetaEnv`."""
         phrases = []
         for number, run in groupby(action.tolist()):
             steps = len(list(run))
@@ -162,7 +163,7 @@ class SignFamily(MetaEnv):
         return {"pose": self._pose.copy(), "sign_pixels": self._pixels.copy(), "yaw": self._yaw.copy()}
 
     def position(self) -> NDArray[np.float64]:
-        """x and z of the agents, metres, (B, 2). Frames do not tell it: `positions` of recorded ones is not known."""
+        """x and z of the agents, metres, (B, 2). Frames do not show it, so `positions` is not implemented."""
         return self._pose[:, :2].copy()
 
     @property
@@ -178,17 +179,17 @@ class SignFamily(MetaEnv):
         return np.full(len(problem_id), 1 / len(self.layout.kinds))
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
-        """Goes the shortest way to the object, for all members of this very environment: see `sign_scripts`.
+        """Takes the shortest way to the object, for all members of this environment: see `dream.envs.sign.scripts`.
 
         Arguments and errors as for `MetaEnv`; also ValueError for another number of problems than members.
         """
-        from dream.envs.sign.scripts import SignExpert  # here, so that nobody compiles kernels who does not need them
+        from dream.envs.sign.scripts import SignExpert  # here: compiling kernels takes time
 
         ids = self.problems.checked(problem_id, self.num_envs)
         return SignExpert(self, ids, self._checked_instructions(ids, instruction))
 
     def scripted_explorer(self, num: int) -> Expert:
-        """Goes the shortest way to where the sign is seen well, for all members of this very environment.
+        """Takes the shortest way to a pose from which the sign can be read, for all members of this environment.
 
         Raises ValueError for another `num` than there are.
         """
@@ -249,21 +250,21 @@ class Sign(SignFamily):
     """The paper's 3D task, MiniWorld's Sign: box and key, blue, red and green; obs (60, 80, 3) uint8, red, green, blue.
 
     The problem is the colour (0 blue, 1 red, 2 green), which the sign names; the instruction is the kind of object
-    (0 box, 1 key). Coming near any object ends the episode: in execution 1 for the one that has both, -1 for another.
-    Each episode begins somewhere else in the middle of the room, in any direction. The end action steps back once,
-    then ends. All splits hold all three colours; `variant` is what generalisation is tested with.
+    (0 box, 1 key). Coming near an object ends the episode: in execution with reward 1 for the right one, else -1.
+    An episode starts at a random place in the middle of the room, in a random direction. The end action takes one step
+    back, then ends. All splits hold all three colours; generalisation is tested with `variant`.
 
     Args:
         num_envs: members.
-        horizon: steps.
+        horizon: steps of an episode.
         variant: "default"; or a world that differs in one thing: "sign-left" or "sign-high" (where the sign hangs),
             "walls" (bricks), "start" (another part of the room).
         backend: "fast", our own renderer, or "miniworld", the real one (Linux with OpenGL).
-        threads: cores to render with.
+        threads: of the renderer.
         render_mode: None or "rgb_array".
 
     Raises:
-        ValueError: a parameter that makes no sense.
+        ValueError: a parameter that is not allowed.
         UserError: the miniworld package (its textures and meshes) is missing; for backend "miniworld" also OpenGL.
     """
 
@@ -288,9 +289,9 @@ class Sign(SignFamily):
 
 
 class SignBall(SignFamily):
-    """As `Sign` with balls: nine objects, instruction 0 box, 1 key, 2 ball, and only the right one pays, 1.
+    """As `Sign` with balls: nine objects, instruction 0 box, 1 key, 2 ball; the right object has reward 1.
 
-    Touching another object ends the episode and pays 0. Arguments and errors as for `Sign`.
+    Touching another object ends the episode with reward 0. Arguments and errors as for `Sign`.
     """
 
     summary = "sign with balls: nine objects, and reward for the right one only; pixels (3 problems)"

@@ -24,7 +24,7 @@ NEAR = 1.1 * FORWARD_STEP
 
 
 class SignStep(NamedTuple):
-    """What came of one step of B members; members that were not active stay as they were."""
+    """The result of one step of B members; members that were not active stay as they were."""
 
     frames: NDArray[np.uint8]
     """(B, 60, 80, 3)"""
@@ -120,9 +120,9 @@ class FastBackend:
         turn = TURN_STEP * ((actions == LEFT) * 1.0 - (actions == RIGHT)) * moving
         advance = FORWARD_STEP * ((actions == FORWARD) * 1.0 - (actions == END)) * moving
         move(self.pose, turn, advance, self.barriers, self.places, self.radii)
-        who = np.flatnonzero(moving)
-        if len(who):
-            self._render(who)
+        rows = np.flatnonzero(moving)
+        if len(rows):
+            self._render(rows)
         return SignStep(self._frames.copy(), self.pose.copy(), np.where(moving, self._touched(), -1))
 
     def thing_pixels(self) -> NDArray[np.float32]:
@@ -138,10 +138,10 @@ class FastBackend:
         last = near.shape[1] - 1 - near[:, ::-1].argmax(axis=1)
         return np.where(near.any(axis=1), last, -1)
 
-    def _render(self, who: NDArray[np.integer]) -> None:
-        if len(who) == self.num_envs:
+    def _render(self, rows: NDArray[np.integer]) -> None:
+        if len(rows) == self.num_envs:
             self._frames, self._pixels = self.renderer.render(self.pose, self._models, self._places)
         else:
-            self._frames[who], self._pixels[who] = self.renderer.render(
-                self.pose[who], self._models[who], self._places[who]
+            self._frames[rows], self._pixels[rows] = self.renderer.render(
+                self.pose[rows], self._models[rows], self._places[rows]
             )

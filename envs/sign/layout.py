@@ -1,4 +1,4 @@
-"""Where everything stands in the worlds of `sign` and `sign-ball`, and the variants that training never sees."""
+"""Positions of objects and sign in the worlds of `sign` and `sign-ball`, and variants for testing generalisation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOM_SIZE = (10.0, 13.0)
 COLOURS = ("blue", "red", "green")
 """By colour index, which is the problem id."""
 WORDS = ("BLUE", "RED", "GREEN")
-"""What the sign says, by colour index."""
+"""Word on the sign, by colour index."""
 
 Range = tuple[float, float]
 
@@ -32,7 +32,7 @@ class SignLayout:
     """Height of a letter, and its width."""
     wall_texture: str = "concrete"
     start_x: Range = (3.6, 5.4)
-    """Where an episode begins; any direction."""
+    """Where an episode starts, in any direction."""
     start_z: Range = (3.6, 6.4)
 
     @property

@@ -1,7 +1,7 @@
-"""The real MiniWorld behind the family `sign`: many members, a few worker processes, frames through shared memory.
+"""The real MiniWorld for the family `sign`: many members, a few worker processes, frames in shared memory.
 
-The reference that the fast backend is compared with, and slow: about 1.1 ms a member and step on one core. Needs
-Linux, OpenGL and the `miniworld` package, and no display server. See docs/miniworld.md.
+It is the reference for the fast backend, and slow: about 1.1 ms per member and step on one core. It needs Linux, OpenGL
+and the `miniworld` package, but no display server. See docs/miniworld.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PACKAGES = ("libegl1", "libgl1", "libglu1-mesa", "libfreetype6")
 
 
 class MiniworldStep(NamedTuple):
-    """What came of one step of B members; rows of members that were not active repeat frame and pose."""
+    """The result of one step of B members; rows of members that were not active repeat frame and pose."""
 
     frames: NDArray[np.uint8]
     """(B, 60, 80, 3)"""
@@ -56,8 +56,8 @@ class MiniworldBackend:
             frames = backend.reset(np.array([0, 2]), pose, yaw)
             frames, pose, touched, ended, reward = backend.step(np.array([2, 2]))
 
-    Close it, or leave the `with` block: this ends its processes. They also end when this process does, however that
-    happens. An exception within a call, Ctrl-C included, closes the backend.
+    `close`, or the end of the `with` block, ends its processes. They also end whenever this process ends. An exception
+    within a call, Ctrl-C included, closes the backend.
 
     Args:
         num_envs: B, at least 1.
@@ -127,7 +127,7 @@ class MiniworldBackend:
 
         Args:
             colour: (B,) index of the colour that the sign names: 0 blue, 1 red, 2 green.
-            pose: (B, 3) x, z and direction of the agent; nobody checks that it stands in the room.
+            pose: (B, 3) x, z and direction of the agent; not checked to be inside the room.
             yaw: (B, K) directions of the objects, in the order of the layout.
             starts: (B,) bool, the members that start; the others stay as they are.
             shape: (B,) index of the kind that MiniWorld's own reward asks for, 0 by default.
@@ -176,7 +176,7 @@ class MiniworldBackend:
         return self._shared
 
     def _ask(self, command: str) -> None:
-        """Let all workers do the same at the same time. After an exception their answers would be one behind: close."""
+        """Let all workers execute a command. After an exception their answers would be one behind, so close."""
         try:
             for worker in self._workers:
                 worker.send(command)
@@ -188,7 +188,7 @@ class MiniworldBackend:
 
 
 class _Worker:
-    """One process of `miniworld_worker`, the pipes to it and what it complained of."""
+    """One process of `miniworld_worker`, the pipes to it, and what it wrote to stderr."""
 
     def __init__(self, task: WorkerTask) -> None:
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `bury`

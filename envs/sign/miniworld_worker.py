@@ -1,13 +1,13 @@
-"""The process that holds one real MiniWorld environment and plays many members with it, one after the other.
+"""The process that runs one real MiniWorld environment and steps many members with it in turn.
 
 `MiniworldBackend` starts it as a script, so it imports nothing of ours and works however the caller was started (as a
 module, in a notebook, from standard input). `argv[1]` is a JSON `WorkerTask`. Actions, poses and frames are in memory
 shared with the caller (`SharedArrays`); the pipes carry only "reset" or "step" and one line back.
 
-MiniWorld compiles walls and sign into OpenGL display list number 1, whichever environment of the process it is. Two
-environments in one process therefore show each other's sign (seen with MiniWorld 2.1.0). So there is one environment
-here, and the list is compiled anew whenever the next member's sign differs from the last one's. Members are played
-sign by sign, which makes that at most once a sign and step: 0.35 ms against 0.6 ms for a frame.
+MiniWorld compiles walls and sign into OpenGL display list number 1, for every environment of the process. Two
+environments in one process therefore show each other's sign (MiniWorld 2.1.0). So there is one environment here, and
+the list is compiled again whenever the next member's sign differs from the last one's. Members are stepped in the
+order of their signs, so that this happens at most once per sign and step: 0.35 ms, against 0.6 ms for a frame.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEIGHT, WIDTH = 60, 80
 
 @dataclass(frozen=True)
 class WorkerTask:
-    """What one worker is told: its members `first` to `last` - 1 of `num_envs`, and the world they live in."""
+    """What one worker does: it steps the members `first` to `last` - 1 of `num_envs`, in this world."""
 
     num_envs: int
     first: int
@@ -40,7 +40,7 @@ class WorkerTask:
     objects: tuple[tuple[str, str, float, float], ...]
     """Kind, colour, x and z of every object, kind by kind."""
     words: tuple[str, ...]
-    """What the sign says, by colour index; every kind of object comes in each of the colours, in the same order."""
+    """Word on the sign, by colour index; each kind of object comes in each of the colours, in the same order."""
     sign: tuple[float, float, float, float]
     """x, y, z and direction of the sign."""
     sign_height: float
@@ -60,7 +60,7 @@ class WorkerTask:
 
 @dataclass
 class SharedArrays:
-    """Arrays over one shared buffer, B members and K objects; caller and workers see the same."""
+    """Arrays over one buffer shared by caller and workers; B members and K objects."""
 
     frames: NDArray[np.uint8]  # (B, 60, 80, 3)
     pose: NDArray[np.float64]  # (B, 3) x, z, direction of the agent
@@ -110,7 +110,7 @@ class SharedArrays:
 
 def make_world(task: WorkerTask) -> Any:
     """One MiniWorld Sign environment whose objects, sign and walls are those of the task; imports miniworld."""
-    # By name, because miniworld is optional and says nothing about types.
+    # By name, because miniworld is optional and untyped.
     entity, sign = importlib.import_module("miniworld.entity"), importlib.import_module("miniworld.envs.sign")
     kinds = {"box": entity.Box, "key": sign.BigKey, "ball": entity.Ball}
 
@@ -133,7 +133,7 @@ def make_world(task: WorkerTask) -> Any:
             self.entities += [self.sign, self.agent]
 
         def show(self, colour: int, place: list[float]) -> None:
-            """Make the sign say this word in this place: compile walls and sign anew, unless it does so already."""
+            """Put this word on the sign in this place: compile walls and sign again if they differ."""
             if colour != self._color_index or place != [*self.sign.pos, self.sign.dir]:
                 self.set_color_index(colour)
                 self.sign.str, self.sign.pos, self.sign.dir = task.words[colour], place[:3], place[3]
@@ -141,11 +141,11 @@ def make_world(task: WorkerTask) -> Any:
                 self.sign.randomize(self.params, None)  # loads the letters
                 self._render_static()
 
-    return World(window_width=WIDTH, window_height=HEIGHT)  # the picture for a person, which nobody asks for
+    return World(window_width=WIDTH, window_height=HEIGHT)  # of MiniWorld's own window, which stays unused
 
 
 class Player:
-    """Plays the members of one worker with its one environment."""
+    """Steps the members of one worker with its one environment."""
 
     def __init__(self, task: WorkerTask, shared: SharedArrays) -> None:
         self.task, self.shared = task, shared
@@ -190,7 +190,7 @@ class Player:
 
 
 def main() -> None:
-    """Answer the caller until it closes the pipe, which it also does by dying."""
+    """Answer the caller until it closes the pipe, which also happens when it ends."""
     # MiniWorld prints, and so may drivers: what belongs to the caller goes through a descriptor of its own.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -225,4 +225,4 @@ def main() -> None:
 if __name__ == "__main__":
     main()
     sys.stderr.flush()
-    os._exit(0)  # at once: what OpenGL does on the way out is slow, and nothing is left to save
+    os._exit(0)  # at once: OpenGL is slow to exit, and there is nothing left to save

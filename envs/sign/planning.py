@@ -1,4 +1,4 @@
-"""Planning in the worlds of sign: how few steps lead to an object, to a look at the sign, and to both in turn."""
+"""Planning in the worlds of sign: the fewest steps to an object, to a view of the sign, and to both in turn."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def search(layout: SignLayout, start: NDArray[np.floating], horizon: int, goals:
 
 
 def sign_pixels(layout: SignLayout, pose: NDArray[np.floating], colour: int = 2) -> NDArray[np.float32]:
-    """How many pixels of a sign one sees from poses (N, 3), nothing standing in the way, (N,)."""
+    """Visible pixels of a sign from poses (N, 3), without objects in between, (N,)."""
     scene, _, radii = world_of(layout)
     count = len(pose)
     model = np.full((count, 1), len(radii) + colour)

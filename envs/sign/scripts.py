@@ -1,4 +1,4 @@
-"""Sign, played by script: the shortest way to an object, and to where the sign is seen well."""
+"""Scripted policies for sign: the shortest way to an object, and to a pose from which the sign can be read."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from dream.envs.sign.family import SignFamily
 
 ENOUGH_PIXELS = 120.0
-"""Pixels of the sign with which the networks read it nearly always (docs/sign.md)."""
+"""Pixels of the sign from which on the networks nearly always read it (docs/sign.md)."""
 MOST_STEPS = 12
-"""Steps that an explorer may take: more were never needed."""
+"""Largest number of steps of an explorer; no start needed more."""
 
 
 class _Planned(ABC):
-    """A way planned for each member from its first pose, then the end.
+    """Follows a path planned for each member from its first pose, then ends the episode.
 
-    Frames do not tell where an episode starts, so the script knows the map and looks at the poses of the environment
-    when it is first asked: it is for one episode of all members of `env`, from the first step on.
+    Frames do not show where an episode starts, so the script reads the poses from the environment at its first call.
+    It is for one episode of all members of `env`, from the first step on.
     """
 
     def __init__(self, env: SignFamily) -> None:
@@ -33,7 +33,7 @@ class _Planned(ABC):
         self._ways: list[list[int]] | None = None
 
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Actions (B,); the frames are not looked at."""
+        """Actions (B,); the frames are ignored."""
         if self._ways is None:
             self._ways = [self._way(member, start) for member, start in enumerate(self.env.pose)]
         steps = self.env.elapsed.tolist()
@@ -45,7 +45,7 @@ class _Planned(ABC):
 
 
 class SignExpert(_Planned):
-    """The shortest way to the object of the colours (B,) believed in and the kinds (B, 1) asked for."""
+    """Takes the shortest way to the object of the believed colours (B,) and the instructed kinds (B, 1)."""
 
     def __init__(self, env: SignFamily, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
         super().__init__(env)
@@ -58,9 +58,9 @@ class SignExpert(_Planned):
 
 
 class SignExplorer(_Planned):
-    """The shortest way, by breadth-first search, to where the sign shows `enough` pixels.
+    """Takes the shortest way, by breadth-first search, to a pose that shows `enough` pixels of the sign.
 
-    Raises RuntimeError, when asked to act, where they are not to be seen within 12 steps of a start.
+    `act` raises RuntimeError where there is no such pose within 12 steps of a start.
     """
 
     def __init__(self, env: SignFamily, enough: float = ENOUGH_PIXELS) -> None:
@@ -69,9 +69,9 @@ class SignExplorer(_Planned):
 
     def _way(self, member: int, start: NDArray[np.float64]) -> list[int]:
         found = search(self.env.layout, start, MOST_STEPS)
-        for steps in range(MOST_STEPS + 1):  # rendering is what takes time: no further than is needed
+        for steps in range(MOST_STEPS + 1):  # rendering is slow: no further than needed
             there = np.flatnonzero((found.steps == steps) & (found.touched < 0))
             seen = there[sign_pixels(self.env.layout, found.pose[there]) >= self.enough]
             if len(seen):
                 return found.way(int(seen[0]))
-        raise RuntimeError(f"{self.enough} pixels of the sign are not to be seen within {MOST_STEPS} steps of {start}")
+        raise RuntimeError(f"no pose within {MOST_STEPS} steps of {start} shows {self.enough} pixels of the sign")

@@ -1,4 +1,4 @@
-"""Signpost: one bit (or a little more) to find out. A toy on which a method that works learns within seconds."""
+"""Signpost: one bit (or a few) to find out. A toy on which a working method learns within seconds."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class Signpost(MetaEnv):
     """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 4 - distance.
 
-    sign is problem_id + 1 when standing at x = 4 in the exploration phase, else 0. In execution the right button (A for
-    problem 0, B for problem 1) pays 1, any other one -1, and all end the episode; steps are free. Optimal return 1,
-    without exploring 0. All problems are in every split; the instruction is always 0. The actions are left, right, one
-    for each button, end-episode.
+    sign is problem_id + 1 at x = 4 in the exploration phase, else 0. In execution the right button (A for problem 0, B
+    for problem 1) gives reward 1, any other button -1, and each ends the episode; steps are free. The optimal return is
+    1, without exploration 0. All problems are in every split; the instruction is always 0. The actions are left, right,
+    one for each button, end-episode.
 
     Args:
         num_envs: members.
-        buttons: 2 to 26, as many as there are problems. With more of them pressing one at random pays less, so it takes
-            longer until reading the sign pays, and until then a policy that is trained end to end unlearns both.
-        distance: 0 to 4, steps from the start to the sign. At 0 it is read at once, and there is no need to explore.
+        buttons: 2 to 26, the number of problems. With more buttons a random one is worth less, so the reward for
+            reading the sign comes later, and until then a policy that is trained end to end unlearns both.
+        distance: 0 to 4, steps from the start to the sign. At 0 it is read at the start, without exploring.
         render_mode: None or "rgb_array".
 
     Raises:
@@ -83,7 +83,7 @@ class Signpost(MetaEnv):
         return self._readable()
 
     def parts(self) -> tuple[Part, ...]:
-        """All there is to know: which button is right."""
+        """Which button is right."""
         return (Part("right button", np.arange(self.buttons), self.buttons, True, tuple(self.letters)),)
 
     def revealed(
@@ -149,7 +149,7 @@ class Signpost(MetaEnv):
 
 
 class _Presser:
-    """Presses the button of the problems (N,) that it believes in, then ends."""
+    """Presses the button of the problems (N,) it believes in, then ends."""
 
     def __init__(self, problem_id: NDArray[np.int64], end: int) -> None:
         self._next, self._end = PRESS_A + problem_id, end

@@ -148,7 +148,7 @@ class Floorplan:
             _open(gap, wall, np.array([0.0, length]), gap.height, leads_to)
 
     def barriers(self) -> NDArray[np.float64]:
-        """(S, 2, 2) wall segments (begin and end, x and z) that stand on the floor: nobody walks through them."""
+        """(S, 2, 2) wall segments (begin and end, x and z) that stand on the floor and block the agent."""
         solid = [
             np.stack([piece.start, piece.end])
             for room in self.rooms

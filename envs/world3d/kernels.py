@@ -15,6 +15,6 @@ if hasattr(CPUTargetOptions, "_nrt"):
     OPTIONS["_nrt"] = False
 
 kernel = njit(**OPTIONS)
-"""A function that is compiled with whoever calls it."""
+"""Decorator: compile a function together with its callers."""
 inlined = njit(forceinline=True, **OPTIONS)
-"""One whose call costs nothing; each place where it is called takes time to compile."""
+"""As `kernel`, and inlined: calls are free, but each call site adds to the time of compiling."""

@@ -14,7 +14,7 @@ AGENT_RADIUS = 0.4
 
 @njit(cache=True, nogil=True, **OPTIONS)
 def move(pose: Any, turn: Any, advance: Any, barriers: Any, things: Any, radii: Any) -> None:
-    """Turn agents, then move them ahead where nothing is in the way; who would run into something stays where it is.
+    """Turn agents, then move them ahead; an agent that would collide stays where it is.
 
     Args:
         pose: (B, 3) x, z and direction in radians, changed in place.
