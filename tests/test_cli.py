@@ -316,10 +316,13 @@ def test_a_wrong_config_file_is_refused_by_the_name_of_the_setting(text: str, se
         (["extra"], "unexpected argument 'extra'"),
         (["--threads", "1000"], "threads is 1,000: this machine has"),
         (["--device", "meta"], "device 'meta' cannot be used"),
-        (["--env-parameters", "grid_size=4,description=3"], "env_parameters.description is 3: bus takes a text for it"),
-        (["--env-parameters", "grid_size=big"], "env_parameters.grid_size is 'big': bus takes an integer for it"),
-        (["--env-parameters", "grid_size=true"], "env_parameters.grid_size is True: bus takes an integer for it"),
+        (["--env-parameters", "grid_size=4,description=3"], "parameter description of bus is 3: give"),
+        (["--env-parameters", "grid_size=big"], "parameter grid_size of bus is 'big': give an integer"),
+        (["--env-parameters", "grid_size=true"], "parameter grid_size of bus is True: give an integer"),
         (["--env-parameters", "grid_size=1e400"], "env_parameters.grid_size is inf"),
+        (["--env-parameters", "num_envs=3"], "set learning.num_envs"),
+        (["--env-parameters", "horizon=1e15"], "bus cannot be created with {'horizon': 1000000000000000}: "),
+        (["--env", "sign", "--env-parameters", "threads=100000"], "threads is 100,000: this machine has"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(arguments: list[str], sentence: str, capsys, monkeypatch):

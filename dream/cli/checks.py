@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +10,25 @@ from typing import Any
 from dream.config import TrainConfig
 from dream.errors import UserError
 
-_KINDS: Mapping[type, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
-
 
 def check_config(config: TrainConfig) -> None:
     """Raise UserError for what can be seen without torch: family, its parameters, more threads than cores."""
     from dream.envs import make
 
-    check_threads(config.threads)
-    _check_parameters(checked_family(config.env), config)
+    parameters = config.env_parameters
+    checked_family(config.env)
+    if "num_envs" in parameters:
+        raise UserError("num_envs is not a parameter of a family: set learning.num_envs")
+    for threads in (config.threads, parameters.get("threads")):  # some families render on several cores
+        check_threads(threads if type(threads) is int else 1)
     try:
-        make(config.env, 1, **config.env_parameters).close()
+        make(config.env, 1, **parameters).close()
     except ValueError as error:
         raise UserError(f"{error} (see dream envs {config.env})") from error
-    except TypeError as error:
-        raise UserError(f"{config.env!r} cannot be made with {dict(config.env_parameters)}: {error}") from error
+    except (TypeError, MemoryError, OverflowError) as error:
+        raise UserError(
+            f"{config.env} cannot be created with {dict(parameters)}: {error or 'out of memory'}"
+        ) from error
 
 
 def checked_family(name: str) -> type:
@@ -36,19 +39,6 @@ def checked_family(name: str) -> type:
         return find_family(name)
     except ValueError as error:
         raise UserError(f"{error} (see dream envs)") from error
-
-
-def _check_parameters(family: type, config: TrainConfig) -> None:
-    """Raise UserError for a parameter of another type than its default, such as a text for a number."""
-    for name, parameter in inspect.signature(family).parameters.items():
-        kind, value = type(parameter.default), config.env_parameters.get(name)
-        if name not in config.env_parameters or kind not in _KINDS:
-            continue
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise UserError(
-                f"env_parameters.{name} is {value!r}: {config.env} takes {_KINDS[kind]} for it, such as "
-                f"{parameter.default!r} (see dream envs {config.env})"
-            )
 
 
 def check_threads(threads: int) -> None:
