@@ -42,6 +42,13 @@ def test_the_features_are_those_of_plain_convolutions_on_centred_pixels(encoder:
     assert encoder.out_features == expected.shape[1] == FrameEncoder.features_of(SHAPE)
 
 
+@pytest.mark.parametrize("side", range(20, 28))
+def test_frames_of_every_size_have_as_many_features_as_announced(side: int) -> None:
+    shape = (side, 47 - side, 3)
+    frames = torch.zeros(1, *shape, dtype=torch.uint8)
+    assert FrameEncoder(shape)(frames).shape == (1, FrameEncoder.features_of(shape))
+
+
 def test_leading_dimensions_chunks_and_neighbours_do_not_change_features(
     encoder: FrameEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,13 @@ def test_an_executor_of_f_alone_draws_no_decoded_trials() -> None:
     assert "sample_decoded" not in names and "sample_by_priority" in names
 
 
+@pytest.mark.parametrize(("name", "count"), [("none", TRANSITIONS), ("oracle", TRANSITIONS), ("dream", 0)])
+def test_no_transitions_are_drawn_without_explorations_or_with_a_batch_of_none(name: str, count: int) -> None:
+    update = Update(name, learning__transition_batch_size=count)
+    assert "sample_transitions" not in [called for called, _, _ in update.replay.calls]
+    assert "loss/single" not in update.metrics
+
+
 @pytest.mark.parametrize("name", ["first-explore", "hyperx"])
 def test_a_reward_for_outcomes_is_learned_from_trials_that_were_executed_on_g(name: str) -> None:
     replay = Update(name).replay

@@ -123,6 +123,12 @@ def test_a_transformer_by_hand() -> None:
     torch.testing.assert_close(core(x)[0], torch.stack(rows), atol=1e-5, rtol=1e-4)
 
 
+def test_frequencies_of_positions_fall_from_1_to_1_in_10_000() -> None:
+    torch.testing.assert_close(
+        TransformerMemory(32, 4, heads=2).frequency, 10.0 ** -(torch.arange(8) / 2), rtol=1e-6, atol=0
+    )
+
+
 def test_residual_branches_start_small() -> None:
     """Each of the 2 * layers sums starts with weights scaled by 1 / sqrt(2 * layers)."""
     torch.manual_seed(0)
