@@ -76,7 +76,7 @@ def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(ca
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_killed_its_worker_ends_and_the_same_command_goes_on(how: signal.Signals, capsys):
+def test_a_killed_comparison_ends_its_workers_and_resumes(how: signal.Signals, capsys):
     command = [*DEBUG, "--steps", "12000", "--methods", "none", "--seeds", "1"]
     run = Path("runs/debug/signpost/none/s0")
     with subprocess.Popen([sys.executable, "-m", "dream", *command], stderr=subprocess.DEVNULL) as process:
@@ -248,7 +248,7 @@ def test_a_run_that_was_solved_early_is_finished(tmp_path: Path):
 # -- plan --------------------------------------------------------------------------------------------------------
 
 
-def test_who_does_not_explore_may_get_fewer_steps_and_is_told_where_the_lines_lead():
+def test_methods_without_exploration_may_get_fewer_steps():
     labels = parse_labels(["dream", "none", "oracle", "contextual"])
     jobs = plan(labels, ["map", "bus"], [4, 5], Path("r"), bound_steps=500_000)
     assert [(job.label, job.config.seed) for job in jobs[:5]] == [

@@ -110,7 +110,7 @@ def test_members_that_start_at_different_steps_have_their_own_time_limits(name: 
     assert out_of_time.tolist() == [envs.horizon, envs.horizon + 3] * 2 and not envs.active.any()
 
 
-def test_partial_resets_of_signs_render_only_who_starts() -> None:
+def test_partial_resets_of_signs_render_only_the_members_that_start() -> None:
     envs = make("sign", 3)
     envs.reset(seed=0)
     obs, *_ = envs.step(np.array([2, 2, 2]))
@@ -131,7 +131,7 @@ def test_partial_resets_of_signs_render_only_who_starts() -> None:
         ({"reset_mask": np.array([True, False]), "phase": "explore"}, "phase is 'explore' for some members while"),
     ],
 )
-def test_a_mask_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
+def test_an_invalid_mask_is_refused(options: dict[str, Any], message: str) -> None:
     envs = make("bus", 2)
     with pytest.raises(ValueError, match="reset all members first"):
         envs.reset(options={"reset_mask": np.array([True, False])})
@@ -140,7 +140,7 @@ def test_a_mask_that_makes_no_sense_is_refused(options: dict[str, Any], message:
         envs.reset(options=options)
 
 
-def test_two_episodes_are_counted_as_two_whoever_ends_first() -> None:
+def test_two_episodes_are_counted_as_two_in_any_order_of_ending() -> None:
     """One member ends at once (-2.0: ending early costs every step), the other waits for the time limit (-2.0)."""
     envs = RecordEpisodeStatistics(gym.make_vec("dream/Bus-v0", num_envs=2))
     envs.reset(seed=0)

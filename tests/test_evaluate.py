@@ -65,7 +65,7 @@ class Fake:
 
 @pytest.mark.parametrize("members", [1, 4, 10, 16])
 @pytest.mark.parametrize("n", [1, 3])
-def test_every_trial_counts_once_whatever_the_batches(members: int, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_trial_counts_once_for_any_batch_size(members: int, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     fake, env, ids = Fake(n), make("map", members), np.array([7, 3, 3, 0, 9, 5, 1, 2, 8, 4])
     monkeypatch.setattr(env, "optimal_return", lambda ids, instruction: 100.0 * ids + instruction @ [1, 10])
     results = run_trials(fake.play, env, ids, seed=0)
@@ -84,7 +84,7 @@ def test_every_trial_counts_once_whatever_the_batches(members: int, n: int, monk
     np.testing.assert_allclose(results.optimal, expected[:10])
 
 
-def test_instructions_depend_on_the_seed_and_on_nothing_the_method_does() -> None:
+def test_instructions_depend_on_the_seed_and_not_on_the_method() -> None:
     calm, restless, other = Fake(), Fake(draws=7), Fake()
     env, ids = make("map", 8), np.arange(16)
     for fake, seed in ((calm, 1), (restless, 1), (other, 2)):
@@ -93,7 +93,7 @@ def test_instructions_depend_on_the_seed_and_on_nothing_the_method_does() -> Non
     assert calm.instructions == restless.instructions != other.instructions
 
 
-def test_a_family_that_does_not_know_its_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_without_an_exact_optimum_has_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     env, method = make("signpost", 4), SimpleNamespace(play=Fake().play)
 
     def unknown(*arguments: Any) -> Any:
@@ -169,7 +169,7 @@ def test_the_best_checkpoint_is_loaded_or_else_the_newest(run: Path) -> None:
     assert all(torch.equal(value, newest[name]) for name, value in method.weights().items())
 
 
-def test_what_cannot_be_loaded_is_explained(run: Path, tmp_path: Path) -> None:
+def test_runs_that_cannot_be_loaded_are_explained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_method(tmp_path / "nowhere")
     change_config(run, "network.width", "wide")
@@ -224,7 +224,7 @@ def test_an_unknown_method_is_refused_before_anything_is_built() -> None:
         build(TrainConfig(method="dreem", env="no such family"), 4)
 
 
-def test_a_family_whose_observations_no_network_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_with_an_unsupported_observation_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make("signpost", 1)
     env.single_observation_space = gym.spaces.Box(0, 1, (3,), np.float32)
     monkeypatch.setattr(builder, "make", lambda *arguments, **parameters: env)
@@ -255,7 +255,7 @@ def test_a_pair_in_the_package_is_the_run_it_was_taken_from(
         pretrained_module.export(run, taken)
 
 
-def test_evaluated_in_another_world_than_it_was_trained_in(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_of_an_evaluation_override_those_of_training(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
 
     def remember(config: TrainConfig, members: int) -> Any:
@@ -292,7 +292,7 @@ def test_a_run_of_a_family_that_cannot_be_found_is_one_sentence(run: Path) -> No
 
 
 @pytest.mark.parametrize("name", pretrained_module.pretrained_names())
-def test_the_pairs_in_the_package_do_what_is_said_of_them(name: str) -> None:
+def test_the_pretrained_pairs_have_their_published_scores(name: str) -> None:
     folder = pretrained_module.pretrained(name)
     with (folder / "eval.csv").open(encoding="utf-8") as file:
         said = {row["metric"]: float(row["value"]) for row in csv.DictReader(file) if row["split"] == "test"}

@@ -331,7 +331,7 @@ def test_import_dream_registers_the_families_without_torch(tmp_path: Path):
     assert {"dream/Bus-v0", "dream/Cooking-v0", "dream/Map-v0"} <= set(run_python(code, tmp_path, ROOT).split())
 
 
-def test_the_package_hands_out_its_names_and_no_others():
+def test_the_package_exports_its_names_and_no_others():
     import dream
 
     assert all(getattr(dream, name) is not None for name in dream.__all__)

@@ -81,7 +81,7 @@ def decoded(url: str) -> np.ndarray:
     return cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
 
 
-def test_tiles_give_back_every_picture() -> None:
+def test_tiles_reproduce_every_picture() -> None:
     rng = np.random.default_rng(0)
     picture = cv2.resize(rng.integers(0, 256, (5, 4, 3), np.uint8), (4 * TILE, 5 * TILE), interpolation=cv2.INTER_CUBIC)
     pictures = [picture]
@@ -102,7 +102,7 @@ def test_tiles_give_back_every_picture() -> None:
         assert np.abs(canvas.astype(int) - picture).mean() < 5.0
 
 
-def test_what_the_agent_saw_keeps_every_pixel() -> None:
+def test_agent_frames_keep_every_pixel() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     assert (decoded(exact(frame)) == frame).all()
 
@@ -280,7 +280,9 @@ def test_the_command_says_where_the_file_is(copied: Path, capsys: pytest.Capture
         (["nowhere"], "nowhere is not a directory"),
     ],
 )
-def test_bad_arguments_are_one_sentence(arguments: list[str], told: str, capsys: pytest.CaptureFixture) -> None:
+def test_bad_arguments_are_refused_in_one_sentence(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture
+) -> None:
     assert cli.run(["report", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("dream: ") and err.count("\n") == 1 and told in err
@@ -403,7 +405,7 @@ def test_another_seed_is_played_where_one_cannot_be(copied: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a&b'\"", "</script><b>"])
-def test_text_of_a_run_does_nothing(copied: Path, tmp_path: Path, name: str) -> None:
+def test_text_of_a_run_is_escaped(copied: Path, tmp_path: Path, name: str) -> None:
     run = copied / "dream" / "s0"
     config = (run / "config.yaml").read_text(encoding="utf-8")
     (run / "config.yaml").write_text(re.sub(r"method: dream", f"method: {json.dumps(name)}", config), encoding="utf-8")
@@ -419,7 +421,7 @@ def test_text_in_the_data_cannot_end_its_element() -> None:
     assert text.count("<script>") == 1 and Elements(text).data["methods"][0]["name"] == method["name"]
 
 
-def test_what_cannot_be_reported_is_refused(runs: Path, copied: Path, tmp_path: Path) -> None:
+def test_directories_that_cannot_be_reported_are_refused(runs: Path, copied: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no run"):
         find_runs([tmp_path / "empty"])
