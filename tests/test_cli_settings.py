@@ -135,11 +135,21 @@ def test_a_choice_or_a_text_is_checked_too(name: str, value: Any, allowed: str) 
 
 
 @pytest.mark.parametrize(
-    "parameters", [{3: 4}, {"a b": 1}, {"a": math.nan}, {"a": [1, math.inf]}, {"a": {"b": 1}}, {"a": [[1]]}, {"a": {1}}]
+    "parameters",
+    [{3: 4}, {"a b": 1}, {"a": math.nan}, {"a": [1, math.inf]}, {"a": {"b": 1}}, {"a": [[math.nan]]}, {"a": {1}}],
 )
 def test_a_parameter_of_a_family_is_plain_data(parameters: dict[Any, Any]) -> None:
     with pytest.raises(UserError, match=r"^env_parameters"):
         override(TrainConfig(), {"env_parameters": parameters})
+
+
+def test_a_parameter_of_a_family_may_be_a_list_of_lists_but_none_that_holds_itself() -> None:
+    facts = [[3, 2, True], [0, 32, False]]
+    assert TrainConfig(env_parameters={"facts": facts}).env_parameters == {"facts": facts}
+    endless: list = [1]
+    endless.append(endless)
+    with pytest.raises(UserError, match=r"^env_parameters\.facts is \[1, .*: it must be at most 10,000 values$"):
+        TrainConfig(env_parameters={"facts": endless})
 
 
 def test_settings_that_do_not_fit_each_other_are_refused() -> None:

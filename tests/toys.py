@@ -1,9 +1,8 @@
 """A small configurable family in which theory says which explorers succeed and which cannot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -14,8 +13,7 @@ LEFT, RIGHT, PRESS = range(3)
 """PRESS is the first button. After the buttons comes `ride`, where there is a bus; the last action ends the episode."""
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """One part of a problem: a number from 0 up to, not including, `values`, to be read at cell `at`.
 
     Without `matters` it has no bearing on which button is right.
@@ -59,7 +57,8 @@ class Corridor(MetaEnv):
         bus_at: int | None = None,
         step_cost: float = 0.0,
     ):
-        self.facts, self.length, self.start = tuple(facts), length, start
+        # env_parameters hold plain data, so a fact may come as a list
+        self.facts, self.length, self.start = tuple(Fact(*fact) for fact in facts), length, start
         self.buttons_at, self.bus_at, self.step_cost = buttons_at, bus_at, step_cost
         self._x = np.full(num_envs, start)
         self.values = np.array(list(product(*(range(fact.values) for fact in self.facts))))  # (problems, facts)

@@ -6,13 +6,16 @@ import dataclasses
 import math
 import reprlib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from dream.errors import UserError
+
+MOST_VALUES = 10_000
+"""Most values in one parameter of a family, those of nested lists included."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,14 @@ def _check_parameter(key: Any, value: Any, name: str) -> None:
     """Refuse what is no parameter of a family: names are identifiers; values are numbers, texts, or lists of them."""
     if not (isinstance(key, str) and key.isidentifier()):
         raise UserError(f"{name} holds {reprlib.repr(key)}: the name of a parameter is letters, digits and underscores")
-    for item in value if isinstance(value, Sequence) and not isinstance(value, str) else (value,):
-        if not isinstance(item, bool | int | float | str | None) or (
+    items, count = [value], 0
+    while items:
+        item, count = items.pop(), count + 1
+        if count > MOST_VALUES:  # a list may hold itself
+            _refuse(f"{name}.{key}", value, f"at most {MOST_VALUES:,} values")
+        if isinstance(item, list | tuple):
+            items += item
+        elif not isinstance(item, bool | int | float | str | None) or (
             isinstance(item, float) and not math.isfinite(item)
         ):
             _refuse(f"{name}.{key}", item, "a finite number, a text, true, false, or a list of these")
