@@ -193,6 +193,8 @@ def test_an_unknown_part_hides_the_truth_until_it_was_observed() -> None:
     assert known[0] is not None and known[0].tolist() == [
         [False, False, False], [False, False, False], [False, True, False], [False, True, False], [False, True, True],
     ]  # fmt: skip
+    [executed] = movies[0].known(0)[1:]
+    assert executed is not None and executed.tolist() == [[False, True, True]]  # by the end of the exploration
     for slot in range(5):
         veiled, shown = (
             [
