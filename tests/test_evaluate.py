@@ -228,7 +228,9 @@ def test_a_family_with_an_unsupported_observation_space_is_refused(monkeypatch: 
     env = make("signpost", 1)
     env.single_observation_space = gym.spaces.Box(0, 1, (3,), np.float32)
     monkeypatch.setattr(builder, "make", lambda *arguments, **parameters: env)
-    with pytest.raises(UserError, match=r"signpost cannot be trained: it is seen as Box.*; the networks read integers"):
+    with pytest.raises(
+        UserError, match=r"signpost cannot be trained: its observations are Box.*; the networks read integers"
+    ):
         build(TrainConfig(env="signpost"), 1)
 
 

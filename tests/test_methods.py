@@ -36,9 +36,8 @@ def test_methods_of_pairs_and_no_others_have_networks_that_meet_in_z(name: str) 
         assert method.pair is None and method.context is None
 
 
-def test_bounds_on_bus_read_where_the_lines_lead() -> None:
-    settings = {name: dict(spec.family_settings) for name, spec in METHODS.items() if spec.family_settings}
-    assert settings == {name: {"bus": {"env_parameters.description": "lines"}} for name in ("oracle", "contextual")}
+def test_the_methods_that_are_given_the_problem_id_are_bounds() -> None:
+    assert {name for name, spec in METHODS.items() if spec.given_problem} == {"oracle", "contextual"}
 
 
 def ones(trials: Trials, belief: Belief) -> Tensor:

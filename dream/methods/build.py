@@ -52,8 +52,8 @@ def build_method(env: Environment, config: TrainConfig) -> Method:
     space = env.single_observation_space
     if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
         raise UserError(
-            f"{config.env} cannot be trained: it is seen as {space}; the networks read integers (MultiDiscrete) and "
-            "frames (Box of uint8, height x width x 3)"
+            f"{config.env} cannot be trained: its observations are {space}; the networks read integers "
+            "(MultiDiscrete) and frames (Box of uint8, height x width x 3)"
         )
     if isinstance(rules, EndToEndRules):
         return EndToEndPolicy(env, config, rules)
