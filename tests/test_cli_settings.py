@@ -1,6 +1,7 @@
 """Settings: every number has a range, and a value outside is refused by name wherever it comes from."""
 
 import math
+import runpy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -220,6 +221,15 @@ def test_every_command_refuses_a_value_out_of_range(arguments: list[str], capsys
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "explorer.gamma is " in err and "a number from 0 to 1" in err
     assert not list(Path().iterdir())
+
+
+def test_the_page_of_settings_is_what_the_settings_say() -> None:
+    root = Path(__file__).resolve().parent.parent
+    page = runpy.run_path(str(root / "docs" / "make_settings.py"))["page"]()
+    assert (root / "docs" / "settings.md").read_text(encoding="utf-8") == page, "run python docs/make_settings.py"
+    assert all(f"| `{name}` |" in page for name in SETTINGS)
+    assert "| `explorer.gamma` | 0.95 | number from 0 to 1 | discount factor of the exploration reward |" in page
+    assert all(line.count("|") in (4, 5) for line in page.splitlines() if line.startswith("| "))
 
 
 def test_a_label_says_which_method_has_the_wrong_value() -> None:

@@ -41,7 +41,7 @@ class BottleneckConfig(Settings, section="bottleneck"):
     init_scale: Annotated[float, Range(0, 1000, above=True)] = 0.25
     """initial scale of f's linear layer; with 1 the codes would start with norm 3"""
     rate_weight: Annotated[float, Range(0, 1000)] = 3e-4
-    """lambda in the paper, weight of the rate |f|^2 / 2 (in nats) in the executor's loss; 0 for no bottleneck"""
+    """lambda in the paper, weight of the rate |f|^2 / 2 (in nats) in the executor's loss; 0 for no penalty"""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class EndToEndConfig(Settings, section="end_to_end"):
     """discount factor of an exploration step"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.0
     """exponent of prioritised replay; with 0.7 e-rl2 reaches the goal sooner on bus, but then stops improving"""
-    import_weight: Annotated[float, Range(0, 1e9)] = 0.1
+    import_weight: Annotated[float, Range(0, 10**9)] = 0.1
     """import: beta, weight of the distance between memory and problem embedding"""
-    kl_weight: Annotated[float, Range(0, 1e9)] = 0.1
+    kl_weight: Annotated[float, Range(0, 10**9)] = 0.1
     """varibad: weight of the KL term in the ELBO"""
     elbo_prefixes: Annotated[int, Range(1, 1000)] = 4
     """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
@@ -132,7 +132,7 @@ class LearningConfig(Settings, section="learning"):
     """final learning rate; linear in between"""
     weight_decay: Annotated[float, Range(0, 100)] = 0.3
     """decoupled weight decay of AdamW: for generalisation from training problems to others"""
-    max_grad_norm: Annotated[float, Range(0, 1e9, above=True)] = 1.0
+    max_grad_norm: Annotated[float, Range(0, 10**9, above=True)] = 1.0
     """gradients are clipped to this norm, each network on its own"""
     tau: PositiveShare = 0.05
     """rate of the averaged (target) networks, which are also the ones evaluated"""
