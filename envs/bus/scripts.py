@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
 
-if TYPE_CHECKING:
-    from dream.envs.bus.family import BusNetwork
+
+class BusNetwork(Protocol):
+    """What the scripts need of a family of bus lines (envs/bus/family.py)."""
+
+    grid_size: int
+    useful_stops: tuple[grid.Cell, ...]
+    """Inner stops of the useful lines."""
+    line_of: NDArray[np.int64]
+    """(cells,) number of the line whose inner stop is in a cell, else -1."""
+    sign: grid.Cell | None
+
+    @property
+    def rides(self) -> NDArray[np.int64]:
+        """(num_problems, cells) cell that a ride from each cell leads to."""
 
 
 def summary_of_rides(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-
-if TYPE_CHECKING:
-    from dream.envs.cooking.family import Cooking
+from dream.envs.problems import ProblemSet
 
 FAR = np.iinfo(np.int64).max // 4
+
+
+class Cooking(Protocol):
+    """What the scripts need of the family (envs/cooking/family.py)."""
+
+    grid_size: int
+    ingredients: int
+    drawers: tuple[grid.Cell, ...]
+    bowl: grid.Cell
+    problems: ProblemSet
 
 
 def drawer_of(env: Cooking) -> NDArray[np.int64]:

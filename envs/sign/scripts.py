@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.sign.fast import END
-from dream.envs.sign.layout import COLOURS
+from dream.envs.sign.layout import COLOURS, SignLayout
 from dream.envs.sign.planning import search, sign_pixels
-
-if TYPE_CHECKING:
-    from dream.envs.sign.family import SignFamily
 
 ENOUGH_PIXELS = 120.0
 """Pixels of the sign from which on the networks nearly always read it (docs/sign.md)."""
 MOST_STEPS = 12
 """Largest number of steps of an explorer; no start needed more."""
+
+
+class SignFamily(Protocol):
+    """What the scripts need of the family (envs/sign/family.py)."""
+
+    horizon: int
+    elapsed: NDArray[np.int64]
+    layout: SignLayout
+
+    @property
+    def pose(self) -> NDArray[np.float64]:
+        """(B, 3) x, z and heading of every member."""
 
 
 class _Planned(ABC):
