@@ -10,7 +10,7 @@ from itertools import permutations
 import numpy as np
 from gymnasium.spaces import MultiDiscrete
 
-from dream.envs import MetaEnv, Part, integer_space, split_problems
+from dream import MetaEnv, Part, integer_space, split_problems
 
 LEFT, RIGHT, OPEN, END = range(4)
 
