@@ -1,7 +1,7 @@
 """Labels of methods in a comparison: NAME, or NAME[setting=value,...] for a method whose settings differ.
 
-`dream[explorer.step_cost=0,executor.id_fraction=1]` is dream with two settings changed. The label is what rows, tables,
-figures and run directories call it.
+`dream[explorer.step_cost=0,executor.id_fraction=1]` is dream with two settings changed. Rows, tables, figures and run
+directories carry the label.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABEL = re.compile(r"(?P<name>(?:[\w.]+:)?[\w-]+)(?:\[(?P<settings>.+)\])?")
 
 @dataclass(frozen=True)
 class MethodLabel:
-    """A method and what differs from its defaults."""
+    """A method, and the settings in which it differs from its defaults."""
 
     method: str
     settings: tuple[str, ...] = ()
@@ -35,20 +35,24 @@ class MethodLabel:
         """
         match = _LABEL.fullmatch(text.strip())
         if match is None:
-            raise UserError(f"{text!r} is no method: write NAME or NAME[setting=value,...], as in dream[steps=9000]")
+            raise UserError(
+                f"{text!r} is not a method: write NAME or NAME[SETTING=VALUE,...], such as dream[steps=9000]"
+            )
         return cls(match["name"]).with_settings([match["settings"]] if match["settings"] else ())
 
     def with_settings(self, settings: Sequence[str]) -> MethodLabel:
-        """The same with more `SETTING=VALUE`. Raises UserError for another form, or for a setting given twice."""
+        """The label with more `SETTING=VALUE`. Raises UserError for another form, or for a setting given twice."""
         both = (*self.settings, *split_assignments(settings))
         names = [setting.partition("=")[0] for setting in both]
         for setting, name in zip(both, names, strict=True):
             if names.count(name) > 1:
                 raise UserError(f"setting {name!r} is given twice for {self.method}: give it once")
             if name in ("method", "env", "seed"):
-                raise UserError(f"{name!r} is no setting of a method: use --methods, --env, --seeds or --first-seed")
+                raise UserError(f"{name!r} is not a setting of a method: use --methods, --env, --seeds or --first-seed")
             if "/" in setting:
-                raise UserError(f"{setting!r} cannot be part of a label: it names a directory, so leave out the slash")
+                raise UserError(
+                    f"{setting!r} cannot be part of a label, because it names a directory: leave out the slash"
+                )
         return MethodLabel(self.method, both)
 
     def __str__(self) -> str:
@@ -84,7 +88,7 @@ def parse_labels(texts: Sequence[str], settings: Sequence[str] = ()) -> list[Met
 
 
 def label_of_run(path: Path, method: str) -> str:
-    """What `dream compare` calls a run: NAME[setting=value] where its directory is called so, else the method."""
+    """The label of a run in `dream compare`: its directory's name if that is a label of the method, else the method."""
     name = path.resolve().parent.name
     try:
         return name if MethodLabel.parse(name).method == method.replace(":", "-") else method
