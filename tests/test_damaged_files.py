@@ -12,12 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 import yaml
 
 from dream import cli
+from dream.errors import UserError
+from dream.eval.record.recorded import load_trials
 from dream.storage.checkpoint_files import write_checkpoint
 from dream.storage.checkpoints import CheckpointStore
 
@@ -400,6 +403,51 @@ def test_a_file_of_another_user_is_named_and_not_called_damaged(
         code, text = outcome(command, run, capsys)
         assert code == 2 and f"{name} cannot be read (Permission denied): make it readable" in text
         assert "damaged" not in text
+
+
+# -- recordings --------------------------------------------------------------------------------------------------
+
+
+def with_arrays(**changes: Any) -> Damage:
+    """The recording with some arrays replaced, or left out where the new one is None."""
+
+    def change(path: Path) -> None:
+        with np.load(path) as file:
+            arrays = {**file, **changes}
+        np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+
+    return change
+
+
+def change_bytes(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 3
+    content[middle : middle + 200] = bytes(byte ^ 4 for byte in content[middle : middle + 200])
+    path.write_bytes(content)
+
+
+RECORDINGS: dict[str, Damage] = {
+    **EVERY_FILE,
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "changed bytes": change_bytes,
+    "a pickled object": with_arrays(returns=np.array([{"a": 1}], dtype=object)),
+    "facts that are no JSON": with_arrays(facts=np.array("{")),
+    "facts nested deep": with_arrays(facts=np.array("[" * 100_000)),
+    "a missing array": with_arrays(returns=None),
+    "an unknown array": with_arrays(x=np.zeros(1)),
+    "fewer rows": with_arrays(problem_id=np.zeros(0, np.int64)),
+    "fewer streams": with_arrays(**{"execute.reward": np.zeros((0, 1), np.float32)}),
+}
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_damaged_recording_is_named(trained: Path, name: str) -> None:
+    assert cli.run(COMMANDS["watch"](str(trained))) == 0
+    path = Path("trial.npz")
+    load_trials(path)
+    RECORDINGS[name](path)
+    with pytest.raises(UserError, match=r"^trial.npz (is|cannot be read)"):
+        load_trials(path)
 
 
 # -- places to write to ------------------------------------------------------------------------------------------

@@ -1,17 +1,16 @@
-"""The run directory: what a training run leaves on disk, and what makes the same command resume it.
+"""The run directory: the files of a training run, from which the same command resumes it.
 
 config.yaml        every setting of the run
 environment.json   versions, commit, device, threads, hash of the problem split
-metrics.jsonl      one JSON object a line: step and what was measured; no clock in it, so a resumed run's file
-is identical, byte for byte, to that of a run never interrupted
-timing.jsonl       the same lines for what the clock says
-tensorboard/       both of them for TensorBoard
+metrics.jsonl      one JSON object per validation: step and metrics, without times, so that the file of a resumed run is
+identical, byte for byte, to that of an uninterrupted one
+timing.jsonl       one JSON object per validation: step, times and speeds
+tensorboard/       both, for TensorBoard
 checkpoints/       see dream/storage/checkpoints.py
-saved.json         step of the newest checkpoint: tells a run whose checkpoints were deleted from one killed before its
-first
+saved.json         step of the newest checkpoint, to notice that checkpoints were deleted
 eval.csv           tidy rows: env,method,seed,step,split,metric,value
 episodes/          recorded trials, .npz (eval/record/recorded.py)
-videos/            films that `dream watch` made
+videos/            films of `dream watch`
 """
 
 from __future__ import annotations
