@@ -660,11 +660,18 @@ def test_commands_and_options_in_the_text_exist() -> None:
 
 @pytest.fixture(scope="module")
 def logged_tags(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The tags of short runs of methods that together log all of them, on signpost, which has every diagnostic."""
+    """The tags of short runs of methods that together log all of them, on signpost, which has every diagnostic.
+
+    And those of a run with a score to stop at, and of a run on a family without bounds.
+    """
     folder = tmp_path_factory.mktemp("tags")
-    for method in ("dream", "random", "posterior", "rnd", "import", "varibad"):
-        options = ["--env", "signpost", "--preset", "debug", "--run-dir", str(folder / method)]
-        options += ["--evaluation.show-every", "3000"] if method == "dream" else []
+    extra = {
+        "dream": ["--evaluation.show-every", "3000"],
+        "random": ["--stop-at", "1"],
+        "none": ["--env", "tests.toys:Corridor"],
+    }
+    for method in ("dream", "random", "posterior", "rnd", "import", "varibad", "none"):
+        options = ["--env", "signpost", "--preset", "debug", "--run-dir", str(folder / method), *extra.get(method, [])]
         assert cli.run(["train", method, *options]) == 0
     lines = [json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.open(encoding="utf-8")]
     return {tag for line in lines for tag in line}
