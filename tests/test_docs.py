@@ -221,6 +221,7 @@ python -m benchmarks.sign_links --csv results/sign_links.csv
 python -m benchmarks.sign_reading --csv results/sign_reading.csv
 python -m benchmarks.sign_worlds runs/sign/dream/s0 runs/sign/dream/s1 runs/sign/dream/s2 runs/sign/dream/s3 \
 runs/sign/dream/s4 --trials 500 --csv results/sign_worlds.csv
+python -m benchmarks.mutants
 python -m benchmarks.mutants --show
 python -m benchmarks.mutants --only pair.py --sample 999
 python docs/draw_families.py

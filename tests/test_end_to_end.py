@@ -417,3 +417,19 @@ def test_settings_that_a_method_cannot_have_are_refused() -> None:
     ):
         with pytest.raises(UserError, match=message):
             build(method, **changes)
+
+
+def test_each_execution_episode_is_read_before_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, env = build("e-rl2", env="map", trial__execute_episodes=3)
+    ids, read, real = np.arange(12), [], method.read
+
+    def spy(networks: Any, episodes: Episodes, state: Any, *, exploring: bool) -> Any:
+        read.append((episodes.instruction, exploring))
+        return real(networks, episodes, state, exploring=exploring)
+
+    monkeypatch.setattr(method, "read", spy)
+    trials = play(method, env, ids)
+    instructions = trials.execute.instruction.view(12, 3, -1)
+    assert [exploring for _, exploring in read] == [True, False, False]
+    assert torch.equal(read[1][0], instructions[:, 0]) and torch.equal(read[2][0], instructions[:, 1])
+    assert not torch.equal(instructions[:, 0], instructions[:, 1])
