@@ -240,6 +240,7 @@ make install
 make mutants
 pytest tests/test_losses.py
 pytest -m slow
+pytest -m long
 python3 -m venv .venv
 source .venv/bin/activate
 pip install '$(grep '"'"'^torch=='"'"' constraints.txt)'

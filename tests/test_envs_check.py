@@ -45,7 +45,7 @@ class Faulty(Corridor):
             if self.fault == "reward":
                 reward[1] = np.nan
             if self.fault == "observation":
-                obs[1, 1] = 9
+                obs[1, 1] = 3  # one more than there are
             if self.fault == "dtype":
                 obs = obs.astype(np.float32)
         return obs, reward, terminated
@@ -57,7 +57,7 @@ class Faulty(Corridor):
         ("reward", r"corridor gave the reward nan in problem \d at step 2: rewards must be finite"),
         (
             "observation",
-            r"corridor gave the observation \[\d 9\] in problem \d at step 2, which is not in its observation",
+            r"corridor gave the observation \[\d 3\] in problem \d at step 2, which is not in its observation",
         ),
         ("dtype", r"corridor gave observations float32 of shape \(4, 2\) at step 2: its observation space is"),
         ("instruction", r"sample_instruction of corridor gave \[1\], which is not in its instruction space"),

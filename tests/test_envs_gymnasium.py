@@ -110,6 +110,15 @@ def test_members_that_start_at_different_steps_have_their_own_time_limits(name: 
     assert out_of_time.tolist() == [envs.horizon, envs.horizon + 3] * 2 and not envs.active.any()
 
 
+def test_a_partial_reset_leaves_frozen_members_frozen() -> None:
+    envs = make("bus", 2)
+    envs.reset(seed=0)
+    frozen = envs.step(np.array([END, 0]))[0][0]
+    envs.step(np.array([0, 0]))  # the action of a frozen member changes nothing that is seen
+    obs, _ = envs.reset(options={"reset_mask": np.array([False, True])})
+    assert (obs[0] == frozen).all() and envs.active.tolist() == [False, True]
+
+
 def test_partial_resets_of_signs_render_only_the_members_that_start() -> None:
     envs = make("sign", 3)
     envs.reset(seed=0)
