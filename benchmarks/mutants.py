@@ -238,7 +238,7 @@ def work(mutants: list[Mutant], copy: Path, rows: Path) -> None:
         if mutant.tests not in usual:  # this also compiles what the mutants share
             outcome, usual[mutant.tests] = run_tests(copy, mutant.tests, None, bytecode=True)
             if outcome != "passed":
-                raise SystemExit(f"the unchanged tree fails {' '.join(mutant.tests)}: mend it first")
+                raise SystemExit(f"the unchanged tree fails {' '.join(mutant.tests)}: fix it first")
         path = copy / mutant.module
         source = path.read_text(encoding="utf-8")
         changed = mutant.mutate(source)

@@ -91,10 +91,10 @@ def empty_prefix(pair: Any, env: Any, colour: np.ndarray) -> Tensor:
 def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
     """Mean return of greedy execution on z (B, Z)."""
     instruction = env.sample_instruction(colour, np.random.default_rng(0))
-    told = torch.from_numpy(instruction)
+    goal = torch.from_numpy(instruction)
 
     def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        q, state = net.executor.step(net.executor.frames(now.obs), told, z, state)
+        q, state = net.executor.step(net.executor.frames(now.obs), goal, z, state)
         return q.argmax(-1), state
 
     played = rollout(env, policy, colour, phase="execute", instruction=instruction)

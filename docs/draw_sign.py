@@ -78,8 +78,8 @@ def walk(env: Sign, way: list[int]) -> list[Frame]:
     film = [env.episode_picture(0, "start")]
     for action in way:
         _, reward, *_ = env.step(np.array([action]))
-        paid = f", reward {reward[0]:+.0f}" if env.phase == "execute" else ""
-        film.append(env.episode_picture(0, f"step {env.elapsed[0]}: {env.action_names[action]}{paid}"))
+        rewards = f", reward {reward[0]:+.0f}" if env.phase == "execute" else ""
+        film.append(env.episode_picture(0, f"step {env.elapsed[0]}: {env.action_names[action]}{rewards}"))
     return film
 
 

@@ -1,8 +1,8 @@
-"""The errors meant for the person at the keyboard."""
+"""Errors that are shown to the user."""
 
 
 class UserError(Exception):
-    """Something the user can put right. Its text is one sentence or two: what was wrong, what is allowed, what to do.
+    """An error that the user can correct. Its text is one sentence or two: what was wrong, what is allowed, what to do.
 
     The command line prints it to stderr without a traceback and exits with code 2.
     """

@@ -1,4 +1,4 @@
-"""Problem families: batches of problems that share a structure and differ in what has to be found out.
+"""Problem families: batches of problems that share a structure and differ in hidden details.
 
     from dream.envs import make
     envs = make("bus", num_envs=128)

@@ -45,7 +45,7 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
     `step(actions (B,))` returns obs, reward (B,) float32, terminated (B,) bool, truncated (B,) bool, and info with
         "active" (B,) bool: the member made a transition in this step. The end of an episode is reported once. From
         then on the member is frozen: its last observation, reward 0, and terminated, truncated and active False.
-        `envs.active` says which members still play: `while envs.active.any(): envs.step(...)`.
+        `envs.active` is True for the members that still play: `while envs.active.any(): envs.step(...)`.
 
     Observations: integers (B, D) (MultiDiscrete, int16) or images (B, H, W, 3) (Box, uint8).
     All randomness comes from `self.np_random`, seeded by reset(seed=...).
@@ -132,9 +132,9 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
 
     @abstractmethod
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
-        """Move every member one step on: a new array of obs (B, ...), reward (B,) float32, terminated (B,) bool.
+        """Advance every member by one step: a new array of obs (B, ...), reward (B,) float32, terminated (B,) bool.
 
-        `elapsed` counts this step already. Frozen members may be moved, too: what is returned for them is ignored, as
+        `elapsed` counts this step already. Frozen members may be advanced, too: their results are ignored, as
         is the reward while exploring. `step` handles `end_action` (though not a cost that the family puts on it).
         """
 

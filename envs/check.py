@@ -28,7 +28,7 @@ Steps = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
 
 
 def check_own_family(name: str, parameters: Mapping[str, Any]) -> None:
-    """`check_family` for a family that is not of the toolkit, named module:Class. Raises UserError."""
+    """`check_family` for a family from outside the toolkit, named module:Class. Raises UserError."""
     if ":" in name:
         with contextlib.closing(make(name, MEMBERS, **parameters)) as env:
             check_family(env)
@@ -69,7 +69,7 @@ def check_family(env: MetaEnv) -> None:
 
 
 def _depends_on_problem(env: MetaEnv, phase: Phase) -> bool:
-    """Play the same actions with the same seed in other problems; the second play shows what is random anyway."""
+    """Play the same actions and seed in other problems; a second play of each problem shows what is random."""
     rng = np.random.default_rng(0)
     ids = env.problems.sample("all", env.num_envs, rng)
     others = (ids + rng.integers(1, max(2, env.problems.num_problems), env.num_envs)) % env.problems.num_problems

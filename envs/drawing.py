@@ -81,7 +81,7 @@ class Drawn:
         """Draw one moment of a recorded episode, without stepping. The arguments are the fields of `Moment`.
 
         The picture shows the hidden problem, except for the parts that are not `known`. Without `scene` it shows what
-        the observations tell.
+        can be inferred from the observations.
 
         Returns:
             (400, 352, 3) uint8, red, green, blue.

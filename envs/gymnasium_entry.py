@@ -39,7 +39,7 @@ class SingleEnv(gym.Env[Observation, np.int64]):
 
     The observation is a dict: "observation" (the family's), "instruction" (I,) ints (zeros while exploring) and
     "phase" (0 explore, 1 execute). `reset(options=...)` takes "problem_id" (an int), "phase" and "instruction" (I,);
-    without them it starts an execution episode in a random training problem. info["problem_id"] is for the record: an
+    without them it starts an execution episode in a random training problem. info["problem_id"] is for logging: an
     agent must not use it.
 
     Args:

@@ -118,7 +118,7 @@ class Insight:
     # Scripted policies
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
-        """An optimal executor that believes in the problems (N,) and follows the instructions (N, I).
+        """An optimal executor for believed problems (N,) and instructions (N, I).
 
         If the belief is true, its return is `optimal_return`. Otherwise each observation corrects the part of the
         belief that it contradicts, and the expert replans from where it is. An instruction need not be possible in the
@@ -131,7 +131,7 @@ class Insight:
         raise NotImplementedError(f"family {self.family!r} has no expert")
 
     def scripted_explorer(self, num: int) -> Expert:
-        """An explorer for `num` members that finds out every relevant part, given the rules, and then ends.
+        """An explorer for `num` members that discovers every relevant part, given the rules, and then ends.
 
         Raises NotImplementedError where the family has none.
         """
@@ -146,7 +146,7 @@ class Insight:
     def revealed(
         self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
     ) -> NDArray[np.bool_] | None:
-        """Which of `parts` each observation of an episode shows, (T + 1, P) bool; None: the family cannot tell.
+        """Which of `parts` each observation of an episode shows, (T + 1, P) bool; None: not known.
 
         Args:
             problem_id: the problem.
@@ -200,10 +200,10 @@ class Insight:
 
         Raises NotImplementedError where observations do not show it.
         """
-        raise NotImplementedError(f"observations of family {self.family!r} do not tell where the agent is")
+        raise NotImplementedError(f"observations of family {self.family!r} do not show where the agent is")
 
     def position(self) -> NDArray[np.float64]:
-        """Every member's position now, (B, 2); a family may know it in play even if observations do not show it.
+        """Every member's position now, (B, 2); a family may know it during play even if observations do not show it.
 
         Raises NotImplementedError where there are no positions.
         """

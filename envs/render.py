@@ -161,7 +161,7 @@ class Board:
         return self.left + (cell[0] + 0.5) * self.size, self.top + (self.rows - cell[1] - 0.5) * self.size
 
     def trail(self, canvas: Canvas, cells: NDArray[Any], shift: Point = (0, 0)) -> None:
-        """The way through cells (T, 2): solid where it was walked, dashed where it jumped; `shift` in cells."""
+        """The path through cells (T, 2): solid where it was walked, dashed where it jumped; `shift` in cells."""
         if len(cells) < 2:
             return
         thick = min(self.size * 0.1, 4)

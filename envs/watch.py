@@ -29,7 +29,7 @@ class Watcher:
     """A wrapper that records, at every observation of every episode, what the observation does not show.
 
     It records `position`, `informative` and the arrays of `scene` (as `scene.NAME`), where the family has them. Use it
-    in place of the environment: everything else is passed on, and the policies see nothing of the record. It holds one
+    in place of the environment: everything else is passed on, and policies cannot read the record. It holds one
     trial: an exploration after an execution begins the next. Resets must be of all members.
 
         watched = Watcher(env)
@@ -51,12 +51,12 @@ class Watcher:
 
     @property
     def informative(self) -> NDArray[np.bool_] | None:
-        """(B, T + 1) `MetaEnv.informative` in the explorations, False in padding; None likewise."""
+        """(B, T + 1) `MetaEnv.informative` in the explorations, False in padding; None where the family has none."""
         return self._explored().get("informative")
 
     @property
     def informed(self) -> NDArray[np.bool_] | None:
-        """(B,) whether any observation of the explorations was informative; None likewise."""
+        """(B,) whether any observation of the explorations was informative; None where this is not known."""
         informative = self.informative
         return None if informative is None else np.any(informative, axis=1)
 

@@ -2,7 +2,7 @@
 
 Liu et al. (2021) call it PEARL-UB: the limit of exploring by acting as if a sampled problem were the true one (PEARL,
 Rakelly et al. 2019) once everything is learned. That does not define how an executor acts after an observation that
-contradicts its problem; here it corrects the contradicted part and plans again (`MetaEnv.expert`).
+contradicts its problem. Here it corrects the contradicted part and plans again (`MetaEnv.expert`).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def gradients(module: nn.Module | None) -> bool:
 
 
 class Relabelled:
-    """The same problems under other ids: what acts on an id is misled, what only observes notices nothing."""
+    """The same problems under other ids: this changes policies that read the id, and no others."""
 
     def __init__(self, env: MetaEnv):
         self._env = env

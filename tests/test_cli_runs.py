@@ -78,12 +78,12 @@ def test_overwrite_trains_again_with_the_same_result(run: Path):
 
 def test_eval_of_a_real_run(run: Path, capsys):
     assert cli.run(["eval", str(run), "--trials", "96", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     expected = {"env": "map", "method": "dream", "seed": 0, "split": "test", "trials": 96}
-    assert {name: told[name] for name in expected} == expected
-    assert told["normalised_low"] <= told["normalised"] <= told["normalised_high"] <= 1
-    assert told["normalised"] == pytest.approx((told["return_mean"] - 0.3) / 0.5, abs=1e-5)
-    assert told["regret"] == pytest.approx(0.8 - told["return_mean"], abs=1e-5)
+    assert {name: printed[name] for name in expected} == expected
+    assert printed["normalised_low"] <= printed["normalised"] <= printed["normalised_high"] <= 1
+    assert printed["normalised"] == pytest.approx((printed["return_mean"] - 0.3) / 0.5, abs=1e-5)
+    assert printed["regret"] == pytest.approx(0.8 - printed["return_mean"], abs=1e-5)
     assert (run / "eval.csv").read_text().startswith("env,method,seed,step,split,metric,value\nmap,dream,0,")
     assert cli.run(["eval", str(run), "--trials", "96"]) == 0
     assert "normalised score" in capsys.readouterr().out

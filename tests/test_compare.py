@@ -42,9 +42,9 @@ def test_a_failing_run_is_named_and_a_second_call_trains_only_what_is_missing(ca
     command = [*DEBUG, "--methods", "random", "none", "--seeds", "2", "--processes", "2"]
     assert cli.run([*command, "--json"]) == 1
     out, err = capsys.readouterr()
-    told = json.loads(out)
-    assert [(method["method"], method["seeds"]) for method in told["methods"]] == [("random", "0"), ("none", "0 1")]
-    assert list(told["failed"]) == ["random on signpost, seed 1"]
+    printed = json.loads(out)
+    assert [(method["method"], method["seeds"]) for method in printed["methods"]] == [("random", "0"), ("none", "0 1")]
+    assert list(printed["failed"]) == ["random on signpost, seed 1"]
     assert "dream: failed: random on signpost, seed 1: " in err and "not a run directory (it holds thesis.tex)" in err
     assert "Traceback" not in err
 
@@ -99,7 +99,7 @@ def test_a_killed_comparison_ends_its_workers_and_resumes(how: signal.Signals, c
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process runs: one that has ended but that nobody has waited for does not."""
+    """Whether a process runs: a zombie (ended, not yet waited for) does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a person sees while a comparison runs."""
+"""Progress shown while a comparison runs."""
 
 import dataclasses
 import io

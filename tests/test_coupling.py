@@ -57,7 +57,8 @@ def test_first_updates_of_the_coupled_learner_by_hand():
     learn(learner, problem=1, explore=1, history=3, execute=0, reward=1)
     assert learner.executor[0, 3].tolist() == [1, 0]
     assert learner.explorer[0].tolist() == [0.75, 1]
-    learn(learner, problem=0, explore=1, history=2, execute=0, reward=0)  # the executor fails: the explorer pays
+    # The executor fails: the explorer's target falls.
+    learn(learner, problem=0, explore=1, history=2, execute=0, reward=0)
     assert learner.explorer[0].tolist() == [0.75, 0.5]
     assert learner.executes_right(one(1), one(0)).tolist() == [True]
     assert learner.executes_right(one(0), one(1)).tolist() == [False]  # 0 and 0: a tie is no knowledge
@@ -179,13 +180,13 @@ def test_unsolved_runs_widen_a_slope_or_remove_it():
 
 
 def test_the_coupled_slope_is_above_the_decoupled_one_and_both_are_near_theory():
-    told: list[int] = []
-    found = study([4, 8, 16], 2, 60, 0, 200_000, 1.0, told.append)
+    printed: list[int] = []
+    found = study([4, 8, 16], 2, 60, 0, 200_000, 1.0, printed.append)
     coupled, decoupled = (slope(found, learner, "pair") for learner in LEARNERS)
     assert decoupled.high < coupled.low
     assert abs(slope(found, "coupled", "executor").value - 2) < 0.3
     assert abs(slope(found, "decoupled", "executor").value - 1) < 0.3
-    assert told == sorted(told)
+    assert printed == sorted(printed)
     rows = summary(found)["rows"]
     assert [row["actions"] for row in rows] == [4, 8, 16] * 2 and all(row["solved"] == 60 for row in rows)
     assert all(row["pair"][0] <= row["pair"][1] <= row["pair"][2] for row in rows)
@@ -216,13 +217,13 @@ def test_the_page_says_what_the_committed_runs_say(name):
             mine = [row for row in rows if (row["learner"], int(row["actions"])) == (learner, actions)]
             trials = {part: np.array([float(row[part] or "inf") for row in mine]) for part in PARTS}
             found.append(Samples(learner, actions, int(mine[0]["problems"]), **trials))
-    told, page = summary(found), (ROOT / "docs" / "coupling.md").read_text(encoding="utf-8")
+    printed, page = summary(found), (ROOT / "docs" / "coupling.md").read_text(encoding="utf-8")
     assert f"results/{name}.csv" in page
-    for row in told["rows"]:
+    for row in printed["rows"]:
         medians = " | ".join(f"{row[part][1]:,.0f}" for part in PARTS)
         means = f" {row['executor_mean']:,.0f} | {row['executor_theory']:,.0f} |" if name == "coupling" else ""
         assert f"| {row['learner']} | {row['actions']} | {medians} |{means}" in page
-    for learner, slopes in told["slopes"].items():
+    for learner, slopes in printed["slopes"].items():
         fitted = " | ".join("{value:.2f} [{low:.2f}, {high:.2f}]".format(**slopes[part]) for part in PARTS)
         assert f"| {learner} | slope | {fitted} |" in page
 
@@ -235,16 +236,16 @@ SMALL = ("coupling", "--actions", "4", "2", "--problems", "2", "--runs", "8")
 def test_the_command_writes_table_and_figure(capsys):
     assert cli.run([*SMALL, "--json", "--out", "here/deep"]) == 0
     out, err = capsys.readouterr()
-    told = json.loads(out)
-    assert told["csv"] == "here/deep/coupling.csv" and "ETA" in err
-    first = Path(told["csv"]).read_text(encoding="utf-8")
-    assert ET.parse(told["figure"]).getroot().tag.endswith("svg")
-    assert {row["solved"] for row in told["rows"]} == {8}
-    assert told["slopes"]["coupled"]["theory"] == 2
+    printed = json.loads(out)
+    assert printed["csv"] == "here/deep/coupling.csv" and "ETA" in err
+    first = Path(printed["csv"]).read_text(encoding="utf-8")
+    assert ET.parse(printed["figure"]).getroot().tag.endswith("svg")
+    assert {row["solved"] for row in printed["rows"]} == {8}
+    assert printed["slopes"]["coupled"]["theory"] == 2
     assert cli.run([*SMALL, "--out", "here/deep"]) == 0
     text = capsys.readouterr().out
     assert "slope, theory 1" in text and "Figure: here/deep/coupling.svg" in text
-    assert Path(told["csv"]).read_text(encoding="utf-8") == first
+    assert Path(printed["csv"]).read_text(encoding="utf-8") == first
 
 
 def test_the_command_says_when_runs_were_not_solved(capsys):

@@ -77,4 +77,4 @@ def test_a_family_without_a_decisive_observation() -> None:
     diagnosis.play(env, ids, torch.Generator())
     found = diagnosis.summary()
     assert "informed" not in found and not [name for name in found if name.startswith("return")]
-    assert found["decoded"] == pytest.approx(1 / 8)  # nobody moved: the same z in all
+    assert found["decoded"] == pytest.approx(1 / 8)  # no member moved: the same z in all

@@ -1,4 +1,4 @@
-"""The documentation keeps its word: commands parse, links lead somewhere, examples run and print what they say."""
+"""The documentation is correct: commands parse, links lead somewhere, examples run and print what they say."""
 
 import argparse
 import ast
@@ -157,8 +157,8 @@ runs/bus/hyperx/s? runs/bus/prediction/s? runs/bus/first-explore/s? runs/bus/rl2
 runs/bus/import/s? runs/bus/varibad/s? --trials 300 --updates 1 --out results/explain_seeds/bus
 python -m benchmarks.cut_explorations runs/cooking/count/s? runs/cooking/dream/s? runs/cooking/prediction/s? \
 runs/cooking/rnd/s? --csv results/cut_explorations.csv
-python -m benchmarks.sign_paid runs/sign/dream/s0 runs/sign/prediction/s0 runs/sign/prediction/s1 \
-runs/sign/prediction/s2 --csv results/sign_paid.csv
+python -m benchmarks.sign_rewards runs/sign/dream/s0 runs/sign/prediction/s0 runs/sign/prediction/s1 \
+runs/sign/prediction/s2 --csv results/sign_rewards.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
 dream train dream --env map --seed 2 --explorer.step_cost 0.05 --learning.updates_per_round 4
 dream train dream --env map --explorer.step_cost 0.05 --learning.updates_per_round 4 --run-dir runs/map-cost
@@ -449,22 +449,22 @@ def mismatch(expected: str, printed: str) -> str:
     Line breaks, frames and spaces do not count; `[...]` stands for anything; a number may differ by a twentieth, or by
     0.02, as processors round differently.
     """
-    told, at = re.sub(r"[\u2500-\u257f]", " ", printed).split(), 0
+    reported, at = re.sub(r"[\u2500-\u257f]", " ", printed).split(), 0
     for part in re.sub(r"[\u2500-\u257f]", " ", expected).split("[...]"):
         wanted = part.split()
-        places = range(at, len(told) - len(wanted) + 1)
-        found = next((i for i in places if all(map(same_word, wanted, told[i:]))), None)
+        places = range(at, len(reported) - len(wanted) + 1)
+        found = next((i for i in places if all(map(same_word, wanted, reported[i:]))), None)
         if found is None:
             return " ".join(wanted)
         at = found + len(wanted)
     return ""
 
 
-def same_word(wanted: str, told: str) -> bool:
+def same_word(wanted: str, reported: str) -> bool:
     number = r"-?[\d,]*\d(\.\d+)?"
-    one, other = re.search(number, wanted), re.search(number, told)
-    if one is None or other is None or re.sub(number, "#", wanted) != re.sub(number, "#", told):
-        return wanted == told
+    one, other = re.search(number, wanted), re.search(number, reported)
+    if one is None or other is None or re.sub(number, "#", wanted) != re.sub(number, "#", reported):
+        return wanted == reported
     value, got = (float(match[0].replace(",", "")) for match in (one, other))
     return math.isclose(value, got, rel_tol=0.05, abs_tol=0.02)
 

@@ -316,7 +316,7 @@ def test_the_kl_of_a_step_by_hand() -> None:
 
 
 def test_varibads_decoders_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undecided decoders pay log n for each component of each observation; rewards pay their squared distance."""
+    """Uniform decoders cost log n per component of each observation; rewards cost their squared error."""
     loop = trained("varibad", end_to_end__kl_weight=0.5)
     net = loop.method.networks
     assert isinstance(net, VariBAD)

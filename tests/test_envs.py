@@ -1,4 +1,4 @@
-"""Every family keeps the promises of `MetaEnv`."""
+"""Every family satisfies the contract of `MetaEnv`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Faults of one's own family are found before it is trained."""
+"""Faults of a user's family are found before it is trained."""
 
 import time
 import warnings

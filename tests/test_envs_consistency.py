@@ -29,7 +29,7 @@ def test_signpost_by_hand() -> None:
     ):
         actions = [1, 1] if cells[-1][0] == 4 else [1, 0]
         assert consistent_problems(env, *by_hand(cells, actions)).tolist() == [expected]
-    assert consistent_problems(env, *by_hand([(2, 0)], [], 4)).tolist() == [[True, True]]  # nobody moved
+    assert consistent_problems(env, *by_hand([(2, 0)], [], 4)).tolist() == [[True, True]]  # no step moved the agent
 
 
 def test_a_ride_leaves_the_problems_with_that_line() -> None:

@@ -14,7 +14,7 @@ GRIDS = ("bus", "map", "cooking", "signpost")
 
 
 def stream(cells: list[tuple[int, ...]], actions: list[int], padding: int = 2) -> tuple[np.ndarray, ...]:
-    """obs (1, T + 1, D), action (1, T), mask (1, T) of a stream by hand, with padding behind it."""
+    """obs (1, T + 1, D), action (1, T), mask (1, T) of a stream by hand, followed by padding."""
     assert len(cells) == len(actions) + 1
     obs = np.array(cells + [(0,) * len(cells[0])] * padding, np.int16)[None]
     action = np.array(actions + [0] * padding)[None]
@@ -77,7 +77,7 @@ def test_rides_are_counted_by_line() -> None:
     assert summary("bus", *useless) == {"useful_rides": 0, "distracting_rides": 2, "useful_lines_known": 0}
     nothing = ([start, start, a], [RIDE, UP])  # nothing stops in the middle
     assert summary("bus", *nothing) == {"useful_rides": 0, "distracting_rides": 0, "useful_lines_known": 0}
-    # Two known are two; the third tells the fourth. Reached from the far end, a line is known as well.
+    # Two known lines count as two; the third determines the fourth. Reached from the far end, a line is known as well.
     two = ([start, a, far, a, start, b, (0, 7, 1)], [UP, RIDE, RIDE, DOWN, RIGHT, RIDE])
     assert summary("bus", *two)["useful_lines_known"] == 2
     three = ([*two[0], (8, 1, 1), c], [*two[1], RIGHT, RIDE])
@@ -139,7 +139,7 @@ def test_sign_reports_positions_during_play_only() -> None:
     assert (env.position() == env.pose[:, :2]).all()
     left, right, bottom, top = env.map_extent
     assert (left, right, bottom, top) == (0, 10, 13, 0)
-    with pytest.raises(NotImplementedError, match="do not tell where the agent is"):
+    with pytest.raises(NotImplementedError, match="do not show where the agent is"):
         env.positions(obs)
 
 

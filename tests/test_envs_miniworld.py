@@ -48,7 +48,7 @@ def face_the_sign(env):
     env.agent.pos, env.agent.dir = np.array([8.0, 0.0, 9.0]), 0.0
     return env.render_obs()
 """
-"""MiniWorld alone, as anybody would use it: what the scripts below begin with."""
+"""MiniWorld alone, used as documented: the beginning of the scripts below."""
 
 EPISODES = """
 colour, count, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -77,7 +77,7 @@ first, second = make(0), make(2)
 start(first, 0), start(second, 1)
 np.save(sys.argv[1], face_the_sign(first))
 """
-"""What one must not do: a BLUE and a GREEN world in one process. Writes what BLUE shows before its sign."""
+"""The mistake to avoid: a BLUE and a GREEN world in one process. Writes what BLUE shows before its sign."""
 
 BEFORE_THE_SIGN = (8.0, 9.0, 0.0)
 """As in `face_the_sign`. No object is in view, so their directions do not matter."""
@@ -402,7 +402,7 @@ def wait_until_gone(pids: list[int]) -> None:
 
 
 def is_zombie(pid: int) -> bool:
-    """Dead, and its new parent has not looked: not ours to bury."""
+    """A zombie that its new parent has not reaped yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -426,7 +426,7 @@ import signal, sys
 import numpy as np
 from dream.envs.sign.miniworld_backend import MiniworldBackend
 how, asked = sys.argv[1], []
-signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background may ignore Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
 if how == "finishes":
     signal.signal(signal.SIGINT, lambda *_: asked.append(1))
 backend = MiniworldBackend(8, workers=2 if how == "is killed" else 1)  # two: their pipes must not keep each other alive

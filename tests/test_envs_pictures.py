@@ -1,4 +1,4 @@
-"""Pictures: right sizes, something on them, and what should be seen can be told apart."""
+"""Pictures: right sizes, not empty, and different contents give different pictures."""
 
 import gymnasium as gym
 import numpy as np

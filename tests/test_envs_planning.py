@@ -1,4 +1,4 @@
-"""The exact returns against brute force over a second, naive writing of the rules; that one against the families."""
+"""The exact returns against brute force over a naive implementation of the rules, itself compared with the families."""
 
 from collections.abc import Callable
 from functools import cache
@@ -81,7 +81,7 @@ def naive_cooking(n: int, drawers: list[tuple[int, int]], kinds: int, recipe: tu
 def brute_force(
     step: Step, start: Any, prior: dict[int, float], horizon: int, sign: tuple[int, int] | None = None
 ) -> float:
-    """Best expected return over everything one could do, seeing state and reward (and the problem at the sign)."""
+    """Best expected return over all policies that observe state and reward (and the problem at the sign)."""
     total = sum(prior.values())
     values: dict[Any, float] = {}
 
@@ -121,7 +121,7 @@ def with_problems(envs: MetaEnv, split: str, ids: list[int]) -> MetaEnv:
         ("bus", 7, 9, None),
         ("map", 5, 7, (3, 1)),
         ("map", 7, 9, (5, 2)),
-        ("map", 7, 9, (4, 4)),  # moved to where reading it pays
+        ("map", 7, 9, (4, 4)),  # moved to where reading it is worthwhile
     ],
 )
 def test_bus_returns_are_those_of_brute_force(name: str, size: int, horizon: int, sign: tuple[int, int] | None) -> None:
@@ -200,10 +200,10 @@ def test_the_families_play_as_the_naive_rules_say() -> None:
                 actions = np.where(try_it & (obs[:, 2] == 3), np.where(holding, 0, PICK_UP), actions)
             obs, reward, terminated, truncated, _ = envs.step(actions)
             for i in np.flatnonzero(~ended):
-                states[i], paid, end = steps[i](
+                states[i], rewards, end = steps[i](
                     info["problem_id"][i], states[i], int(actions[i]), envs.horizon - elapsed
                 )
-                assert reward[i] == pytest.approx(paid, abs=1e-6)
+                assert reward[i] == pytest.approx(rewards, abs=1e-6)
                 assert terminated[i] == end and truncated[i] == (not end and elapsed == envs.horizon)
                 goals += end and actions[i] != END
                 if name == "cooking":
@@ -232,7 +232,7 @@ def test_the_published_figures() -> None:
     ten = np.full(9, 10)
     assert envs.optimal_return(ten, envs.problems.features(ten)[0][pairs]).mean() == pytest.approx(7 / 15)
     assert envs.no_exploration_return("train") == pytest.approx(0.07654, abs=1e-5)
-    assert envs.no_exploration_return("test") == pytest.approx(7 / 15)  # told which kitchen it is
+    assert envs.no_exploration_return("test") == pytest.approx(7 / 15)  # the only kitchen is known
 
 
 def test_knowing_the_split_raises_the_bound() -> None:

@@ -213,11 +213,11 @@ def test_a_signpost_with_more_buttons_and_its_sign_elsewhere() -> None:
     assert envs.problems.hash != make("signpost", 1).problems.hash
     obs, _ = envs.reset(options={"problem_id": np.array([3]), "phase": "explore"})
     assert obs.tolist() == [[4, 4]]
-    for button, paid in ((5, 1.0), (4, -1.0)):
+    for button, rewarded in ((5, 1.0), (4, -1.0)):
         obs, _ = envs.reset(options={"problem_id": np.array([3]), "phase": "execute"})
         assert obs.tolist() == [[4, 0]]
         _, reward, terminated, *_ = envs.step(np.array([button]))
-        assert (reward.item(), terminated.item()) == (paid, True)
+        assert (reward.item(), terminated.item()) == (rewarded, True)
     with pytest.raises(ValueError, match="buttons is 1: give 2 to 26"):
         make("signpost", 1, buttons=1)
     with pytest.raises(ValueError, match="distance is 5: give 0 to 4"):

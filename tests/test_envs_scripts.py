@@ -68,9 +68,9 @@ def test_an_expert_ends_an_exploration_where_an_execution_would_have_ended(famil
 
 def actions_of(family: str, believed: int, true: int, instruction: tuple[int, ...]) -> tuple[list[int], float]:
     env = make(family, 1)
-    told = np.array([instruction])
-    expert = env.expert(np.array([believed]), told)
-    _, action, mask, returns = played(env, expert, problem_id=np.array([true]), phase="execute", instruction=told)
+    goals = np.array([instruction])
+    expert = env.expert(np.array([believed]), goals)
+    _, action, mask, returns = played(env, expert, problem_id=np.array([true]), phase="execute", instruction=goals)
     return action[mask].tolist(), float(returns[0])
 
 
@@ -87,7 +87,8 @@ def test_the_expert_replans_after_an_unexpected_ride() -> None:
 
 def test_the_expert_remembers_an_unexpected_drawer() -> None:
     """Kitchen 1 has ingredient 1 in the first drawer, (2, 0), and 0 in the others; kitchen 0 has 0 in all."""
-    look = [RIGHT, PICK_UP, DOWN, PICK_UP, LEFT, UP, DROP]  # nobody is thought to have 1: the nearest, then the next
+    # No drawer is believed to hold 1: the nearest is opened, then the next.
+    look = [RIGHT, PICK_UP, DOWN, PICK_UP, LEFT, UP, DROP]
     taken, returns = actions_of("cooking", 0, 1, (1, 0))
     assert taken == [*look, RIGHT, PICK_UP, LEFT, DROP]
     assert returns == pytest.approx(4 * 0.25 - 7 * 0.1 - 0.25)
@@ -124,23 +125,23 @@ def test_members_of_an_expert_do_not_affect_each_other() -> None:
     env, single = make("bus", 64), make("bus", 1)
     rng = np.random.default_rng(0)
     true, believed = rng.integers(576, size=(2, 64))
-    told = env.sample_instruction(true, rng)
-    options = {"phase": "execute", "instruction": told, "problem_id": true}
-    _, action, mask, _ = played(env, env.expert(believed, told), **options)
+    goals = env.sample_instruction(true, rng)
+    options = {"phase": "execute", "instruction": goals, "problem_id": true}
+    _, action, mask, _ = played(env, env.expert(believed, goals), **options)
     for i in range(0, 64, 8):
-        alone = {"phase": "execute", "instruction": told[i : i + 1], "problem_id": true[i : i + 1]}
-        _, own, inside, _ = played(single, single.expert(believed[i : i + 1], told[i : i + 1]), **alone)
+        alone = {"phase": "execute", "instruction": goals[i : i + 1], "problem_id": true[i : i + 1]}
+        _, own, inside, _ = played(single, single.expert(believed[i : i + 1], goals[i : i + 1]), **alone)
         assert own[inside].tolist() == action[i][mask[i]].tolist()
 
 
 def test_the_belief_of_a_bus_expert_stays_a_permutation() -> None:
     env = make("bus", 500)
     true, believed = np.random.default_rng(0).integers(576, size=(2, 500))
-    told = env.sample_instruction(true, np.random.default_rng(1))
-    expert = env.expert(believed, told)
+    goals = env.sample_instruction(true, np.random.default_rng(1))
+    expert = env.expert(believed, goals)
     assert isinstance(expert, BusExpert)
     before = expert.believed_rides.copy()
-    played(env, expert, problem_id=true, phase="execute", instruction=told)
+    played(env, expert, problem_id=true, phase="execute", instruction=goals)
     assert (before != expert.believed_rides).any(axis=1).mean() > 0.5  # most were surprised
     assert (
         np.take_along_axis(expert.believed_rides, expert.believed_rides, axis=1) == np.arange(81)
@@ -180,7 +181,7 @@ def test_a_scripted_explorer_leaves_nothing_relevant_open(
         if part.relevant:
             assert not (agrees & ~same).any()
         else:
-            assert (agrees & ~same).any()  # who looks for what matters does not find out the rest
+            assert (agrees & ~same).any()  # a search for the relevant lines leaves others unknown
 
 
 @pytest.mark.parametrize("family", ["sign", "sign-ball"])

@@ -48,13 +48,13 @@ def test_the_command_writes_all_files_and_prints_their_findings(
     command = ["explain", *map(str, given), "--trials", "64", "--updates", "4", "--out", "why"]
     assert cli.run([*command, "--json"]) == 0
     printed = capsys.readouterr()
-    told = json.loads(printed.out.splitlines()[-1])
-    assert [one["explorer"] for one in told["explorers"]] == ["dream", "random", "none", "scripted"]
-    assert len(told["skipped"]) == 2 and all(f"skipped {path}" in printed.err for path in given[3:])
+    output = json.loads(printed.out.splitlines()[-1])
+    assert [one["explorer"] for one in output["explorers"]] == ["dream", "random", "none", "scripted"]
+    assert len(output["skipped"]) == 2 and all(f"skipped {path}" in printed.err for path in given[3:])
     assert "untrained has no checkpoint yet" in printed.err and "ETA" in printed.err
-    assert all(Path(file).stat().st_size > 0 for file in told["files"]) and 2 <= len(told["sentences"]) <= 6
+    assert all(Path(file).stat().st_size > 0 for file in output["files"]) and 2 <= len(output["sentences"]) <= 6
     names = "swap.csv behaviour.csv found.csv explanation.md visits.npz swap.svg behaviour.svg found_accuracy.svg"
-    assert {Path(file).name for file in told["files"]} == {*names.split(), "found_nats.svg", "visits.svg"}
+    assert {Path(file).name for file in output["files"]} == {*names.split(), "found_nats.svg", "visits.svg"}
 
     swap = rows(Path("why/swap.csv"))
     pairs = {(r["explorer"], r["explorer_seed"], r["executor"], r["executor_seed"]): float(r["return"]) for r in swap}
@@ -129,7 +129,7 @@ def explored(label: str, seed: int | None, useful: float, useless: float, length
 
 
 def by_hand() -> Explanation:
-    """rnd finds out the useless lines; its executor is good. count's explorer is good; its executor is not."""
+    """rnd discovers the useless lines; its executor is good. count's explorer is good; its executor is not."""
     env = make("bus", 1)
     found = [
         explored("rnd", 0, 0.3, 0.7, 20.0, 2.0),

@@ -63,12 +63,12 @@ def trials(explore: Episodes, returns: list[float] | None = None, used_id: list[
         start=torch.zeros(executions, 2, dtype=torch.bool),
         instruction=torch.arange(executions)[:, None] % 2,
     )
-    told = torch.zeros(n, dtype=torch.bool) if used_id is None else torch.tensor(used_id)
-    return Trials(torch.arange(n) % 2, explore, execute, told)
+    on_id = torch.zeros(n, dtype=torch.bool) if used_id is None else torch.tensor(used_id)
+    return Trials(torch.arange(n) % 2, explore, execute, on_id)
 
 
 def belief(explore: Episodes, progress: float = 0.0, seed: int = 0) -> Belief:
-    """What some f and g might say."""
+    """Random outputs of f and g."""
     generator = torch.Generator().manual_seed(seed)
     n, steps = explore.mask.shape
     return Belief(
@@ -456,7 +456,7 @@ def test_a_product_of_gaussians_by_hand() -> None:
     explore = explorations(torch.zeros(1, 4, 2, dtype=torch.int64), [2])
     features = torch.tensor([[[9.0, 9.0], [5.0, math.log(12.0)], [-1.0, math.log(16.0)], [7.0, 7.0]]])
     mean, deviation = by_hand()(features, explore)
-    # precisions 4, 12, 16: the prior; (4 * 1 + 12 * 5) / 16; (4 * 1 + 12 * 5 - 16) / 32. Padding says nothing.
+    # precisions 4, 12, 16: the prior; (4 * 1 + 12 * 5) / 16; (4 * 1 + 12 * 5 - 16) / 32. Padding has no weight.
     assert mean[0, :, 0].tolist() == pytest.approx([1.0, 4.0, 1.5, 1.5])
     assert deviation[0, :, 0].tolist() == pytest.approx([1 / 2, 1 / 4, 32**-0.5, 32**-0.5])
 
@@ -508,13 +508,13 @@ def test_the_posterior_ignores_the_order_of_transitions_and_neighbours() -> None
 
 
 def test_the_posterior_fits_the_codes() -> None:
-    """Maximum likelihood: the prior has the codes' mean and spread, a transition that tells them apart knows them."""
+    """Maximum likelihood: the prior has the codes' mean and spread, a distinguishing transition a precise factor."""
     torch.manual_seed(0)
     posterior = GaussianPosterior(WIDTH, 1)
     code = torch.tensor([[1.0], [-1.0]]).repeat(16, 1)
     explore = explorations(torch.zeros(32, 3, 2, dtype=torch.int64), [2] * 32)
     features = torch.zeros(32, 3, WIDTH)
-    features[:, 2, 0] = code[:, 0]  # the second transition is the telling one
+    features[:, 2, 0] = code[:, 0]  # the second transition is the informative one
     optimizer = torch.optim.Adam(posterior.parameters(), lr=0.05)
     for _ in range(200):
         loss = posterior.loss(code, features, explore)

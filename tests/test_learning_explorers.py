@@ -1,4 +1,4 @@
-"""Every explorer learns where theory says that it succeeds, and fails where theory says that it must (docs/methods.md).
+"""Every explorer succeeds and fails where theory predicts it (docs/methods.md).
 
 All of them have the executor and the encoders of dream, so they differ in the exploration reward only.
 """
@@ -43,7 +43,7 @@ ALL_OR_NOTHING: dict[str, Any] = {
     "start": 2,
     "horizon": 4,
 }
-"""To the right are three signs; who has read two of them guesses right as often as wrong, worth no more than pressing
+"""To the right are three signs; after reading two of them a guess is right half of the time, no better than pressing
 nothing. To the left are two that hold more and do not matter. There is no time for both sides."""
 
 
@@ -157,19 +157,19 @@ def test_prediction_rewards_every_fact_by_the_logarithm_of_its_values() -> None:
     torch.manual_seed(0)
     space, table = env.single_observation_space, torch.from_numpy(env.problems.factor_table)
     model = PredictionGain(space, 5, env.problems.factors, table, width=16, memory_size=8)
-    paid, explore = fit(model, trials, updates=200, rate=1e-2), trials[-1].explore
+    rewards, explore = fit(model, trials, updates=200, rate=1e-2), trials[-1].explore
     known = torch.zeros_like(explore.mask)
     for cell, worth in ((2, np.log(2)), (0, np.log(4))):
         read = (explore.obs[:, 1:, 0] == cell) & explore.mask
         first = read & (read.cumsum(1) == 1)
         assert first.sum() > 20
-        assert paid[first].mean().item() == pytest.approx(worth, abs=0.2)
+        assert rewards[first].mean().item() == pytest.approx(worth, abs=0.2)
         known |= first
-    assert paid[explore.mask & ~known].abs().mean() < 0.1
+    assert rewards[explore.mask & ~known].abs().mean() < 0.1
 
 
 def test_prediction_gain_is_zero_for_what_a_memory_predicts() -> None:
-    """A wall shows every other step, another one in each episode: the trajectory foretells it, the problem does not."""
+    """A wall shows every other step, another one in each episode: the trajectory predicts it, the problem does not."""
     generator = torch.Generator().manual_seed(0)
 
     def batch() -> Trials:
@@ -179,13 +179,13 @@ def test_prediction_gain_is_zero_for_what_a_memory_predicts() -> None:
 
     torch.manual_seed(0)
     model = PredictionGain(integer_space([9]), 2, (2,), torch.tensor([[0], [1]]), width=16, memory_size=8)
-    paid = fit(model, [batch() for _ in range(9)], updates=200, rate=1e-2)
-    assert paid.abs().mean() < 0.1
+    rewards = fit(model, [batch() for _ in range(9)], updates=200, rate=1e-2)
+    assert rewards.abs().mean() < 0.1
 
 
 def test_curiosity_rewards_a_bus_and_not_a_sign() -> None:
-    """What a sign says tells nothing about the actions taken, so its features, which tell those, leave it out."""
-    paid = {}
+    """What a sign says does not depend on the actions taken, so features that predict actions leave it out."""
+    rewards = {}
     for name, toy in (("sign", TWO_WAYS), ("bus", BUS)):
         env = Corridor(64, **toy)
         env.reset(seed=0)
@@ -195,7 +195,7 @@ def test_curiosity_rewards_a_bus_and_not_a_sign() -> None:
         reward, explore = fit(model, trials, updates=300, rate=3e-3), trials[-1].explore
         before, after = explore.obs[:, :-1], explore.obs[:, 1:]
         telling = after[..., 1] > 0 if name == "sign" else (explore.action == PRESS + 2) & (before[..., 0] == 1)
-        paid[name] = float(reward[telling & explore.mask].mean())
-        paid[f"not {name}"] = float(reward[~telling & explore.mask].mean())
-    assert paid["bus"] > 20 * paid["not bus"] and paid["bus"] > 20 * paid["sign"]
-    assert paid["sign"] < 5 * paid["not sign"]
+        rewards[name] = float(reward[telling & explore.mask].mean())
+        rewards[f"not {name}"] = float(reward[~telling & explore.mask].mean())
+    assert rewards["bus"] > 20 * rewards["not bus"] and rewards["bus"] > 20 * rewards["sign"]
+    assert rewards["sign"] < 5 * rewards["not sign"]

@@ -181,7 +181,7 @@ def test_informed_executions_are_drawn_by_priority() -> None:
 
 
 def test_executions_on_g_are_drawn_from_trials_that_were_executed_on_g() -> None:
-    """Others would tell the problem by their actions (docs/learning.md, confounding)."""
+    """In others the actions reveal the problem (docs/learning.md, confounding)."""
     update = dream_update()
     assert update.replay.arguments("sample_decoded") == (EXECUTE_BATCH // 2,)
     assert not update.decoded.used_id.any()
@@ -267,7 +267,7 @@ def information_rewards(update: Update) -> list[np.ndarray]:
 
 
 def information_scale(update: Update) -> float:
-    """Running mean of the nats there are to find, 1% of a batch at a time."""
+    """Running mean of the available nats, updated by 1% per batch."""
     before, now = float(update.scale_before), float(np.mean([errors[0] for errors in update.nats()]))
     return before + 0.01 * (now - before)
 

@@ -108,7 +108,7 @@ def test_a_sheet_has_a_row_for_each_episode_and_shows_where_most_was_found(
     steps = recorded.explore.mask.shape[1]
     prefixes = np.zeros((2, steps + 1, recorded.codes.shape[1]), np.float32)  # type: ignore[union-attr]
     assert recorded.code is not None
-    prefixes[:, 5:] = 0.8 * recorded.code[:, None]  # step 5 tells nearly all
+    prefixes[:, 5:] = 0.8 * recorded.code[:, None]  # step 5 reveals nearly all
     sudden = Movie(dataclasses.replace(recorded, prefixes=prefixes), env)
     slots = recorded.explore.episodes(0)[0]
     moments = sudden.shown_moments(0, "explore", slots, COLUMNS)
@@ -148,9 +148,9 @@ def test_a_sheet_carries_information_and_belief(
     Movie(recorded, env).sheet([1], columns=30)
     first = recorded.explore.episodes(1)[0]
     found = recorded.information[1, first]
-    told = [text for text in written if "nats (" in text or text == "0.0 nats"]
+    printed = [text for text in written if "nats (" in text or text == "0.0 nats"]
     gains = [0.0, *np.diff(found)]
-    assert told[: len(found)] == [
+    assert printed[: len(found)] == [
         f"{round(now, 1) + 0.0:.1f} nats" + (f" ({round(gain, 1) + 0.0:+.1f})" if slot else "")
         for slot, (now, gain) in enumerate(zip(found, gains, strict=True))
     ]

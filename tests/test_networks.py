@@ -1,4 +1,4 @@
-"""Networks: steps agree with whole streams, and no member depends on another."""
+"""Networks: single steps agree with whole streams, and no member depends on another."""
 
 import copy
 

@@ -80,7 +80,7 @@ def test_epsilons_are_spread_geometrically() -> None:
 
 
 def likes(monkeypatch: pytest.MonkeyPatch, method: DecoupledPair, action: int) -> None:
-    """Have the explorer like one action best, wherever it is."""
+    """Make the explorer prefer one action in every state."""
     q = torch.zeros(5)
     q[action] = 1.0
     for networks in (method.networks, method.averaged):
@@ -127,11 +127,11 @@ def test_random_actions_seldom_end_an_episode() -> None:
 
 def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = trained(executor__id_fraction=0.5, learning__num_envs=40)
-    method, told = loop.method, []
+    method, given = loop.method, []
     step = method.networks.executor.step
 
     def spy(obs: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
-        told.append(z)
+        given.append(z)
         return step(obs, instruction, z, memory)
 
     first = method.collect(loop.env, np.arange(40) % 2, loop.generator)
@@ -140,7 +140,7 @@ def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest
     assert int(trials.used_id.sum()) == 20 and not torch.equal(trials.used_id, first.used_id)
     code = method.networks.f(trials.problem_id[:, None])
     decoded = last_prefix(method.networks.g(trials.explore), trials.explore)
-    for z in told:
+    for z in given:
         torch.testing.assert_close(z, torch.where(trials.used_id[:, None], code, decoded))
     assert not torch.allclose(code, decoded, atol=1e-4)
 
@@ -229,8 +229,8 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
     other = Relabelled(loop.env)
     assert (other.labels(ids) != ids).mean() > 0.8
     relabelled = play(loop.method, other, other.labels(ids))
-    told = method in ("oracle", "contextual")
-    if told:
+    given = method in ("oracle", "contextual")
+    if given:
         assert not same(relabelled, honest)
     else:
         assert same(relabelled, honest)
@@ -240,7 +240,7 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
 
     for networks in (loop.method.averaged, loop.method.networks):
         monkeypatch.setattr(networks.f, "forward", refuse)
-    if told:
+    if given:
         with pytest.raises(AssertionError, match="f was asked"):
             play(loop.method, loop.env, ids)
     else:
@@ -249,7 +249,7 @@ def test_no_id_reaches_a_test_trial(method: str, env: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("method", PAIRS)
 def test_exploring_does_not_change_the_instructions_of_an_evaluation(method: str) -> None:
-    """Whoever explores, however often, draws nothing from the environment's generator, which draws instructions."""
+    """Explorers draw nothing from the environment's generator, which draws instructions."""
     loop = Loop(*build(method, env="map", trial__explore_episodes=2))
     ids = loop.env.problems.sample("test", 12, np.random.default_rng(0))
     loop.env.reset(seed=5)
@@ -269,7 +269,7 @@ def test_two_exploration_episodes_are_one_stream(method: str) -> None:
 
 def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = trained("posterior", trial__explore_episodes=2)
-    net, drawn, told = loop.method.averaged, [], []
+    net, drawn, given = loop.method.averaged, [], []
     assert net.posterior is not None
     sample, step = net.posterior.sample, net.executor.step
 
@@ -278,7 +278,7 @@ def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: py
         return drawn[-1][1]
 
     def spy_step(obs: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
-        told.append(z)
+        given.append(z)
         return step(obs, instruction, z, memory)
 
     monkeypatch.setattr(net.posterior, "sample", spy_sample)
@@ -288,7 +288,7 @@ def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: py
     (first_seen, first), (second_seen, second) = drawn
     assert first_seen is None and torch.equal(second_seen.obs, explore.obs[:, : second_seen.obs.shape[1]])
     assert not torch.allclose(first, second)
-    assert torch.equal(told[0], first) and torch.equal(told[-1], second)
+    assert torch.equal(given[0], first) and torch.equal(given[-1], second)
 
 
 # -- the scale of rewards ----------------------------------------------------------------------------------------
@@ -300,8 +300,8 @@ def scales(method: str, amounts: list[float], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(loop.method.losses, "reward_scale", torch.zeros(()))
     found = []
     for amount in amounts:
-        paid = torch.tensor(amount)
-        reward = FunctionReward(lambda trials, belief, paid=paid: trials.explore.start * paid)  # type: ignore[misc]
+        earned = torch.tensor(amount)
+        reward = FunctionReward(lambda trials, belief, earned=earned: trials.explore.start * earned)  # type: ignore[misc]
         monkeypatch.setattr(loop.method.losses, "reward", reward)
         metrics = loop.method.update(loop.replay, 0.0, loop.generator)
         assert torch.isfinite(metrics["loss/explorer"])

@@ -36,21 +36,21 @@ def read(env: MetaEnv, name: str, trials: int, settings: ProbeSettings = QUICK) 
 
 def test_the_probe_decodes_signpost_from_the_step_the_sign_is_read_on() -> None:
     env = make("signpost", 32)
-    told, nothing = read(env, "scripted", 32), read(env, "none", 32)
-    assert told.accuracy.shape == told.nats.shape == (7, 1)
-    assert told.accuracy[:2, 0].tolist() == [0.5, 0.5] and (told.accuracy[2:] == 1).all()  # two steps to the sign
-    assert told.nats[2:].min() > -0.05 and told.nats[:2] == pytest.approx(np.log(0.5), abs=0.05)
+    predicted, nothing = read(env, "scripted", 32), read(env, "none", 32)
+    assert predicted.accuracy.shape == predicted.nats.shape == (7, 1)
+    assert predicted.accuracy[:2, 0].tolist() == [0.5, 0.5] and (predicted.accuracy[2:] == 1).all()
+    assert predicted.nats[2:].min() > -0.05 and predicted.nats[:2] == pytest.approx(np.log(0.5), abs=0.05)
     assert nothing.accuracy[:, 0].tolist() == [0.5] * 7 and nothing.nats == pytest.approx(np.log(0.5), abs=0.02)
 
 
 def test_riding_relevant_lines_reveals_nothing_about_irrelevant_ones() -> None:
     env = make("bus", 256)
-    told = read(
+    predicted = read(
         env, "scripted", 256, ProbeSettings(explorations=512, updates=120, batch=32, evaluate_every=40, width=32)
     )
-    relevant, irrelevant = told.accuracy[-1, :4], told.accuracy[-1, 4:]
-    assert relevant.min() > 0.8 and told.nats[-1, :4].mean() > -0.5
-    assert abs(irrelevant - 0.25).max() < 0.12 and abs(told.nats[-1, 4:] - np.log(0.25)).max() < 0.1
+    relevant, irrelevant = predicted.accuracy[-1, :4], predicted.accuracy[-1, 4:]
+    assert relevant.min() > 0.8 and predicted.nats[-1, :4].mean() > -0.5
+    assert abs(irrelevant - 0.25).max() < 0.12 and abs(predicted.nats[-1, 4:] - np.log(0.25)).max() < 0.1
 
 
 def test_same_seed_same_probe() -> None:
@@ -98,16 +98,16 @@ def test_no_exact_posterior_where_starts_differ() -> None:
 def test_a_finished_stream_keeps_its_knowledge() -> None:
     env = make("signpost", 32)
     episodes = recorded(env, "random", 32).episodes
-    (told,) = at_every_step(Probe(env, env.parts(), QUICK), episodes, 8)
-    assert told.shape == (32, 9, 2) and len(set(episodes.length.tolist())) > 1
-    for stream, length in zip(told, episodes.length.tolist(), strict=True):
+    (predicted,) = at_every_step(Probe(env, env.parts(), QUICK), episodes, 8)
+    assert predicted.shape == (32, 9, 2) and len(set(episodes.length.tolist())) > 1
+    for stream, length in zip(predicted, episodes.length.tolist(), strict=True):
         assert (stream[length:] == stream[length]).all() and (stream[: length + 1].std(axis=0) > 0).all()
 
 
 def test_knowledge_by_hand() -> None:
     (part,) = make("signpost", 1).parts()
-    told = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [0.0, 1.0]]])  # two streams, two steps
-    found = knowledge([told], [part], np.array([0, 1]))
+    predicted = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.8, 0.2], [0.0, 1.0]]])  # two streams, two steps
+    found = knowledge([predicted], [part], np.array([0, 1]))
     assert found.accuracy[:, 0].tolist() == [0.5, 0.75]  # right, wrong; one of two equal ones, right
     assert found.nats[:, 0] == pytest.approx([(np.log(0.9) + np.log(0.2)) / 2, np.log(0.5) / 2])
 

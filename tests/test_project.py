@@ -1,4 +1,4 @@
-"""The house rules: which module may import which, one package under one name, nothing of one machine in the tree."""
+"""Rules of the code base: permitted imports, one package under one name, nothing of one machine in the tree."""
 
 import ast
 import importlib
@@ -295,8 +295,8 @@ def test_a_wheel_holds_every_module_once_and_imports(wheel: Path, tmp_path: Path
     assert "dream/py.typed" in names
     trained = [str(path.relative_to(ROOT)) for path in (ROOT / "dream/pretrained").rglob("*") if path.is_file()]
     assert trained and set(trained) <= set(names)
-    told = run_python("import dream.envs; print(dream.envs.__file__)", tmp_path, tmp_path / "site")
-    assert Path(told) == tmp_path / "site" / "dream" / "envs" / "__init__.py"
+    printed = run_python("import dream.envs; print(dream.envs.__file__)", tmp_path, tmp_path / "site")
+    assert Path(printed) == tmp_path / "site" / "dream" / "envs" / "__init__.py"
 
 
 def test_the_installed_package_is_this_checkout(tmp_path: Path):
@@ -307,8 +307,8 @@ def test_the_installed_package_is_this_checkout(tmp_path: Path):
         origin = ""
     if f'"{ROOT.as_uri()}"' not in origin:
         pytest.skip("another checkout is installed, or none")
-    told = run_python("import dream.envs; print(dream.envs.__file__)", tmp_path)
-    assert Path(told).resolve() == ROOT / "envs" / "__init__.py"
+    printed = run_python("import dream.envs; print(dream.envs.__file__)", tmp_path)
+    assert Path(printed).resolve() == ROOT / "envs" / "__init__.py"
 
 
 def test_processes_of_tests_import_this_checkout(tmp_path: Path):

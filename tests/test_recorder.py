@@ -84,14 +84,14 @@ def test_recorded_information_telescopes_and_is_the_explorers_reward() -> None:
     with torch.no_grad():
         code = net.f(torch.from_numpy(env.problems.features(ids)))
         error = prefix_error(code, net.g(explore), pair.config.bottleneck.noise_std)
-    paid = information_reward(error, explore, cost=0.0).cumsum(1).numpy()
+    rewards = information_reward(error, explore, cost=0.0).cumsum(1).numpy()
     steps = recorded.explore.mask.shape[1]
     assert recorded.information is not None and recorded.error is not None
     assert recorded.information[:, 0].tolist() == [0.0] * 6
-    assert np.allclose(recorded.information[:, 1:], paid[:, :steps], rtol=1e-3, atol=1e-3)
+    assert np.allclose(recorded.information[:, 1:], rewards[:, :steps], rtol=1e-3, atol=1e-3)
     final = error.gather(1, explore.length[:, None])[:, 0].numpy()
     assert np.allclose(recorded.information[:, -1], error[:, 0].numpy() - final, rtol=1e-3, atol=1e-3)
-    assert np.abs(paid).max() > 0.1 and np.all(recorded.known)
+    assert np.abs(rewards).max() > 0.1 and np.all(recorded.known)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +222,6 @@ def test_end_to_end_policies_are_recorded_drawn_and_described(method: str, explo
     if explorations:
         seen = np.concatenate([np.ones((2, 1), bool), recorded.explore.mask], axis=1)
         assert position is not None and np.array_equal(position[seen], recorded.explore.obs[seen][:, :2].astype(float))
-    told = narrate(recorded, env)[0]
-    assert told.count("xplored") == explorations and told.count("return") == 2
+    story = narrate(recorded, env)[0]
+    assert story.count("xplored") == explorations and story.count("return") == 2
     assert Movie(recorded, env).sheet([0], 4).shape[2] == 3

@@ -132,7 +132,7 @@ def test_trials_are_drawn_in_proportion_to_their_priority() -> None:
     replay = TrialReplay(8, seed=0)
     replay.add(trials(0, 1, 2, 3))
     drawn, rows = replay.sample_by_priority(4000, 1.0)
-    assert torch.equal(drawn.problem_id, rows)  # nothing known of any: evenly
+    assert torch.equal(drawn.problem_id, rows)  # no priorities known: uniform
     assert (torch.bincount(rows, minlength=4) - 1000).abs().max() < 140  # five standard deviations
     replay.set_priority(torch.tensor([0, 1, 2, 3]), torch.tensor([1.0, 4.0, 9.0, 16.0]))
     counts = torch.bincount(replay.sample_by_priority(6000, 1.0)[1], minlength=4)
@@ -152,7 +152,7 @@ def test_a_new_trial_gets_the_largest_priority() -> None:
     replay.add(trials(2))
     counts = torch.bincount(replay.sample_by_priority(3000, 1.0)[0].problem_id, minlength=3)
     assert counts[0] < 10 and (counts[1:] - 1500).abs().max() < 150
-    replay.add(trials(3))  # takes the place of trial 0, and does not take over how dull that was
+    replay.add(trials(3))  # takes the place of trial 0, and does not inherit its low priority
     counts = torch.bincount(replay.sample_by_priority(3000, 1.0)[0].problem_id, minlength=4)
     assert counts[0] == 0 and (counts[1:] - 1000).abs().max() < 150
 

@@ -261,8 +261,8 @@ def test_the_command_says_where_the_file_is(copied: Path, capsys: pytest.Capture
     assert f"{copied / 'rl2' / 's0' / 'report.html'}: rl2 on signpost" in capsys.readouterr().out
     both = [str(copied / "rl2"), str(copied / "dream"), "--trials", "1", "--json"]
     assert cli.run(["report", *both]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["file"] == "report.html" and told["missing"] == [] and Path("report.html").is_file()
+    reported = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert reported["file"] == "report.html" and reported["missing"] == [] and Path("report.html").is_file()
     damage(copied / "rl2" / "s0", "metrics")
     assert cli.run(["report", str(copied / "rl2"), "--trials", "1", "-o", "here.html"]) == 0
     out = capsys.readouterr().out
@@ -270,7 +270,7 @@ def test_the_command_says_where_the_file_is(copied: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ([], "give either runs or --pretrained"),
         (["--pretrained", "nothing"], "no pretrained pair 'nothing'"),
@@ -281,11 +281,11 @@ def test_the_command_says_where_the_file_is(copied: Path, capsys: pytest.Capture
     ],
 )
 def test_bad_arguments_are_refused_in_one_sentence(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture
+    arguments: list[str], reported: str, capsys: pytest.CaptureFixture
 ) -> None:
     assert cli.run(["report", *arguments]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith("dream: ") and err.count("\n") == 1 and told in err
+    assert out == "" and err.startswith("dream: ") and err.count("\n") == 1 and reported in err
 
 
 # -- missing and damaged pieces ----------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ def damage(path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "reported"),
     [
         ("no checkpoints", "cannot be played"),
         ("weights", "cannot be played"),
@@ -329,11 +329,11 @@ def damage(path: Path, what: str) -> None:
         ("config without a method", "names no method"),
     ],
 )
-def test_a_damaged_run_still_gives_a_report(copied: Path, tmp_path: Path, what: str, told: str) -> None:
+def test_a_damaged_run_still_gives_a_report(copied: Path, tmp_path: Path, what: str, reported: str) -> None:
     damage(copied / "dream" / "s0", what)
     paths = [copied / "dream" / "s0", copied / "rl2" / "s0"]
     page = write_report(paths, tmp_path / "report.html", trials=2)
-    assert any(told in sentence for sentence in page.missing), page.missing
+    assert any(reported in sentence for sentence in page.missing), page.missing
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Missing data" in text and [m["name"] for m in page.methods][-1] == "rl2, seed 0"
     if what in ("metrics", "metrics are no text", "no timing", "eval", "eval values"):
@@ -362,16 +362,18 @@ def test_failures_and_the_best_are_among_the_trials() -> None:
         dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), 0.3, 6
     )
     assert len(rows) == 6 == len(set(rows)) and rows[:3] == [0, 1, 2] and {11, 3} <= set(rows)
-    told = dict(zip(rows, outcomes, strict=True))
-    assert told[0] == told[11] == "failure" and told[3] == "optimal"
+    reported = dict(zip(rows, outcomes, strict=True))
+    assert reported[0] == reported[11] == "failure" and reported[3] == "optimal"
     rows, outcomes = chosen_trials(
         dataclasses.replace(recorded, returns=returns, optimal=np.full((16, 1), 0.8)), None, 16
     )
-    told = dict(zip(rows, outcomes, strict=True))
-    assert told[0] == told[14] == "suboptimal" and told[3] == "optimal"  # without the floor nothing is a failure
+    reported = dict(zip(rows, outcomes, strict=True))
+    assert (
+        reported[0] == reported[14] == "suboptimal" and reported[3] == "optimal"
+    )  # without the floor nothing is a failure
     rows, outcomes = chosen_trials(dataclasses.replace(recorded, returns=returns, optimal=None), None, 16)
-    told = dict(zip(rows, outcomes, strict=True))
-    assert told[3] == told[14] == "above the median" and told[0] == told[11] == "median or below"
+    reported = dict(zip(rows, outcomes, strict=True))
+    assert reported[3] == reported[14] == "above the median" and reported[0] == reported[11] == "median or below"
 
 
 def test_runs_of_other_parameters_are_refused(copied: Path) -> None:
@@ -401,7 +403,9 @@ def test_another_seed_is_played_where_one_cannot_be(copied: Path, tmp_path: Path
     played = write_report([copied / "dream"], tmp_path / "report.html", trials=1).methods[0]["name"]
     damage(copied / "dream" / played.replace("dream, seed ", "s"), "weights")
     page = write_report([copied / "dream"], tmp_path / "report.html", trials=1)
-    assert page.methods[0]["name"] != played and any(f"{played} cannot be played" in told for told in page.missing)
+    assert page.methods[0]["name"] != played and any(
+        f"{played} cannot be played" in reported for reported in page.missing
+    )
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a&b'\"", "</script><b>"])

@@ -17,7 +17,7 @@ LEFT, RIGHT, END, NONE = 0, 1, 4, 5
 
 
 class Script:
-    """A policy whose memory counts what it has seen and picks the action from each member's row of a table."""
+    """A policy whose memory counts its observations and picks the action from each member's row of a table."""
 
     def __init__(self, table: np.ndarray | Tensor):
         self.table = torch.as_tensor(table)
@@ -91,7 +91,7 @@ def test_padding_is_at_the_end_and_zero() -> None:
 
 
 def test_the_policy_observes_what_is_recorded() -> None:
-    """The memory of a member that waits does not move: at each of its steps it has seen exactly its own stream."""
+    """The memory of a member that waits does not move: at each of its steps it has counted exactly its own stream."""
     episodes, script = explore_twice(end_right_right_end(), [0, 1, 1])
     reset_call = 6  # the longest first episode has 6 steps, so the reset step is the seventh call
     previous = episodes.previous_action(none=NONE)
@@ -125,7 +125,7 @@ def test_a_policy_with_one_tensor_as_memory_or_none() -> None:
 
 
 def single(env_name: str, problem: int, actions: list[int], phase: str, instruction: np.ndarray | None) -> list[Any]:
-    """One episode of one member, the plainest way."""
+    """One episode of one member in a plain loop."""
     env = make(env_name, 1)
     given = None if instruction is None else instruction[None]
     obs, _ = env.reset(options={"problem_id": np.array([problem]), "phase": phase, "instruction": given})
@@ -228,8 +228,8 @@ def test_the_policy_is_given_the_previous_reward_and_its_state() -> None:
     script = Script(np.array([[LEFT] * 20, [LEFT, 2, *[LEFT] * 18]]))  # member 1 presses the wrong button
     count = torch.zeros(2, 1, dtype=torch.int64)
     rollout(env, script, ids, phase="execute", episodes=2, state=(count, count))
-    paid = [now.previous_reward.tolist() for now, _ in script.seen]
-    assert paid == [[0, 0], [0, 0], *[[0, -1]] * 5, *[[0, 0]] * 6]
+    rewarded = [now.previous_reward.tolist() for now, _ in script.seen]
+    assert rewarded == [[0, 0], [0, 0], *[[0, -1]] * 5, *[[0, 0]] * 6]
     assert script.seen[0][1].tolist() == [0, 0]
     script = Script(np.full((2, 20), END))
     rollout(env, script, ids, phase="execute", state=(count + 3, count))

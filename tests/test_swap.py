@@ -26,13 +26,13 @@ class ReadsTheSign:
     """On signpost: presses the button that the exploration showed, A where it showed nothing."""
 
     def __init__(self) -> None:
-        self.told: list[np.ndarray] = []
+        self.received: list[np.ndarray] = []
 
     def execute(
         self, env: Any, problem_id: np.ndarray, explore: Episodes, generator: torch.Generator | None = None
     ) -> Trials:
         instruction = env.sample_instruction(problem_id, env.np_random)
-        self.told.append(instruction)
+        self.received.append(instruction)
         shown = (explore.obs[..., 1] == 2) & explore.observed
         button = torch.where(shown.any(1), PRESS_B, PRESS_A)
         execute = rollout(env, lambda now, memory: (button, None), problem_id, phase="execute", instruction=instruction)
@@ -45,7 +45,7 @@ def untrained(method: str, family: str, members: int, seed: int = 0, **changes: 
 
 
 def test_signpost_by_hand() -> None:
-    """Who reads the sign earns 1; without, A is right in half of the problems; the expert needs no exploration."""
+    """Reading the sign earns 1; without it, A is right in half of the problems; the expert needs no exploration."""
     env = make("signpost", 8)
     executors = {"reads": ReadsTheSign(), **bound_executors(env)}
     found = swap_returns(bound_explorers(env), executors, env, trials=20)
@@ -99,7 +99,7 @@ def test_a_random_explorer_does_what_it_does_in_an_evaluation_of_one_batch() -> 
 
 
 def test_frames_start_in_the_same_place_in_every_cell() -> None:
-    """Sign starts anywhere: an executor that looks only at its first frame does the same whoever explored."""
+    """Sign starts anywhere: an executor that looks only at its first frame does the same after every explorer."""
     env = make("sign", 6)
 
     class SeesTheFirstFrame:
@@ -124,7 +124,7 @@ def test_frames_start_in_the_same_place_in_every_cell() -> None:
 
 
 def test_g_reads_a_cut_exploration() -> None:
-    """On signpost: before the sign was reached the reader knows nothing, with all steps it knows all."""
+    """On signpost: without the step that reads the sign the executor guesses, with all steps it knows the problem."""
     env = make("signpost", 8)
     scripted = bound_explorers(env)["scripted"]
     recording = record_explorations(scripted, env, spread_over_problems(env, "test", 20, 0), 0)

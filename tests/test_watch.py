@@ -45,8 +45,8 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
 
 def test_watch_writes_a_film_and_a_recording_and_describes_the_trials(run: Path, capsys: pytest.CaptureFixture) -> None:
     assert cli.run(["watch", str(run), "--trials", "2"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("Trial ") == 2 and "Explored" in told and "Executed in" in told and "videos" in told
+    printed = capsys.readouterr().out
+    assert printed.count("Trial ") == 2 and "Explored" in printed and "Executed in" in printed and "videos" in printed
     recorded = load_trials(run / "episodes" / "watch-test-any-s0.npz")
     assert len(recorded.problem_id) == 2 and recorded.method == "dream" and recorded.step >= 2_500
     assert (run / "videos" / "watch-test-any-s0.webm").stat().st_size > 0
@@ -57,10 +57,10 @@ def test_watch_as_json_into_any_file(run: Path, suffix: str, capsys: pytest.Capt
     out = f"made/there{suffix}"
     arguments = ["watch", str(run), "--out", out, "--problem", "1", "0", "--trials", "1", "--json", "--seed", "3"]
     assert cli.run(arguments) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["files"] == [out] and Path(out).stat().st_size > 0
-    assert [trial["problem_id"] for trial in told["trials"]] == [1, 0]
-    first = told["trials"][0]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["files"] == [out] and Path(out).stat().st_size > 0
+    assert [trial["problem_id"] for trial in printed["trials"]] == [1, 0]
+    first = printed["trials"][0]
     assert first["words"].startswith("Problem 1. ") and first["optimal_return"] == [1.0] and len(first["return"]) == 1
     assert first["information"] <= first["information_max"]
 
@@ -97,14 +97,14 @@ def test_errors_are_one_sentence(arguments: list[str], sentence: str, run: Path,
 def test_trials_are_picked_by_regret(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded, env = record_run(run, trials=5)
     returns = np.array([[1.0], [0.4], [-1.0], [0.6], [0.2]])
-    told = dataclasses.replace(recorded, returns=returns, optimal=np.array([[1.0], [0.4], [1.0], [1.0], [1.0]]))
-    assert picked(told, env, "any", 2) == [0, 1]
-    assert picked(told, env, "worst", 3) == [2, 4, 3]
-    assert picked(told, env, "best", 2) == [0, 1]
-    assert picked(told, env, "failures", 5) == [2, 4]  # less than halfway from 0 to their optimum
+    printed = dataclasses.replace(recorded, returns=returns, optimal=np.array([[1.0], [0.4], [1.0], [1.0], [1.0]]))
+    assert picked(printed, env, "any", 2) == [0, 1]
+    assert picked(printed, env, "worst", 3) == [2, 4, 3]
+    assert picked(printed, env, "best", 2) == [0, 1]
+    assert picked(printed, env, "failures", 5) == [2, 4]  # less than halfway from 0 to their optimum
     with pytest.raises(watching.UserError, match="none of 5 trials failed"):
-        picked(dataclasses.replace(told, returns=told.optimal), env, "failures", 5)
-    blind = dataclasses.replace(told, optimal=None)
+        picked(dataclasses.replace(printed, returns=printed.optimal), env, "failures", 5)
+    blind = dataclasses.replace(printed, optimal=None)
     assert picked(blind, env, "worst", 2) == [2, 4]
     with pytest.raises(watching.UserError, match="no exact bounds"):
         picked(blind, env, "failures", 2)

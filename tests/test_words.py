@@ -25,9 +25,9 @@ def walked(
     ]
     reward = []
     for action in actions:
-        now, paid, *_ = env.step(np.array([action]))
+        now, rewards, *_ = env.step(np.array([action]))
         obs.append(now)
-        reward.append(paid)
+        reward.append(rewards)
     steps = len(actions)
     return {
         "obs": np.stack(obs, 1),
@@ -149,8 +149,8 @@ def test_every_action_has_a_description(family: str) -> None:
     for _ in range(5):
         actions = rng.permutation(steps)[: env.horizon].tolist()
         arrays = walked(env, 1, actions, "explore", [0] * len(goal))
-        told = env.tell(1, arrays["obs"][0], arrays["action"][0])
-        assert told and all(told)
+        printed = env.tell(1, arrays["obs"][0], arrays["action"][0])
+        assert printed and all(printed)
 
 
 @pytest.mark.parametrize(

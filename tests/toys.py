@@ -29,12 +29,12 @@ class Corridor(MetaEnv):
 
     A problem is a value for each fact. While exploring, a sign stands at the cell of each and shows the value by a
     symbol of its own (0: no sign). There is a button for every combination of the facts that matter; in execution the
-    right one pays 1, any other one -1, and both end the episode. Steps are free: knowing the problem earns 1, knowing
-    nothing 0 (press nothing). All problems are in every split; the instruction is always 0.
+    right one gives reward 1, any other -1, and both end the episode. Steps are free: knowing the problem earns 1,
+    knowing nothing 0 (press nothing). All problems are in every split; the instruction is always 0.
 
     Args:
         num_envs: members.
-        facts: what there is to know.
+        facts: the parts of the problem.
         length: cells.
         start: cell in which every episode begins.
         horizon: steps of an episode.

@@ -95,7 +95,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line. Returns the exit code.
 
-    0: done. 2: the user has something to put right. 128 + the signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
+    0: done. 2: the input is wrong. 128 + the signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name may hold bytes that are no text

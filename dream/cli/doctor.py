@@ -43,7 +43,7 @@ def command(arguments: list[str]) -> int:
     styles = [colours[check.status] for check in checks]
     print_table(headings if advice else headings[:3], rows, title="dream doctor", styles=styles)
     if not healthy:
-        print("Something needed does not work: see the lines marked failed.")
+        print("A required check failed: see the lines marked failed.")
     else:
         print("Everything needed works.")
     return 0 if healthy else 1

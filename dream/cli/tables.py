@@ -13,7 +13,7 @@ _LONG = 24
 """Characters of a word that may be broken, after one of the characters below: a label with settings, a path."""
 _NUMBER = re.compile(r"-?[\d.,]+|nan|never|-|")
 _UNITS = re.compile(r"\[-?[\d.]+, -?[\d.]+\]|\(\d+ of \d+\)|\d+ of \d+|\S+")
-"""What is not broken: an interval, how many of how many, any other word."""
+"""What is not broken: an interval, "3 of 5", any other word."""
 
 
 def print_table(
@@ -26,8 +26,8 @@ def print_table(
 ) -> None:
     """A table on standard output, as wide as the terminal at most.
 
-    No word is broken but those of more than 24 characters. Columns that find no room follow in further tables, which
-    begin with the first column again.
+    Only words of more than 24 characters are broken. Columns that do not fit follow in further tables, which
+    repeat the first column.
 
     Args:
         headings: of the columns.
@@ -71,7 +71,7 @@ def _parts(columns: Sequence[Sequence[str]], width: int) -> list[list[int]]:
 
 
 def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Characters of each column: what its cells need, shared out where there is less room."""
+    """Width of each column in characters: what its cells need, or less where there is less room."""
     least = [_least(column) for column in columns]
     wanted = [max(map(len, column)) for column in columns]
     room = width - 1 - 3 * len(columns) - sum(least)
@@ -83,17 +83,17 @@ def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def _least(column: Sequence[str]) -> int:
-    """The least characters in which no word of a column is broken."""
+    """The smallest width at which no word of a column is broken."""
     return max(len(piece) for cell in column for piece in (_pieces(cell) or [""]))
 
 
 def _pieces(cell: str) -> list[str]:
-    """What of a cell stays on one line."""
+    """The parts of a cell that stay on one line."""
     return [piece for word in _UNITS.findall(cell) for piece in (_broken(word) if len(word) > _LONG else [word])]
 
 
 def _broken(word: str) -> list[str]:
-    """A long word in pieces, which end in punctuation where there is any."""
+    """A long word in pieces, split after punctuation where possible."""
     pieces = re.findall(r"[^,\[\]=/]*[,\[\]=/]+|[^,\[\]=/]+", word)
     return [piece[i : i + _LONG] for piece in pieces for i in range(0, len(piece), _LONG)]
 

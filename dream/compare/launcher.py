@@ -1,7 +1,7 @@
 """Train the runs that are missing, several at a time, and evaluate all on the same trials.
 
-Each run has a process of its own, so one that fails or is killed takes no other with it. A finished run is not trained
-again; one that was stopped is resumed.
+Each run has a process of its own, so one that fails or is killed does not affect the others. A finished run is
+not trained again; one that was stopped is resumed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process that trains and evaluates one run of a comparison, and tells the command how it goes."""
+"""The process that trains and evaluates one run of a comparison, and reports its progress to the command."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _Reporter:
             _send(self._messages, "step", (step, score))
 
     def note(self, text: str) -> None:
-        """Nothing: the notes of one run are no news among many."""
+        """Does nothing: a comparison does not show the notes of its runs."""
 
     def close(self) -> None:
         """Nothing."""

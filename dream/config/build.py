@@ -1,4 +1,4 @@
-"""How a configuration comes about: the defaults of a family, settings changed by name, plain data from config.yaml."""
+"""How a configuration is built: the defaults of a family, settings changed by name, plain data from config.yaml."""
 
 from __future__ import annotations
 

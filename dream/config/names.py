@@ -40,7 +40,7 @@ OTHER_NAMES = {
     "wd": "weight_decay",
     "weight": "rate_weight",
 }
-"""What others, and earlier versions, call a setting: last part of the name -> last part of ours."""
+"""Names of settings in other libraries and in earlier versions: last part of the name -> last part of ours."""
 
 
 def suggest(name: str, known: Sequence[str]) -> str | None:

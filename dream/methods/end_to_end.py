@@ -79,7 +79,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         return self._execute(env, problem_id, explore, self.networks, execute_epsilon, generator, used_id)
 
     def skip_warmup(self) -> None:
-        """Nothing: there is no warm-up."""
+        """Does nothing: there is no warm-up."""
 
     def play(self, env: Environment, problem_id: np.ndarray, generator: torch.Generator | None = None) -> Trials:
         """Greedy test trials with the averaged networks. The ids only select the problems.
@@ -95,7 +95,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
     def play_informed(
         self, env: Environment, problem_id: np.ndarray, generator: torch.Generator | None = None
     ) -> Trials:
-        """Greedy trials of a policy that acts on the problem id. No test: it shows whether executing was learned.
+        """Greedy trials of a policy that acts on the problem id. Not a test: it shows whether executing was learned.
 
         Args: as for `play`. Raises NotImplementedError for networks that cannot act on the problem id (all but IMPORT).
         """

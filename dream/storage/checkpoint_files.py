@@ -66,7 +66,7 @@ def read_checkpoint(folder: Path, step: int, *, state: bool, device: str) -> tup
 
 @contextmanager
 def _damage(path: Path) -> Iterator[None]:
-    """What parsers raise on bytes that are not theirs is damage, whatever its type."""
+    """Any exception of a parser means that the file is damaged."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -12,7 +12,7 @@ import torch
 def check_plain(value: Any, where: str = "state") -> None:
     """Raise TypeError, naming the place, for anything but dict, list, tuple, str, bytes, numbers, None and tensors.
 
-    torch.save would accept it and torch.load(weights_only=True) refuse it: found out too late.
+    torch.save would accept it and torch.load(weights_only=True) refuse it, when it is too late.
     """
     if isinstance(value, torch.Tensor) or value is None or type(value) in (bool, int, float, str, bytes):
         return

@@ -53,7 +53,7 @@ def read_tidy_csv(path: Path) -> list[dict[str, str]]:
         else:
             rows.append(row)
             continue
-        raise UserError(f"{path} is damaged (row {number}: {what}): mend that row, or delete the file")
+        raise UserError(f"{path} is damaged (row {number}: {what}): correct that row, or delete the file")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What works on this machine, and what to do about what does not."""
+"""What works on this machine, and how to fix what does not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MODULES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One check and its outcome."""
 
     name: str
     status: Literal["ok", "warning", "failed"]
@@ -44,14 +44,14 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Look at everything. A check that fails unexpectedly is reported as failed; none raises."""
+    """Run all checks. One that fails unexpectedly is reported as failed; none raises."""
     tested = tested_versions()
-    checks = [Check("python", "ok", platform.python_version())]  # pip installs this on no older one than it needs
+    checks = [Check("python", "ok", platform.python_version())]  # pip refuses to install on an older one
     checks += [_package(name, module, tested.get(name)) for name, module in MODULES.items()]
     for name, look in LOOKS.items():
         try:
             checks.append(look())
-        except Exception as error:  # a doctor reports; whatever it is, the other checks go on
+        except Exception as error:  # reported, so that the other checks still run
             checks.append(Check(name, "failed", f"{type(error).__name__}: {error}", "see the lines above"))
     return checks
 
@@ -98,7 +98,7 @@ def _dream() -> Check:
     places = {Path(place or ".").resolve() / "dream" for place in sys.path}
     others = [place for place in places if (place / "__init__.py").is_file() and place != here]
     if others:
-        return Check("dream", "warning", f"used: {here}; another: {others[0]}", "remove the one you do not mean")
+        return Check("dream", "warning", f"used: {here}; another: {others[0]}", "remove the one you do not use")
     return Check("dream", "ok", f"{version('dream-metarl')}, {len(registered)} families")
 
 

@@ -27,7 +27,7 @@ class StopRequest:
         return self.signal != 0
 
     def receive(self, number: int) -> None:
-        """Take note of a signal. Raises Stopped, with nothing saved, if the same signal came before.
+        """Record a signal. Raises Stopped, with nothing saved, if the same signal came before.
 
         A second SIGTERM or SIGUSR1 within a second is the same request.
         """

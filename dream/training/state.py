@@ -63,7 +63,7 @@ class RunState:
         return {"updates": self.training.updates, "train": self._returns[-1]}
 
     def judge(self, scores: Mapping[str, float], run: RunDirectory) -> bool:
-        """Take note of validation scores. Returns whether they are the best so far; of equal ones the latest count."""
+        """Record validation scores. Returns whether they are the best so far; of equal ones the latest count."""
         if self.best > -math.inf and not run.checkpoints.all(best=True):
             warnings.warn(
                 f"the best checkpoint was deleted from {run.path}: the best of the validations from step {self.step:,} "

@@ -162,7 +162,7 @@ class BusNetwork(MetaEnv):
         return self._planner.optimal(ids, 1 + corner)
 
     def no_exploration_return(self, split: str = "all") -> float:
-        """Mean over the corners of the best expected return if the lines have to be found out while executing.
+        """Mean over the corners of the best expected return if the lines must be discovered during execution.
 
         Errors as for `MetaEnv`.
         """
@@ -297,7 +297,7 @@ class Bus(BusNetwork):
     """
 
     summary = "ride the right one of four buses to a corner, ignore four useless ones (576 problems)"
-    # The one-hot id of a problem outside training means nothing to f; where the lines lead does.
+    # f cannot generalise to the one-hot id of a problem outside training, but to where its lines lead.
     bound_settings: ClassVar[Mapping[str, Any]] = {"env_parameters.description": "lines"}
 
     def __init__(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def draw(env: BusNetwork, moment: Moment) -> NDArray[np.uint8]:
     """The grid, its lines (useless ones pale), the agent, and in execution the goal as a star, (H, W, 3) uint8.
 
-    Ends carry their cell, by which beliefs and words name them; the end of a line that is not known is grey.
+    Ends are labelled with their cell, as in beliefs and descriptions; the end of a line that is not known is grey.
     """
     obs, trail = moment.obs, moment.trail
     canvas = render.page(env.family, moment)
@@ -65,7 +65,7 @@ def draw(env: BusNetwork, moment: Moment) -> NDArray[np.uint8]:
 
 
 def bend(canvas: render.Canvas, a: render.Point, b: render.Point, colour: render.Colour, thickness: float) -> None:
-    """A slightly bent line, so that lines through the same cells can be told apart."""
+    """A slightly bent line, so that lines through the same cells can be distinguished."""
     start, end = np.array(a), np.array(b)
     across = (end - start)[::-1] * (-1, 1) * 0.16
     t = np.linspace(0, 1, 24)[:, None]

@@ -1,4 +1,4 @@
-"""Scripted policies for bus and map: an expert that believes in a problem, and explorers that find the lines out."""
+"""Scripted policies for bus and map: an expert for a believed problem, and explorers that find the lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def summary_of_rides(
     Returns:
         useful_rides and distracting_rides: rides on such lines, in either direction, every time counted;
         useful_lines_known: useful lines whose other end was observed or follows (with all but one, the last follows);
-        read_sign, where there is a sign: 1 if it was read, which tells all lines, else 0. Each (N,).
+        read_sign, where there is a sign: 1 if it was read, which reveals all lines, else 0. Each (N,).
     """
     cell = grid.cells_of(obs, env.grid_size)
     # One end of every ride is the inner stop of its line.
@@ -79,7 +79,7 @@ class BusExpert:
         self._rode = np.zeros(len(problem_id), np.bool_)
 
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Actions (N,) on observations (N, D): the walk (left, up, right, down) or the ride that leaves least to go."""
+        """Actions (N,) on observations (N, D): the walk (left, up, right, down) or ride with the fewest steps left."""
         cell = grid.cells_of(obs, self._size)
         if self._before is not None:
             self._learn(cell)

@@ -38,9 +38,9 @@ class Cooking(MetaEnv):
         ingredients: kinds of ingredients, at least 2.
         recipe: length of a recipe; the bowl has one place more.
         horizon: steps; 20 by default for the default kitchen, longer in proportion to recipe and grid.
-        split: "held-out" keeps a quarter of the kitchens for test and an eighth for validation; whatever two drawers
-            hold together they hold in several training kitchens, so that held-out ones are new combinations of known
-            parts. "paper" trains on 63 and tests on kitchen 10 (default kitchen only).
+        split: "held-out" keeps a quarter of the kitchens for test and an eighth for validation; every pair of
+            contents of two drawers occurs in several training kitchens, so that held-out ones are new combinations of
+            known parts. "paper" trains on 63 and tests on kitchen 10 (default kitchen only).
         render_mode: None or "rgb_array".
 
     Raises:

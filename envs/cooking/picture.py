@@ -78,7 +78,7 @@ def drawer(canvas: render.Canvas, centre: render.Point, size: float, number: int
 
 
 def draw_bowl(canvas: render.Canvas, centre: render.Point, size: float, inside: list[int]) -> None:
-    """A bowl with its ingredients looking over the rim."""
+    """A bowl with its ingredients visible above the rim."""
     x, y = centre
     for i, item in enumerate(inside):
         offset = (i - (len(inside) - 1) / 2) * size * 0.2

@@ -22,7 +22,7 @@ def optimal_returns(
 ) -> NDArray[np.float64]:
     """Best return in known kitchens: fetch each ingredient from the nearest drawer that holds it.
 
-    Nothing is better: mistakes only cost, ingredients are carried one at a time, and sooner is never worse.
+    This is optimal: mistakes only cost, ingredients are carried one at a time, and finishing later is never better.
 
     Args:
         carry: (D,) steps from the bowl to each drawer.

@@ -1,4 +1,4 @@
-"""Scripted policies for cooking: an expert that believes in a kitchen, and an explorer that opens all drawers."""
+"""Scripted policies for cooking: an expert that acts on a believed kitchen, and an explorer that opens all drawers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far our frames are from MiniWorld's: recorded frames drawn again and compared."""
+"""How much our frames differ from MiniWorld's: recorded moments are rendered again and compared."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class SignFamily(MetaEnv):
         return self._pose.copy()
 
     def _observe(self, frames: NDArray[Any]) -> NDArray[Any]:
-        """The frames; what the pictures show beside them is noted: the pose, and how much of the sign is in view."""
+        """Return the frames, and record what pictures show besides: the pose, and how much of the sign is in view."""
         if self._tells:  # the miniworld backend does not
             self._pixels = self.sign_pixels()
         self._path[self._everyone, self.elapsed] = self._pose

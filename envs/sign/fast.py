@@ -75,7 +75,7 @@ class FastBackend:
         self._places[:, :count, [0, 2]] = self.places
         self._places[:, count] = layout.sign
         self.pose = np.zeros((num_envs, 3))
-        """(B, 3) x, z and direction of the agent. Written to, it moves the agent; the next step is seen from there."""
+        """(B, 3) x, z and direction of the agent. Writing to it moves the agent; the next step starts from there."""
         self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
         self._pixels = np.zeros((num_envs, count + 1), np.float32)
 

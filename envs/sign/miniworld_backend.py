@@ -85,7 +85,7 @@ class MiniworldBackend:
         objects = len(layout.objects)
         self._workers: list[_Worker] = []
         self._memory = os.memfd_create("miniworld")
-        self._close = weakref.finalize(self, _stop, self._workers)  # also when forgotten, and when Python ends
+        self._close = weakref.finalize(self, _stop, self._workers)  # also without `close`, and when Python exits
         try:
             size = SharedArrays.size(num_envs, objects)
             os.truncate(self._memory, size)

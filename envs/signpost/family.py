@@ -1,4 +1,4 @@
-"""Signpost: one bit (or a few) to find out. A toy on which a working method learns within seconds."""
+"""Signpost: one bit (or a few) to discover. A toy on which a working method learns within seconds."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Signpost(MetaEnv):
         return np.zeros((len(problem_id), 1), np.int64)
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
-        """1: press the right button at once, (N,), (N, 1) -> (N,)."""
+        """1, by pressing the right button at once, (N,), (N, 1) -> (N,)."""
         ids = self.problems.checked(problem_id)
         self._checked_instructions(ids, instruction)
         return np.ones(len(ids))
 
     def no_exploration_return(self, split: str = "all") -> float:
-        """0: press nothing, or either button. Raises ValueError for a split that does not exist."""
+        """0, by pressing nothing or a random button. Raises ValueError for a split that does not exist."""
         self.problems.ids(split)
         return 0.0
 
@@ -115,7 +115,7 @@ class Signpost(MetaEnv):
     def instruction_probability(
         self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
     ) -> NDArray[np.float64]:
-        """1 for 0, (N,), (N, 1) -> (N,)."""
+        """1 for the instruction 0, (N,), (N, 1) -> (N,)."""
         return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
@@ -149,7 +149,7 @@ class Signpost(MetaEnv):
 
 
 class _Presser:
-    """Presses the button of the problems (N,) it believes in, then ends."""
+    """Presses the button of the believed problems (N,), then ends."""
 
     def __init__(self, problem_id: NDArray[np.int64], end: int) -> None:
         self._next, self._end = PRESS_A + problem_id, end

@@ -77,7 +77,7 @@ def make_rays(columns: int, pieces: int) -> Rays:
 
 @kernel
 def find_room(scene: Any, x: float, z: float) -> int:
-    """The room that a point is in, or the nearest one to being that."""
+    """The room that contains a point, or else the nearest one."""
     best, found = -1e30, 0
     for room in range(len(scene.room_height)):
         inside = 1e30

@@ -15,7 +15,7 @@ from dream.envs.world3d.textures import BlendedTable, TextureTable, build_blende
 TEXELS_PER_METRE = 512
 AMBIENT, DIFFUSE = 0.2 + 0.45, 0.7
 LIGHT = np.array([1.0, 3.5, 1.0]) / np.sqrt(1 + 3.5**2 + 1)
-"""Direction to the light. MiniWorld means a lamp at (0, 2.5, 0) but adds 1 to each number and moves it far away."""
+"""Direction to the light. MiniWorld intends a lamp at (0, 2.5, 0) but adds 1 to each number and moves it far away."""
 SKY = np.array([0.25, 0.82, 1.0])
 
 

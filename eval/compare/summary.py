@@ -67,7 +67,7 @@ class Reached:
     steps: float
     """Environment steps, median over all seeds; seeds that never reached it count as infinity."""
     minutes: float | None
-    """Minutes of wall-clock time, likewise; None where the rows hold no seconds."""
+    """Minutes of wall-clock time, median over all seeds; None where the rows hold no seconds."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Trials that were played once and kept with all that a viewer needs: films, words and reports are made of them.
 
-Plain numpy, saved to and loaded from .npz without pickle. What a method does not have (a whole-trial policy has neither
-f nor g) or a family does not tell is None.
+Plain numpy, saved to and loaded from .npz without pickle. What a method does not have (an end-to-end policy has neither
+f nor g) or a family does not provide is None.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ PER_TRIAL = ("problem_id", "returns", "optimal", "prefixes", "z", "code", "known
 
 @dataclass(frozen=True)
 class RecordedStreams:
-    """N streams of one phase, as `dream.core.trial.Episodes`, with what was seen of them from outside.
+    """N streams of one phase, as `dream.core.trial.Episodes`, with what an observer records of them.
 
     T is the number of steps of the longest stream, at least 1.
     """
 
     obs: NDArray[Any]
-    """(N, T + 1, ...) int16 or uint8, slot t is what was seen before action t."""
+    """(N, T + 1, ...) int16 or uint8, slot t is the observation before action t."""
     action: NDArray[np.int64]
     """(N, T); on a step between two episodes the number of actions."""
     reward: NDArray[np.float32]
@@ -65,7 +65,7 @@ class RecordedStreams:
         return self.mask.sum(axis=1)
 
     def episodes(self, stream: int) -> list[slice]:
-        """The observations of each episode of a stream: slots first to last. One that nobody played has one slot."""
+        """The observations of each episode of a stream: slots first to last. One with zero steps has one slot."""
         begins = np.flatnonzero(self.start[stream] & self.mask[stream]).tolist() or [0]
         ends = [begin - 1 for begin in begins[1:]] + [int(self.length[stream])]
         return [slice(begin, end + 1) for begin, end in zip(begins, ends, strict=True)]

@@ -120,7 +120,7 @@ class Movie:
     def known(self, trial: int) -> list[NDArray[np.bool_] | None]:
         """Of each of `episodes`, (observations, P) bool: which parts of the problem had been observed in the trial.
 
-        None in each where the family cannot tell. An executor that is given the problem id knows all parts.
+        None in each where this is not known. An executor that is given the problem id knows all parts.
         """
         recorded, found = self._recorded, []
         before: NDArray[np.bool_] | None = None

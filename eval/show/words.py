@@ -83,7 +83,7 @@ def _found(recorded: RecordedTrials, trial: int) -> list[str]:
 
 
 def _believed(beliefs: list[PartBelief], trial: int, last: int) -> list[str]:
-    """From which step on the belief was certain of each part, and the parts of which it was not at the end."""
+    """The step from which the belief was certain of each part, and the parts still uncertain at the end."""
     became: dict[tuple[int, bool], list[str]] = {}
     unsure = []
     for belief in beliefs:

@@ -1,6 +1,6 @@
-"""Exploration rewards on sign: how much for seeing the sign, how much for everything else?
+"""Exploration rewards on sign: for observing the sign, and for everything else.
 
-python -m benchmarks.sign_paid runs/sign/prediction/s0 runs/sign/dream/s0 --csv results/sign_paid.csv
+python -m benchmarks.sign_rewards runs/sign/prediction/s0 runs/sign/dream/s0 --csv results/sign_rewards.csv
 
 Evaluates the exploration reward of a trained pair on new explorations: scripted (the script knows the way to the sign),
 random, and its own. On 300 trials: the reward of the step that first brings the sign into view, of the steps while it
