@@ -68,6 +68,15 @@ def test_other_settings_are_refused_by_name_and_nothing_changes(tmp_path: Path):
     }
 
 
+def test_of_many_other_settings_the_first_are_named_and_the_rest_counted(tmp_path: Path):
+    with open_run(tmp_path, CONFIG | {f"setting_{i:02}": 1 for i in range(40)}):
+        pass
+    with pytest.raises(UserError, match="setting_00 is 1 there") as refusal:
+        open_run(tmp_path)
+    assert "setting_04" in str(refusal.value) and "setting_05" not in str(refusal.value)
+    assert "; and 35 more)" in str(refusal.value)
+
+
 def test_settings_that_do_not_change_the_result_may_differ(tmp_path: Path):
     open_run(tmp_path).close()
     open_run(tmp_path, {**CONFIG, "device": "cuda"}, ignore=["device"]).close()

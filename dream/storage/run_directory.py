@@ -38,6 +38,8 @@ from dream.storage.plain_data import as_json, flatten
 from dream.storage.reading import Unreadable, read_yaml
 
 CONFIG = "config.yaml"
+MOST_NAMED = 5
+"""Most settings that a refusal names one by one; more would hide what to do."""
 _LOCK = ".lock"
 _SAVED = "saved.json"
 _OURS = ("environment.json", "metrics.jsonl", "timing.jsonl", _SAVED, "eval.csv", "report.html")
@@ -249,6 +251,8 @@ class RunDirectory:
 def settings_that_differ(path: Path, wanted: Mapping[str, Any], ignore: Iterable[str] = ()) -> list[str]:
     """The settings in which the run in `path` differs from `wanted`, a few words each; [] for the same run.
 
+    Beyond `MOST_NAMED` of them, the last item says how many more there are.
+
     Args:
         path: a run directory.
         wanted: nested plain data, as `TrainConfig.as_dict` gives.
@@ -258,11 +262,13 @@ def settings_that_differ(path: Path, wanted: Mapping[str, Any], ignore: Iterable
         UserError: the run's config.yaml is missing or damaged.
     """
     saved, now = flatten(_read_config(path)), flatten(as_json(wanted))
-    return [
+    differing = [
         f"{name} is {saved.get(name, 'not set')!r} there and {now.get(name, 'not set')!r} here"
         for name in sorted(saved.keys() | now.keys())
         if saved.get(name) != now.get(name) and not any(name == i or name.startswith(f"{i}.") for i in ignore)
     ]
+    more = [f"and {len(differing) - MOST_NAMED} more"] if len(differing) > MOST_NAMED else []
+    return differing[:MOST_NAMED] + more
 
 
 def _refuse_strangers(path: Path) -> None:
