@@ -3,7 +3,7 @@
 python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv       # about five minutes on one core
 
 f is replaced by three fixed codes, so that only g is measured: R2 of its final prediction on each batch before the
-update, averaged over 100 updates; for all explorations, and for those that saw at least 12 pixels of the sign.
+update, averaged over 100 updates; for all explorations, and for those with at least 12 pixels of the sign in view.
 """
 
 from __future__ import annotations

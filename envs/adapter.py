@@ -17,7 +17,7 @@ from dream.errors import UserError
 
 SampleInstruction = Callable[[NDArray[np.integer], np.random.Generator], NDArray[np.int64]]
 LARGEST = int(np.iinfo(np.int16).max)
-"""Largest number of values of one component of an observation."""
+"""Maximum number of values of one component of an observation."""
 
 
 class GymnasiumAdapter(MetaEnv):

@@ -1,4 +1,4 @@
-"""Pictures for a person: a canvas, the page that every family draws on, and sheets of many pictures.
+"""Pictures for people: a canvas, the page that every family draws on, and sheets of many pictures.
 
 Sizes and positions are in pixels of the finished picture, origin at the top left; colours are (red, green, blue).
 """

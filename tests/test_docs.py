@@ -141,7 +141,7 @@ dream compare --env bus --methods 'varibad[end_to_end.kl_weight=0.01]' 'varibad[
 dream compare --env bus --methods 'rl2[network.memory=transformer]' 'import[network.memory=transformer]' --seeds 1 \
 --processes 2 --trials 2000 --csv results/bus_cores.csv
 dream compare --env sign --methods posterior rnd prediction rl2 random --seeds 3 --processes 2 --trials 2000 \
---csv results/sign_rivals.csv
+--csv results/sign_baselines.csv
 dream compare --env sign --methods 'dream[explorer.min_explained=-1000.0]' --seeds 2 --trials 2000 --processes 2 \
 --csv results/sign_ablations.csv
 dream compare --env sign --methods 'dream[executor.priority_exponent=0.0]' --seeds 2 --trials 2000 --processes 2

@@ -17,7 +17,7 @@ from dream.compare.plan import PlannedRun
 
 @dataclass
 class _State:
-    """How far one run is."""
+    """The progress of one run."""
 
     total: int
     what: str = "waiting"  # then "running", then "done" or "failed"

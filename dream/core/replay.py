@@ -65,7 +65,7 @@ class TrialReplay:
                     (self.capacity, *value.shape[1:]), dtype=value.dtype, device=self._device
                 )
             self._store[name].index_copy_(0, rows, value.to(self._device))
-        self._priority[rows] = self._priority.max().clamp(min=1.0)  # replayed soon, then set to its error
+        self._priority[rows] = self._priority.max().clamp(min=1.0)  # replayed soon; then its error is the priority
         self.added += count
         if not bool(trials.used_id.all()):
             self._holds_decoded_until = self.added - count + self.capacity

@@ -55,7 +55,7 @@ class PairActing:
             problem_id: (B,) ints.
             networks: that act.
             epsilon: (B,) shares of random actions.
-            generator: draws what is random.
+            generator: draws random actions and posterior samples.
             may_stop: whether the explorer may choose to end an episode.
         """
         if self._rule == "none":

@@ -22,14 +22,14 @@ MAX_DEPTH = 20
 
 
 class Unreadable(UserError):
-    """A file that this user may not read: nothing is wrong with it."""
+    """A file that this user may not read; it is not damaged."""
 
 
 @contextmanager
 def open_file(path: Path) -> Iterator[BufferedReader]:
     """Open a regular file for reading.
 
-    Anything else is refused before it is opened: to read a device or a pipe might never end.
+    Anything else is refused before it is opened: reading a device or a pipe might never end.
 
     Raises:
         FileNotFoundError: there is none.

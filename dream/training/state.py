@@ -99,7 +99,7 @@ class RunState:
         return metrics
 
     def start_line(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """Forget what has been logged. Returns what is shown of the validation."""
+        """Reset the accumulators after logging. Returns what is shown of the validation."""
         shown = {"validation": validation_score(scores)}
         if "normalised" not in scores:
             shown = {"validation return": scores["return"], "+-": (scores["return_high"] - scores["return_low"]) / 2}

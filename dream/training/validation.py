@@ -25,7 +25,7 @@ MEMBERS = 512
 class Validation:
     """Plays validation trials as an evaluation does: greedy, averaged networks, no problem ids.
 
-    Its environments and random generators are its own, so validating changes nothing in what is learned.
+    It has its own environments and random generators, so validation does not change what is learned.
 
     Args:
         config: of the run.

@@ -17,7 +17,7 @@ _GRID = 1e-3
 
 
 class Search(NamedTuple):
-    """Everything that can be reached from one start in so many steps."""
+    """All poses that can be reached from one start within a number of steps."""
 
     pose: NDArray[np.float64]
     """(N, 3) every pose, in the order in which it was found."""

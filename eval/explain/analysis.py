@@ -57,7 +57,7 @@ def explain(
                 returns = execute_on(recording, run.method, env)
                 cells.append(_cell(label, own_seed, run.label, run.seed, returns))
         for expert_label, expert in experts.items():
-            if expert_label not in expert_returns:  # independent of the exploration: the expert knows the problem
+            if expert_label not in expert_returns:  # independent of the exploration: the expert is given the problem
                 expert_returns[expert_label] = execute_on(recording, expert, env)
             cells.append(_cell(label, own_seed, expert_label, None, expert_returns[expert_label]))
         decoded = possible = None

@@ -11,7 +11,7 @@ from dream.eval.record.beliefs import SURE, PartBelief, part_beliefs
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 
 MOST_PHRASES = 12
-"""Of an episode with more events the middle ones are left out."""
+"""In an episode with more events the middle ones are left out."""
 
 
 def narrate(recorded: RecordedTrials, env: MetaEnv) -> list[str]:

@@ -56,7 +56,7 @@ class Stage {
     this.shown = null;
   }
 
-  show(episode, slot, waiting, truth, told) {
+  show(episode, slot, waiting, truth, summary) {
     this.figure.classList.toggle("waiting", waiting);
     const whole = truth && Boolean(episode.truth);
     const { shown } = this;
@@ -68,7 +68,7 @@ class Stage {
     }
     for (let at = on ? shown.slot + 1 : 0; at <= slot; at++) this.draw(episode, changes[at]);
     this.shown = { episode, slot, whole };
-    this.picture.setAttribute("aria-label", told);
+    this.picture.setAttribute("aria-label", summary);
     this.frame(episode, slot);
   }
 
@@ -133,13 +133,13 @@ function drawInformation(trial, now, executing, go) {
   if (!box) return;
   const { found, all } = trial.information;
   const gain = executing || now === 0 ? "" : ` (${signed(found[now] - found[now - 1])})`;
-  const told = `${short(found[now])} / ${short(all)} nats${gain}`;
-  byId("information").querySelector("small").textContent = told;
+  const summary = `${short(found[now])} / ${short(all)} nats${gain}`;
+  byId("information").querySelector("small").textContent = summary;
   const [width, height, left, right, top, bottom] = [270, 190, 36, 6, 12, 24];
   const high = Math.max(all, ...found), low = Math.min(0, ...found);
   const x = (step) => left + (width - left - right) * step / Math.max(1, found.length - 1);
   const y = (nats) => top + (height - top - bottom) * (high - nats) / Math.max(1e-9, high - low);
-  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Information: ${told}` });
+  const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Information: ${summary}` });
   svg.append(element("line", { x1: left, x2: width - right, y1: y(0), y2: y(0), stroke: "var(--rule)" }));
   svg.append(element("line", { x1: left, x2: width - right, y1: y(all), y2: y(all), stroke: "var(--faint)", "stroke-dasharray": "5 4" }));
   for (const nats of [0, all]) svg.append(element("text", { x: left - 5, y: y(nats) + 4, "text-anchor": "end", class: "faint" }, short(nats)));
@@ -376,8 +376,8 @@ class Player {
     const other = this.beside(number);
     const truth = byId("truth").checked;
     const found = this.found(number, slot);
-    const told = this.told(episode, slot, found);
-    this.stages[episode.phase].show(episode, slot, false, truth, `Picture. ${told}`);
+    const summary = this.describe(episode, slot, found);
+    this.stages[episode.phase].show(episode, slot, false, truth, `Picture. ${summary}`);
     if (other && other.phase === "explore") this.stages.explore.show(other, other.pictures.length - 1, true, truth, "Picture of the end of the exploration");
     // The execution starts with what the exploration has shown by its end, so its picture waits until then.
     byId("execute").classList.toggle("later", episode.phase === "explore");
@@ -391,8 +391,8 @@ class Player {
     drawInformation(trial, found, executing, (step) => { this.pause(); this.show(step); });
     drawValues(methods[this.method], episode, slot);
     drawSpace(methods[this.method], trial, found);
-    byId("moment").textContent = told;
-    this.scrubber.setAttribute("aria-valuetext", told);
+    byId("moment").textContent = summary;
+    this.scrubber.setAttribute("aria-valuetext", summary);
   }
 
   /** The episode of the other phase that is shown beside one: the last exploration, the first execution. */
@@ -417,7 +417,7 @@ class Player {
     return [number, episode.instruction, steps(episode.action.length)].filter(Boolean).join(", ");
   }
 
-  told(episode, slot, found) {
+  describe(episode, slot, found) {
     const phase = episode.phase === "explore" ? "Exploration" : "Execution";
     if (slot === 0) return `${phase}, start`;
     const action = methods[this.method].actions[episode.action[slot - 1]] ?? "next episode";
