@@ -11,7 +11,7 @@ Importing this package registers every family with gymnasium: `gymnasium.make("d
 from __future__ import annotations
 
 from dream.envs.adapter import GymnasiumAdapter
-from dream.envs.base import MetaEnv, integer_space
+from dream.envs.base import MetaEnv
 from dream.envs.consistency import consistent_problems
 from dream.envs.drawing import Moment
 from dream.envs.gymnasium_entry import register_families
@@ -19,6 +19,7 @@ from dream.envs.insight import Expert, Part
 from dream.envs.problems import PHASES, SPLITS, Phase, ProblemSet, split_problems
 from dream.envs.registry import families, find_family, make
 from dream.envs.watch import Watcher
+from dream.spaces import integer_space
 
 __all__ = [
     "PHASES",

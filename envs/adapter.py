@@ -10,10 +10,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, integer_space
+from dream.envs.base import MetaEnv
 from dream.envs.problems import ProblemSet
 from dream.envs.verify import refuse_observation
 from dream.errors import UserError
+from dream.spaces import integer_space
 
 SampleInstruction = Callable[[NDArray[np.integer], np.random.Generator], NDArray[np.int64]]
 LARGEST = int(np.iinfo(np.int16).max)

@@ -24,14 +24,10 @@ from dream.envs.insight import Insight
 from dream.envs.problems import PHASES, Phase, ProblemSet
 from dream.envs.verify import check_observations, check_rewards, checked_actions, checked_instructions, checked_mask
 from dream.envs.words import plain
+from dream.spaces import Arrays, check_canonical, choose, copied
 
 
-def integer_space(sizes: Sequence[int]) -> gym.spaces.MultiDiscrete:
-    """The space of integer observations (D,) int16, component d from 0 to sizes[d] - 1."""
-    return gym.spaces.MultiDiscrete(np.array(sizes), dtype=np.int16)  # type: ignore[arg-type]
-
-
-class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
+class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC):
     """B problems of one family. Autoreset is disabled: a member whose episode ended is frozen until `reset`.
 
     `reset(seed=None, options=None)` starts an episode in every member, or in those of "reset_mask". Options:
@@ -42,12 +38,13 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
         "reset_mask": (B,) bool, gymnasium's partial reset: the other members go on with their episodes, in the same
             phase.
         Returns obs (B, ...) and info with "problem_id" (B,) int64 and "instruction" (B, I) int64.
-    `step(actions (B,))` returns obs, reward (B,) float32, terminated (B,) bool, truncated (B,) bool, and info with
+    `step(actions (B, ...))` returns obs, reward (B,) float32, terminated (B,) bool, truncated (B,) bool, and info with
         "active" (B,) bool: the member made a transition in this step. The end of an episode is reported once. From
         then on the member is frozen: its last observation, reward 0, and terminated, truncated and active False.
         `envs.active` is True for the members that still play: `while envs.active.any(): envs.step(...)`.
 
-    Observations: integers (B, D) (MultiDiscrete, int16) or images (B, H, W, 3) (Box, uint8).
+    Observations: integers (MultiDiscrete, int16), images (Box, uint8), numbers (Box, float32) or a dictionary of these
+    (Dict); actions: Discrete, MultiDiscrete or a bounded Box. `dream.spaces` says more.
     All randomness comes from `self.np_random`, seeded by reset(seed=...).
     """
 
@@ -68,12 +65,14 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
 
     horizon: int
     """Steps of an episode before it is truncated."""
-    single_action_space: gym.spaces.Discrete
+    single_action_space: Any
+    """Discrete, MultiDiscrete or a bounded Box."""
     instruction_space: gym.spaces.MultiDiscrete
     """Space of one instruction, (I,) ints."""
     action_names: tuple[str, ...]
+    """Of the Discrete actions, or of the K components of an action."""
     end_action: int | None
-    """The action that ends the episode, where the family has one."""
+    """The Discrete action that ends the episode, where the family has one."""
 
     phase: Phase
     """The phase, the same for all members."""
@@ -92,13 +91,19 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
         *,
         problems: ProblemSet,
         horizon: int,
-        observation_space: gym.spaces.MultiDiscrete | gym.spaces.Box,
+        observation_space: gym.Space[Any],
         instruction_space: gym.spaces.MultiDiscrete,
         action_names: Sequence[str],
-        end_action: int | None,
+        end_action: int | None = None,
+        action_space: gym.spaces.MultiDiscrete | gym.spaces.Box | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """Spaces are those of one member. Raises ValueError for num_envs < 1, horizon < 1 or an unknown render mode."""
+        """Spaces are those of one member; by default there is a Discrete action for each of `action_names`.
+
+        Raises:
+            ValueError: num_envs < 1, horizon < 1, an unknown render mode, or action names that do not fit the actions.
+            UserError: spaces that are not canonical (`dream.spaces`).
+        """
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: give at least 1")
         if horizon < 1:
@@ -110,7 +115,13 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
         self.action_names, self.end_action = tuple(plain(name) for name in action_names), end_action
         self.instruction_space = instruction_space
         self.single_observation_space = observation_space
-        self.single_action_space = gym.spaces.Discrete(len(self.action_names))
+        self.single_action_space = action_space or gym.spaces.Discrete(len(self.action_names))
+        if action_space is not None and (action_space.shape != (len(self.action_names),) or end_action is not None):
+            raise ValueError(
+                f"actions {action_space} with the names {self.action_names} and the end action {end_action}: give one "
+                "name for each component and no end action"
+            )
+        check_canonical(observation_space, self.single_action_space)
         self.observation_space = batch_space(observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         # The families of the toolkit are verified by its tests; what others return is verified at every step.
@@ -124,15 +135,15 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
     # What a family implements
 
     @abstractmethod
-    def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
+    def _begin(self, members: NDArray[np.int64]) -> Arrays:
         """Put these members (M,) at the start of an episode of `problem_id`, `phase` and `instruction`.
 
         Returns the observations of all members (B, ...); those of the others are ignored.
         """
 
     @abstractmethod
-    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
-        """Advance every member by one step: a new array of obs (B, ...), reward (B,) float32, terminated (B,) bool.
+    def _advance(self, actions: NDArray[Any]) -> tuple[Arrays, NDArray[np.float32], NDArray[np.bool_]]:
+        """Advance every member by one step, actions (B, ...) -> new obs (B, ...), reward (B,) float32, terminated (B,).
 
         `elapsed` counts this step already. Frozen members may be advanced, too: their results are ignored, as
         is the reward while exploring. `step` handles `end_action` (though not a cost that the family puts on it).
@@ -147,9 +158,7 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
 
     # What every family shares
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[Any], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Arrays, dict[str, Any]]:
         """Start episodes; see the class. Raises ValueError for options that do not fit."""
         super().reset(seed=seed)
         given = dict(options or {})
@@ -191,22 +200,23 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
         obs = self._begin(np.flatnonzero(starts))
         if self._verify:
             check_observations(self.family, self.single_observation_space, obs, self.problem_id, self.elapsed)
-        self.last_obs = obs if everyone else self._choose(starts, obs, self.last_obs)
-        return self.last_obs.copy(), {"problem_id": ids.copy(), "instruction": self.instruction.copy()}
+        self.last_obs = obs if everyone else choose(starts, obs, self.last_obs)
+        return copied(self.last_obs), {"problem_id": ids.copy(), "instruction": self.instruction.copy()}
 
     def step(
         self, actions: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """One step of every active member; see the class. Raises ValueError for actions (B,) that do not fit."""
+    ) -> tuple[Arrays, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """One step of every active member; see the class. Raises ValueError for actions (B, ...) that do not fit."""
         if self.elapsed[0] < 0:
             raise RuntimeError("step was called before reset: call reset first")
-        actions = checked_actions(self.family, actions, self.num_envs, len(self.action_names))
+        actions = checked_actions(self.family, actions, self.num_envs, self.single_action_space)
         self.last_actions = actions
         active = self.acted = self.active
         truncated = np.zeros(self.num_envs, np.bool_)
         if not self._all_active and not active.any():
             self.last_reward = np.zeros(self.num_envs, np.float32)
-            return self.last_obs.copy(), self.last_reward.copy(), truncated.copy(), truncated, {"active": active.copy()}
+            nothing = self.last_reward.copy(), truncated.copy(), truncated
+            return copied(self.last_obs), *nothing, {"active": active.copy()}
         self.elapsed += 1 if self._all_active else active
         obs, reward, terminated = self._advance(actions)
         if self._verify:
@@ -219,7 +229,7 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
         if self.phase == "explore":
             reward = np.zeros(self.num_envs, np.float32)
         if not self._all_active:
-            obs = self._choose(active, obs, self.last_obs)
+            obs = choose(active, obs, self.last_obs)
             reward = np.where(active, reward, np.float32(0))
             terminated &= active
             self.active = active & ~terminated
@@ -232,12 +242,7 @@ class MetaEnv(Insight, Drawn, VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]
             self.out_of_time = self.out_of_time | truncated
         self._all_active = bool(self.active.all())
         self.last_obs, self.last_reward = obs, reward
-        return obs.copy(), reward.copy(), terminated, truncated, {"active": active.copy()}
-
-    @staticmethod
-    def _choose(mask: NDArray[np.bool_], new: NDArray[Any], old: NDArray[Any]) -> NDArray[Any]:
-        """Observations (B, ...) of the members in `mask` (B,) from `new`, of the others from `old`."""
-        return np.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+        return copied(obs), reward.copy(), terminated, truncated, {"active": active.copy()}
 
     @property
     def spec(self) -> EnvSpec | None:

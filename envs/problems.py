@@ -27,6 +27,8 @@ class ProblemSet:
         splits: "train", "validation" and "test", each a sorted (n,) int64 array of ids.
         factors: number of values of each factor a problem is made of, length F (a kitchen: what is in each drawer).
         factor_table: (num_problems, F) int64, the factors of every problem.
+        description: (num_problems, K) float32, numbers that describe every problem, such as where a goal is. f reads
+            them in place of the factors: problems with nearly the same description get nearly the same code.
     """
 
     family: str
@@ -35,6 +37,7 @@ class ProblemSet:
     splits: Mapping[str, NDArray[np.int64]]
     factors: tuple[int, ...]
     factor_table: NDArray[np.int64] = field(repr=False)
+    description: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def ids(self, split: str) -> NDArray[np.int64]:
         """Ids of a split, or of "all" problems, (n,) int64. Raises ValueError for a split that does not exist."""
@@ -81,6 +84,8 @@ class ProblemSet:
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(self.splits[name], dtype="<i8").tobytes())
         digest.update(np.ascontiguousarray(self.factor_table, dtype="<i8").tobytes())
+        if self.description is not None:
+            digest.update(np.ascontiguousarray(self.description, dtype="<f4").tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -115,6 +120,7 @@ def split_problems(
     *,
     parameters: Mapping[str, Any] | None = None,
     factor_table: NDArray[np.integer] | None = None,
+    description: NDArray[np.floating] | None = None,
     test: float = 0.25,
     validation: float = 0.125,
 ) -> ProblemSet:
@@ -125,15 +131,19 @@ def split_problems(
         num_problems: how many problems there are.
         parameters: what the family was built with.
         factor_table: (num_problems, F) what each problem is made of; by default one factor, the id itself.
+        description: (num_problems, K) numbers that describe each problem, read by f in place of the factors.
         test: share held out for test.
         validation: share held out for validation.
 
     Raises:
-        ValueError: too few problems, or a factor table of another length.
+        ValueError: too few problems, or a factor table or description of another length.
     """
     table = np.arange(num_problems)[:, None] if factor_table is None else np.asarray(factor_table, np.int64)
     if table.ndim != 2 or len(table) != num_problems:
         raise ValueError(f"factor_table has shape {table.shape}: give ({num_problems}, factors)")
+    if description is not None and (np.ndim(description) != 2 or len(description) != num_problems):
+        raise ValueError(f"description has shape {np.shape(description)}: give ({num_problems}, numbers)")
     splits = hashed_splits(num_problems, test, validation)
     factors = tuple(int(largest) + 1 for largest in table.max(axis=0))
-    return ProblemSet(family, dict(parameters or {}), num_problems, splits, factors, table)
+    numbers = None if description is None else np.asarray(description, np.float32)
+    return ProblemSet(family, dict(parameters or {}), num_problems, splits, factors, table, numbers)

@@ -38,9 +38,14 @@ def checked_instructions(
     return given.astype(np.int64)
 
 
-def checked_actions(family: str, actions: Any, members: int, count: int) -> NDArray[np.int64]:
-    """Actions as (members,) int64, each below `count`. Raises ValueError for anything else."""
+def checked_actions(family: str, actions: Any, members: int, space: gym.Space[Any]) -> NDArray[Any]:
+    """Actions as int64 (members,) or (members, K), or float32 (members, K) for a Box, where finite values outside are
+    clipped to it. Raises ValueError for anything else.
+    """
     given = np.asarray(actions)
+    if not isinstance(space, gym.spaces.Discrete):
+        return _checked_vectors(family, given, members, space)
+    count = int(space.n)
     if given.shape != (members,) or given.dtype.kind not in "iu":
         raise ValueError(
             f"actions are {given.dtype} of shape {given.shape}: give {members} integers, one for each member"
@@ -52,10 +57,38 @@ def checked_actions(family: str, actions: Any, members: int, count: int) -> NDAr
     return given
 
 
+def _checked_vectors(family: str, given: NDArray[Any], members: int, space: gym.Space[Any]) -> NDArray[Any]:
+    """Actions of several components, (members, K)."""
+    expected = (members, *(space.shape or ()))
+    kinds = "iuf" if isinstance(space, gym.spaces.Box) else "iu"
+    if given.shape != expected or given.dtype.kind not in kinds:
+        numbers = "numbers" if "f" in kinds else "integers"
+        raise ValueError(f"actions are {given.dtype} of shape {given.shape}: give {numbers} of shape {expected}")
+    if isinstance(space, gym.spaces.Box):
+        if not np.isfinite(given).all():
+            raise ValueError(f"an action of {family} is not finite: {given[~np.isfinite(given).all(1)][0].tolist()}")
+        return np.clip(given, space.low, space.high, dtype=np.float32)
+    assert isinstance(space, gym.spaces.MultiDiscrete)
+    bad = ((given < 0) | (given >= space.nvec)).any(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"action {given[bad][0].tolist()} does not exist: {family} takes values from 0 up to, not including, "
+            f"{space.nvec.tolist()}"
+        )
+    return given.astype(np.int64)
+
+
 def check_observations(
     family: str, space: gym.Space[Any], obs: Any, problem_id: NDArray[np.int64], elapsed: NDArray[np.int64]
 ) -> None:
     """Raise UserError for observations (B, ...) that are not in the space of one member, with problem and step."""
+    if isinstance(space, gym.spaces.Dict):
+        if not isinstance(obs, dict) or set(obs) != set(space.spaces):
+            given = list(obs) if isinstance(obs, dict) else type(obs).__name__
+            raise UserError(f"{family} gave the observation parts {given}: give {list(space.spaces)}")
+        for name, part in space.spaces.items():
+            check_observations(f"{family} ({name})", part, obs[name], problem_id, elapsed)
+        return
     shape = (len(problem_id), *(space.shape or ()))
     if np.shape(obs) != shape or obs.dtype != space.dtype:
         kind = getattr(obs, "dtype", type(obs).__name__)
@@ -64,9 +97,13 @@ def check_observations(
             f"space is {space}, so give {space.dtype} of shape {shape}"
         )
     if isinstance(space, gym.spaces.MultiDiscrete):
-        bad = np.flatnonzero(((obs < space.start) | (obs >= space.start + space.nvec)).any(axis=1))
-    else:  # images: any uint8 will do
-        bad = np.array([member for member, one in enumerate(obs) if not space.contains(one)])
+        outside = (obs < space.start) | (obs >= space.start + space.nvec)
+    elif obs.dtype == np.uint8:  # any will do for an image
+        return
+    else:
+        assert isinstance(space, gym.spaces.Box)
+        outside = ~np.isfinite(obs) | (obs < space.low) | (obs > space.high)
+    bad = np.flatnonzero(outside.reshape(len(outside), -1).any(axis=1))
     if len(bad):
         refuse_observation(family, space, obs[bad[0]], int(problem_id[bad[0]]), int(elapsed[bad[0]]))
 

@@ -9,9 +9,9 @@ from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
 from dream.core.memories import LSTMMemory, TransformerMemory
 from dream.core.networks import DiscreteEncoder
 from dream.envs import make
-from dream.envs.base import integer_space
 from dream.exploration.outcome import Improvement
 from dream.exploration.posterior import GaussianPosterior
+from dream.spaces import integer_space
 from tests.small_training import build
 
 SPACE = integer_space([4, 3])

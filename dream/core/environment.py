@@ -25,6 +25,11 @@ class Problems(Protocol):
         """(problems, F) int64, the factors of every problem."""
         ...
 
+    @property
+    def description(self) -> NDArray[np.float32] | None:
+        """(problems, K) float32, numbers that describe every problem, where they take the place of factors for f."""
+        ...
+
     def sample(self, split: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """n problem ids of a split, (n,) int64, each id as often as every other (to within one)."""
         ...
@@ -59,8 +64,8 @@ class Environment(Protocol):
         ...
 
     @property
-    def single_action_space(self) -> gym.spaces.Discrete:
-        """Space of one member's action."""
+    def single_action_space(self) -> Any:
+        """Space of one member's action: Discrete, MultiDiscrete or a bounded Box."""
         ...
 
     @property
@@ -89,6 +94,6 @@ class Environment(Protocol):
         """
         ...
 
-    def step(self, actions: NDArray[np.int64], /) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Actions (B,) -> obs (B, ...), reward (B,), terminated (B,), truncated (B,), info."""
+    def step(self, actions: NDArray[Any], /) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Actions (B, ...) -> obs (B, ...), reward (B,), terminated (B,), truncated (B,), info."""
         ...

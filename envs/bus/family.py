@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, integer_space
+from dream.envs.base import MetaEnv
 from dream.envs.bus.planning import BusPlanner
 from dream.envs.bus.scripts import BusExpert, LineExplorer, SignExplorer, summary_of_rides
 from dream.envs.grid import Cell
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
+from dream.spaces import integer_space
 
 LETTERS = "ABCDEFGH"
 """Names of the lines, as in the pictures."""

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.base import MetaEnv, integer_space
+from dream.envs.base import MetaEnv
 from dream.envs.cooking.planning import no_exploration_return, optimal_returns
 from dream.envs.cooking.scripts import CookingExpert, DrawerExplorer, summary_of_drawers
 from dream.envs.grid import Cell
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet, shuffled_ids
+from dream.spaces import integer_space
 
 PROGRESS_REWARD = 0.25
 MAX_PROBLEMS = 1_000_000

@@ -9,9 +9,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.base import MetaEnv, integer_space
+from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
+from dream.spaces import integer_space
 
 LEFT, RIGHT, PRESS_A = range(3)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

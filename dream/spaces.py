@@ -1,0 +1,262 @@
+"""What a gymnasium space is made of: the half without torch of what the toolkit knows about spaces.
+
+Every environment of the toolkit has canonical spaces, and `canonical_observations` and `canonical_actions` turn others
+into these. `dream.core.spaces` turns canonical spaces into tensors and features.
+
+    observation   integers  MultiDiscrete from 0, int16, of any shape; (H, W, C) is an image of codes
+                  image     Box uint8 (H, W, C) with 1 to 4 channels
+                  numbers   Box float32 (D,)
+                  parts     a Dict of these by name
+    action        Discrete from 0; MultiDiscrete (K,) from 0; Box float32 (K,), bounded
+
+Arrays of observations with parts are dictionaries of arrays by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from dream.errors import UserError
+
+Arrays = Any
+"""Observations: an array, or a dictionary of arrays by part. (A union would have to be narrowed wherever a family reads
+its own observations.)"""
+Convert = Callable[[Any], Any]
+"""Values of one space, with any leading dimensions, to those of another."""
+MOST_VALUES = int(np.iinfo(np.int16).max)
+"""Largest number of values of an integer."""
+CHANNELS = range(1, 5)
+"""Channels of an image."""
+SMALLEST_SIDE = 5
+"""Smallest height and width of an image, in pixels."""
+
+
+def each(function: Callable[..., Any], *values: Any) -> Any:
+    """`function` of the values, or of the values of each part where they have parts."""
+    if isinstance(values[0], dict):
+        return {name: function(*(value[name] for value in values)) for name in values[0]}
+    return function(*values)
+
+
+def parts_of(space: gym.Space[Any]) -> dict[str, gym.Space[Any]]:
+    """The parts of a canonical space by name; the space itself as "" where it has none."""
+    return dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+
+
+def is_image(space: gym.Space[Any]) -> bool:
+    """Whether a canonical space is an image, (H, W, C) uint8."""
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+
+
+def is_integers(space: gym.Space[Any]) -> bool:
+    """Whether a canonical space is integers, of any shape."""
+    return isinstance(space, spaces.MultiDiscrete)
+
+
+def zeros(space: gym.Space[Any], *leading: int) -> Arrays:
+    """Zeros of the shape and dtype of a canonical space after the leading dimensions."""
+    made = {name: np.zeros((*leading, *(part.shape or ())), part.dtype) for name, part in parts_of(space).items()}
+    return made if isinstance(space, spaces.Dict) else made[""]
+
+
+def choose(mask: NDArray[np.bool_], new: Arrays, old: Arrays) -> Arrays:
+    """Observations (B, ...) of the members in `mask` (B,) from `new`, of the others from `old`."""
+    return each(lambda a, b: np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+
+
+def copied(values: Arrays) -> Arrays:
+    """A copy of observations."""
+    return each(lambda array: array.copy(), values)
+
+
+def integer_space(sizes: Sequence[int] | NDArray[np.integer]) -> spaces.MultiDiscrete:
+    """The canonical space of integers from 0 to sizes - 1, in the shape of `sizes`."""
+    return spaces.MultiDiscrete(np.array(sizes), dtype=np.int16)  # type: ignore[arg-type]
+
+
+def number_space(low: Any, high: Any, shape: Sequence[int]) -> spaces.Box:
+    """The canonical space of float32 numbers from low to high (scalars or arrays of that shape)."""
+    return spaces.Box(np.float32(low), np.float32(high), tuple(shape), np.float32)
+
+
+# ---- others to canonical ones --------------------------------------------------------------------------------------
+
+
+def canonical_observations(
+    space: gym.Space[Any], codes: Mapping[str, Sequence[int]] | Sequence[int] | None = None
+) -> tuple[gym.Space[Any], Convert]:
+    """The canonical space for an observation space, and what converts its values, alone or in a batch.
+
+    Discrete and MultiDiscrete become integers from 0, MultiBinary integers of 2 values, images (C, H, W) or (H, W)
+    images (H, W, C), other Boxes numbers, Dict and Tuple one flat Dict: parts of parts are named "outer.inner", those
+    of a Tuple by their number.
+
+    Args:
+        space: of one observation.
+        codes: number of values of each channel of a uint8 image whose pixels are categories, not colours, such as
+            MiniGrid's (11, 6, 3); by name of the part where there are several.
+
+    Raises:
+        ValueError: a space without canonical form, with what is allowed and what helps.
+    """
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        inner = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        found = {str(name): canonical_observations(part, _codes_of(codes, str(name))) for name, part in inner}
+        if not found:
+            raise ValueError(refusal("observation", space))
+        return _joined(space, found)
+    if codes is not None:
+        return _canonical_codes(space, codes)
+    if isinstance(space, spaces.Discrete) and space.n <= MOST_VALUES:
+        start = int(space.start)
+        return integer_space([int(space.n)]), lambda value: (np.asarray(value)[..., None] - start).astype(np.int16)
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.max() <= MOST_VALUES:
+        first = np.asarray(space.start)
+        return integer_space(space.nvec), lambda value: (np.asarray(value, np.int64) - first).astype(np.int16)
+    if isinstance(space, spaces.MultiBinary):
+        return integer_space(np.full(space.shape, 2)), lambda value: np.asarray(value, np.int16)
+    if isinstance(space, spaces.Box):
+        if space.dtype == np.uint8 and len(space.shape) in (2, 3):
+            return _canonical_image(space)
+        size = int(np.prod(space.shape))
+        low, high = (np.asarray(bound, np.float32).ravel() for bound in (space.low, space.high))
+        flat = len(space.shape)
+        return number_space(low, high, (size,)), lambda value: _flattened(value, flat).astype(np.float32)
+    raise ValueError(refusal("observation", space))
+
+
+def canonical_actions(space: gym.Space[Any]) -> tuple[gym.Space[Any], Convert]:
+    """The canonical space for an action space, and what converts canonical values, alone or in a batch, to its own.
+
+    Raises:
+        ValueError: a space without canonical form.
+    """
+    if isinstance(space, spaces.Discrete):
+        start = int(space.start)
+        return spaces.Discrete(int(space.n)), lambda value: np.asarray(value) + start
+    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+        first = np.asarray(space.start)
+        return spaces.MultiDiscrete(space.nvec), lambda value: (np.asarray(value) + first).astype(space.dtype)
+    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
+        return spaces.MultiDiscrete(np.full(space.shape, 2)), lambda value: np.asarray(value, np.int8)
+    if isinstance(space, spaces.Box) and np.all(np.isfinite(space.low)) and np.all(np.isfinite(space.high)):
+        shape, dtype, low, high = space.shape, space.dtype, space.low, space.high
+
+        def convert(value: Any) -> NDArray[Any]:
+            # float32 rounds: a canonical bound may lie outside the env's own by a hair
+            shaped = np.asarray(value, dtype).reshape(*np.shape(value)[:-1], *shape)
+            return np.asarray(np.clip(shaped, low, high), dtype)
+
+        return number_space(low.ravel(), high.ravel(), (int(np.prod(shape)),)), convert
+    raise ValueError(refusal("action", space))
+
+
+def _canonical_image(space: spaces.Box) -> tuple[spaces.Box, Convert]:
+    """Images (H, W), (H, W, C) or (C, H, W); channels come last where both could be meant."""
+    shape = space.shape
+    if len(shape) == 2:
+        shape, convert = (*shape, 1), lambda value: np.asarray(value, np.uint8)[..., None]
+    elif shape[2] in CHANNELS:
+        convert = lambda value: np.asarray(value, np.uint8)  # noqa: E731
+    elif shape[0] in CHANNELS:
+        shape, convert = (*shape[1:], shape[0]), lambda value: np.moveaxis(np.asarray(value, np.uint8), -3, -1)
+    else:
+        raise ValueError(refusal("observation", space))
+    if min(shape[:2]) < SMALLEST_SIDE:
+        raise ValueError(refusal("observation", space))
+    return spaces.Box(0, 255, shape, np.uint8), convert
+
+
+def _canonical_codes(space: gym.Space[Any], codes: Any) -> tuple[spaces.MultiDiscrete, Convert]:
+    """An image whose pixels are categories: integers of its shape."""
+    given = not isinstance(codes, Mapping) and np.ndim(codes) == 1
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3 or not given or len(codes) != space.shape[2]:
+        raise ValueError(f"codes {codes} do not fit the observation space {space}: give one number for each channel")
+    return integer_space(np.broadcast_to(codes, space.shape)), lambda value: np.asarray(value).astype(np.int16)
+
+
+def _codes_of(codes: Any, name: str) -> Any:
+    """The codes of one part, "inner" of the name "outer.inner" included."""
+    if not isinstance(codes, Mapping):
+        return None
+    if name in codes:
+        return codes[name]
+    return {key.removeprefix(f"{name}."): value for key, value in codes.items() if key.startswith(f"{name}.")} or None
+
+
+def _joined(
+    space: spaces.Dict | spaces.Tuple, found: Mapping[str, tuple[gym.Space[Any], Convert]]
+) -> tuple[spaces.Dict, Convert]:
+    """One flat Dict from the canonical parts of a Dict or Tuple."""
+    keys: dict[str, Any] = {str(key): key for key in space.spaces} if isinstance(space, spaces.Dict) else {}
+    flat = {
+        f"{outer}.{inner}" if inner else outer: leaf
+        for outer, (part, _) in found.items()
+        for inner, leaf in parts_of(part).items()
+    }
+
+    def convert(value: Any) -> dict[str, NDArray[Any]]:
+        made: dict[str, NDArray[Any]] = {}
+        for number, (outer, (_, inside)) in enumerate(found.items()):
+            converted = inside(value[keys.get(outer, number)])
+            named = converted.items() if isinstance(converted, dict) else [("", converted)]
+            made |= {f"{outer}.{inner}" if inner else outer: array for inner, array in named}
+        return made
+
+    return spaces.Dict(flat), convert
+
+
+def _flattened(value: Any, dimensions: int) -> NDArray[Any]:
+    """The last `dimensions` dimensions of an array as one."""
+    array = np.asarray(value)
+    return array.reshape(*array.shape[: array.ndim - dimensions], -1)
+
+
+def refusal(kind: str, space: gym.Space[Any]) -> str:
+    """What is wrong with a space, what is allowed, and the wrapper of gymnasium that helps."""
+    if kind == "action":
+        allowed = "Discrete, MultiDiscrete (K,), MultiBinary (K,) or a bounded Box"
+        if isinstance(space, spaces.Box):
+            help_ = "bound it with gymnasium.wrappers.RescaleAction or TransformAction"
+        else:
+            help_ = "wrap the env in gymnasium.wrappers.TransformAction"
+    else:
+        allowed = (
+            "Discrete or MultiDiscrete with fewer than 32768 values each, MultiBinary, Box (uint8 images of 5 x 5 "
+            "pixels or more with 1 to 4 channels), or a Dict or Tuple of these"
+        )
+        help_ = "wrap the env in gymnasium.wrappers.TransformObservation"
+        if isinstance(space, spaces.Box):
+            help_ += (
+                ", or ResizeObservation for the size of an image; of stacked frames keep one, the policies have memory"
+            )
+    return f"{kind} space {space} cannot be adapted: it must be {allowed}; {help_}"
+
+
+def check_canonical(observation: gym.Space[Any], action: gym.Space[Any]) -> None:
+    """Raise UserError unless both are canonical, see the module."""
+    for name, part in parts_of(observation).items():
+        image = is_image(part) and part.shape[2] in CHANNELS and min(part.shape[:2]) >= SMALLEST_SIDE  # type: ignore[index]
+        integers = isinstance(part, spaces.MultiDiscrete) and not np.any(part.start)
+        numbers = isinstance(part, spaces.Box) and part.dtype == np.float32 and len(part.shape) == 1
+        if not (image or integers or numbers):
+            where = f" {name!r}" if name else ""
+            raise UserError(
+                f"the observation{where} is {part}: a family observes integers (MultiDiscrete from 0), images (Box "
+                "uint8, height x width x 1 to 4 channels, at least 5 x 5), numbers (Box float32, one dimension), or a "
+                "Dict of these; canonical_observations of dream.spaces converts others"
+            )
+    discrete = isinstance(action, spaces.Discrete) and action.start == 0
+    several = isinstance(action, spaces.MultiDiscrete) and action.nvec.ndim == 1 and not np.any(action.start)
+    bounded = isinstance(action, spaces.Box) and len(action.shape) == 1 and action.is_bounded()
+    if not (discrete or several or bounded):
+        raise UserError(
+            f"the action is {action}: a family has Discrete or MultiDiscrete actions from 0, or a bounded Box of one "
+            "dimension; canonical_actions of dream.spaces converts others"
+        )
