@@ -3,7 +3,7 @@
 Every environment of the toolkit has canonical spaces, and `canonical_observations` and `canonical_actions` turn others
 into these. `dream.core.spaces` turns canonical spaces into tensors and features.
 
-    observation   integers  MultiDiscrete from 0, int16, of any shape; (H, W, C) is an image of codes
+    observation   integers  MultiDiscrete from 0, int16, (D,); (H, W, C) is an image of codes
                   image     Box uint8 (H, W, C) with 1 to 4 channels
                   numbers   Box float32 (D,)
                   parts     a Dict of these by name

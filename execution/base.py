@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
-import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.frames import frame_encoder
+from dream.core.heads import LearnerName, make_head
 from dream.core.memories import MemoryKind, make_memory
-from dream.core.networks import DuelingHead, StepEncoder
+from dream.core.networks import StepEncoder
+from dream.core.observations import ObservationSpace, frame_encoder
 from dream.core.rollout import PolicyState
+from dream.core.trial import Observations
 from dream.execution.stream import Layout, StepInputs, TrialStream
 
 
-class Learned(NamedTuple):
-    """What `EndToEndNetworks.loss` returns.
+class Outputs(NamedTuple):
+    """What a policy gives on N trials; the first M were played on the memory.
 
     Attributes:
-        loss: ().
-        surprise: (N,) largest absolute TD error of each trial, detached.
-        metrics: by name, () each, detached.
+        own: (M, T + 1, O) outputs on the memory, on the trials that it played.
+        informed: (N - k, T + 1, O) outputs on the problem's code, from trial k on (`informed_from`); None for networks
+            that do not take it.
+        context: (M, T + 1, C) what the memory gave, for auxiliary losses.
     """
 
-    loss: Tensor
-    surprise: Tensor
-    metrics: dict[str, Tensor]
+    own: Tensor
+    informed: Tensor | None
+    context: Tensor
 
 
 class EndToEndNetworks(nn.Module, ABC):
@@ -45,7 +47,7 @@ class EndToEndNetworks(nn.Module, ABC):
         return [list(self.parameters())]
 
     @abstractmethod
-    def encode_frames(self, obs: Tensor, observed: Tensor) -> Tensor:
+    def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., D)."""
 
     @abstractmethod
@@ -62,29 +64,42 @@ class EndToEndNetworks(nn.Module, ABC):
 
     @abstractmethod
     def act(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., D), inputs (...), context (..., C) -> action values (..., A)."""
+        """(..., D), inputs (...), context (..., C) -> outputs (..., O)."""
 
-    @abstractmethod
-    def loss(
+    def outputs(
+        self, frame_features: Tensor, stream: TrialStream, factors: Tensor, *, own: int, informed_from: int = 0
+    ) -> Outputs:
+        """The outputs of the policy on N whole trials.
+
+        Args:
+            frame_features: (N, T + 1, D), of this network or (for targets) of another.
+            stream: N trials, the first `own` of which were played on the memory, the others on the problem id.
+            factors: (N, F) of their problems.
+            own: M.
+            informed_from: the first trial for which the output on the problem's code is wanted.
+        """
+        inputs = stream.inputs
+        context = self.contexts(frame_features, inputs)
+        return Outputs(self.act(frame_features, inputs, context), None, context)
+
+    def auxiliary_loss(
         self,
-        average: Self,
+        frame_features: Tensor,
+        outputs: Outputs,
         stream: TrialStream,
         factors: Tensor,
         config: TrainConfig,
         generator: torch.Generator,
-        informed: int = 0,
-    ) -> Learned:
-        """The loss on N trials. Each frame is encoded once, by the online network, for both networks.
+    ) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """What is learned beside the policy: loss () or None, metrics () by name. None by default.
 
         Args:
-            average: the averaged networks, which give the targets.
-            stream: N trials.
-            factors: (N, F) of their problems.
+            frame_features, stream, factors: as for `outputs`.
+            outputs: of these networks on these trials.
             config: of the run.
             generator: draws what the loss samples.
-            informed: number of trials, the last ones, that may have been played on the problem id; 0 unless
-                `takes_problem_id`.
         """
+        return None, {}
 
 
 class TrialEncoder(nn.Module):
@@ -100,11 +115,11 @@ class TrialEncoder(nn.Module):
     """
 
     def __init__(
-        self, space: gym.Space, layout: Layout, length: int, *, width: int, memory_size: int, memory: MemoryKind
+        self, space: ObservationSpace, layout: Layout, length: int, *, width: int, memory_size: int, memory: MemoryKind
     ):
         super().__init__()
         self.frames = frame_encoder(space)
-        self.encoder = StepEncoder(space, width, integers=layout.integers, numbers=1)
+        self.encoder = StepEncoder(space, width, integers=layout.integers, numbers=layout.numbers)
         self.memory = make_memory(memory, width, memory_size=memory_size, length=length)
         self.out_features = self.memory.out_features
 
@@ -117,55 +132,47 @@ class TrialEncoder(nn.Module):
         return self.memory.step(self.encoder(frame_features, inputs.integers, numbers=inputs.numbers), state)
 
 
-class ContextQ(nn.Module):
-    """Action values of one step from observation, `StepInputs.episode`, and a context that scales and shifts them.
+class ContextPolicy(nn.Module):
+    """Outputs of one step from observation, `StepInputs.episode`, and a context that scales and shifts them.
 
     Args:
         space: of one observation.
         layout: of the trials.
         width: units of the layers.
         context_dim: C, of the context.
+        learner: "q" or "ppo".
     """
 
-    def __init__(self, space: gym.Space, layout: Layout, *, width: int, context_dim: int):
+    def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, context_dim: int, learner: LearnerName):
         super().__init__()
         self.encoder = StepEncoder(space, width, integers=layout.episode, z_dim=context_dim)
-        self.head = DuelingHead(width, width, layout.actions)
+        self.head = make_head(learner, width, width, layout.actions, layout.initial)
 
     def forward(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., D), inputs (...), (..., C) -> (..., A)."""
+        """(..., D), inputs (...), (..., C) -> (..., O)."""
         return self.head(self.encoder(frame_features, inputs.episode, context))
 
 
-class PhaseQ(nn.Module):
-    """Action values from a separate `ContextQ` for each phase. Arguments and `forward` as for `ContextQ`.
+class PhasePolicy(nn.Module):
+    """Outputs from a separate `ContextPolicy` for each phase. Arguments and `forward` as for `ContextPolicy`.
 
     The value of an exploration step is the return of the execution after it, whatever its instruction will be, so its
     targets vary where its inputs do not. In one network with the values of the execution, this noise drowns what is to
     be learned about executing where success is rare and the context is trained elsewhere (docs/findings.md, cooking).
     """
 
-    def __init__(self, space: gym.Space, layout: Layout, *, width: int, context_dim: int):
+    def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, context_dim: int, learner: LearnerName):
         super().__init__()
-        self.explore = ContextQ(space, layout, width=width, context_dim=context_dim)
-        self.execute = ContextQ(space, layout, width=width, context_dim=context_dim)
+        self.explore = ContextPolicy(space, layout, width=width, context_dim=context_dim, learner=learner)
+        self.execute = ContextPolicy(space, layout, width=width, context_dim=context_dim, learner=learner)
 
     def forward(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., D), inputs (...), (..., C) -> (..., A)."""
+        """(..., D), inputs (...), (..., C) -> (..., O)."""
         explore, execute = self.explore(frame_features, inputs, context), self.execute(frame_features, inputs, context)
         return torch.where(inputs.executing[..., None], execute, explore)
 
 
-def trial_encoder(space: gym.Space, layout: Layout, length: int, config: TrainConfig) -> TrialEncoder:
+def trial_encoder(space: ObservationSpace, layout: Layout, length: int, config: TrainConfig) -> TrialEncoder:
     """A `TrialEncoder` of the sizes in `config.network`."""
     size = config.network
     return TrialEncoder(space, layout, length, width=size.width, memory_size=size.memory_size, memory=size.memory)
-
-
-def q_settings(config: TrainConfig) -> dict[str, Any]:
-    """Discounts and lambda of `stream_loss`."""
-    return {
-        "explore_gamma": config.end_to_end.explore_gamma,
-        "gamma": config.executor.gamma,
-        "lambda_": config.executor.lambda_,
-    }

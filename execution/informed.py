@@ -17,15 +17,16 @@ last term has no gradient with respect to f.
 
 from __future__ import annotations
 
-import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
 from dream.core.bottleneck import ProblemEncoder
+from dream.core.observations import ObservationSpace
 from dream.core.rollout import PolicyState
-from dream.execution.base import ContextQ, EndToEndNetworks, Learned, q_settings, trial_encoder
-from dream.execution.stream import Layout, StepInputs, TrialStream, stream_loss
+from dream.core.trial import Observations
+from dream.execution.base import ContextPolicy, EndToEndNetworks, Outputs, trial_encoder
+from dream.execution.stream import Layout, StepInputs, TrialStream
 
 
 class Import(EndToEndNetworks):
@@ -37,22 +38,31 @@ class Import(EndToEndNetworks):
         length: largest number of observations in a trial.
         factors: number of values of each factor of a problem.
         config: of the run; `network` and `bottleneck` are read.
+        numbers: how many numbers describe a problem, in place of factors; 0 for factors.
     """
 
     takes_problem_id = True
 
-    def __init__(self, space: gym.Space, layout: Layout, length: int, factors: tuple[int, ...], config: TrainConfig):
+    def __init__(
+        self,
+        space: ObservationSpace,
+        layout: Layout,
+        length: int,
+        factors: tuple[int, ...],
+        config: TrainConfig,
+        numbers: int = 0,
+    ):
         super().__init__()
         width, z = config.network.width, config.bottleneck
-        self.f = ProblemEncoder(factors, width=width, z_dim=z.z_dim, initial_scale=z.init_scale)
+        self.f = ProblemEncoder(factors, width=width, z_dim=z.z_dim, initial_scale=z.init_scale, numbers=numbers)
         self.trial = trial_encoder(space, layout, length, config)
         self.context = nn.Linear(self.trial.out_features, z.z_dim)
         with torch.no_grad():  # the codes start small too
             self.context.weight.mul_(z.init_scale)
             self.context.bias.zero_()
-        self.policy = ContextQ(space, layout, width=width, context_dim=z.z_dim)
+        self.policy = ContextPolicy(space, layout, width=width, context_dim=z.z_dim, learner=config.end_to_end.learner)
 
-    def encode_frames(self, obs: Tensor, observed: Tensor) -> Tensor:
+    def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., D)."""
         return self.trial.frames(obs, observed)
 
@@ -70,48 +80,34 @@ class Import(EndToEndNetworks):
         return self.f(factors)
 
     def act(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., D), inputs (...), context (..., Z) -> action values (..., A)."""
+        """(..., D), inputs (...), context (..., Z) -> outputs (..., O)."""
         return self.policy(frame_features, inputs, context)
 
-    def loss(
+    def outputs(
+        self, frame_features: Tensor, stream: TrialStream, factors: Tensor, *, own: int, informed_from: int = 0
+    ) -> Outputs:
+        """Outputs on the memory for its own trials, on f(mu) for those from `informed_from` on; see the base class."""
+        memory, memory_features = stream.select(slice(own)), frame_features[:own]
+        code, context = self.f(factors[informed_from:]), self.contexts(memory_features, memory.inputs)
+        out = self.act(memory_features, memory.inputs, context)
+        inputs = stream.inputs.select(slice(informed_from, None))
+        return Outputs(out, self.act(frame_features[informed_from:], inputs, code[:, None]), context)
+
+    def auxiliary_loss(
         self,
-        average: Import,
+        frame_features: Tensor,
+        outputs: Outputs,
         stream: TrialStream,
         factors: Tensor,
         config: TrainConfig,
         generator: torch.Generator,
-        informed: int = 0,
-    ) -> Learned:
-        """TD losses of both policies and the distance term; see `EndToEndNetworks.loss`. The generator is not used.
-
-        The surprise of a trial is the recurrent policy's where that learns from it, else the informed policy's.
-        """
-        features = self.encode_frames(stream.episodes.obs, stream.episodes.observed)
-        # The recurrent policy learns from its own trials only, which come first
-        count = len(factors) - informed
-        own, own_features = stream.first(count), features[:count]
-        code, recurrent = self.f(factors), self.contexts(own_features, own.inputs)
-        # Targets of both policies, on the averaged networks' own contexts
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """beta / 2 |h(tau_:t) - f(mu)|^2, mean over the prefixes of the memory's own trials; f is a fixed target."""
+        count = len(outputs.own)
         with torch.no_grad():
-            target_code = average.f(factors)[:, None]
-            target = average.act(own_features, own.inputs, average.contexts(own_features, own.inputs))
-            target_informed = average.act(features, stream.inputs, target_code)
-        # E_recurrent[return] on own trials, E_informed[return] on all trials
-        settings = q_settings(config)
-        loss, surprise, value = stream_loss(self.act(own_features, own.inputs, recurrent), target, own, **settings)
-        informed_q = self.act(features, stream.inputs, code[:, None])
-        informed_loss, informed_surprise, _ = stream_loss(informed_q, target_informed, stream, **settings)
-        # |h(tau_:t) - f(mu)|^2, mean over the prefixes of own trials; f is a fixed target
-        weight = own.episodes.observed.to(recurrent.dtype)
-        error = (recurrent - code[:count, None].detach()).square().sum(-1)
+            code = self.f(factors)
+        weight = stream.episodes.observed[:count].to(code.dtype)
+        error = (outputs.context - code[:count, None]).square().sum(-1)
         distance = (error * weight).sum() / weight.sum()
-        metrics = {
-            "loss/policy": loss.detach(),
-            "loss/informed": informed_loss.detach(),
-            "loss/distance": distance.detach(),
-            "execute/value": value,
-            "bottleneck/spread": code.detach().var(0).sum().sqrt(),
-        }
-        surprise = torch.cat([surprise, informed_surprise[count:]])
-        total = loss + informed_loss + 0.5 * config.end_to_end.import_weight * distance
-        return Learned(total, surprise, metrics)
+        metrics = {"loss/distance": distance.detach(), "bottleneck/spread": code.var(0).sum().sqrt()}
+        return 0.5 * config.end_to_end.import_weight * distance, metrics

@@ -17,14 +17,14 @@ pairs, so that a comparison is one of the ideas.
 
 from __future__ import annotations
 
-import gymnasium as gym
-import torch
 from torch import Tensor
 
 from dream.config import TrainConfig
+from dream.core.observations import ObservationSpace
 from dream.core.rollout import PolicyState
-from dream.execution.base import ContextQ, EndToEndNetworks, Learned, q_settings, trial_encoder
-from dream.execution.stream import Layout, StepInputs, TrialStream, stream_loss
+from dream.core.trial import Observations
+from dream.execution.base import ContextPolicy, EndToEndNetworks, trial_encoder
+from dream.execution.stream import Layout, StepInputs
 
 
 class RL2(EndToEndNetworks):
@@ -40,12 +40,18 @@ class RL2(EndToEndNetworks):
         config: of the run; `network` is read.
     """
 
-    def __init__(self, space: gym.Space, layout: Layout, length: int, config: TrainConfig):
+    def __init__(self, space: ObservationSpace, layout: Layout, length: int, config: TrainConfig):
         super().__init__()
         self.trial = trial_encoder(space, layout, length, config)
-        self.policy = ContextQ(space, layout, width=config.network.width, context_dim=self.trial.out_features)
+        self.policy = ContextPolicy(
+            space,
+            layout,
+            width=config.network.width,
+            context_dim=self.trial.out_features,
+            learner=config.end_to_end.learner,
+        )
 
-    def encode_frames(self, obs: Tensor, observed: Tensor) -> Tensor:
+    def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., D)."""
         return self.trial.frames(obs, observed)
 
@@ -58,23 +64,5 @@ class RL2(EndToEndNetworks):
         return self.trial(frame_features, inputs)
 
     def act(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., D), inputs (...), context (..., C) -> action values (..., A)."""
+        """(..., D), inputs (...), context (..., C) -> outputs (..., O)."""
         return self.policy(frame_features, inputs, context)
-
-    def loss(
-        self,
-        average: RL2,
-        stream: TrialStream,
-        factors: Tensor,
-        config: TrainConfig,
-        generator: torch.Generator,
-        informed: int = 0,
-    ) -> Learned:
-        """The TD loss of the whole trial; see `EndToEndNetworks.loss`. Factors and generator are not used."""
-        inputs = stream.inputs
-        features = self.encode_frames(stream.episodes.obs, stream.episodes.observed)
-        with torch.no_grad():
-            target = average.act(features, inputs, average.contexts(features, inputs))
-        q = self.act(features, inputs, self.contexts(features, inputs))
-        loss, surprise, value = stream_loss(q, target, stream, **q_settings(config))
-        return Learned(loss, surprise, {"loss/policy": loss.detach(), "execute/value": value})

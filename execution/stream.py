@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dream.core.qlearning import double_q_value, lambda_returns, q_loss, skip_reset_steps, td_error
+from dream.core.actions import Actions
+from dream.core.decisions import Decisions
 from dream.core.trial import Episodes, Trials, chain, chain_observations
 
 
@@ -20,7 +21,7 @@ class StepInputs(NamedTuple):
     """What an end-to-end policy is given at each step beside the observation.
 
     Attributes:
-        previous_action: (...) int64, the number of actions where there was none.
+        previous_action: (...) + shape of an action, `Actions.none` where there was none.
         start: (...) bool, first step of an episode.
         executing: (...) bool, the phase: execution, not exploration.
         instruction: (..., I) int64; a part that is not given has the value after its last one.
@@ -40,17 +41,20 @@ class StepInputs(NamedTuple):
 
     @property
     def integers(self) -> Tensor:
-        """(..., K) int64: the previous action, then `episode`. Their sizes are `Layout.integers`."""
-        return torch.cat([self.previous_action[..., None], self.episode], -1)
+        """(..., K) int64: the integers of the previous action, then `episode`. Their sizes are `Layout.integers`."""
+        if self.previous_action.is_floating_point():
+            return self.episode
+        return torch.cat([self.previous_action.reshape(*self.start.shape, -1), self.episode], -1)
 
     @property
     def numbers(self) -> Tensor:
-        """(..., 1) float32: the previous reward."""
-        return self.previous_reward[..., None]
+        """(..., F) float32: the previous reward, then the numbers of the previous action. F is `Layout.numbers`."""
+        reward = self.previous_reward[..., None]
+        return torch.cat([reward, self.previous_action], -1) if self.previous_action.is_floating_point() else reward
 
-    def first(self, count: int) -> StepInputs:
-        """The first `count` rows."""
-        return StepInputs(*(part[:count] for part in self))
+    def select(self, rows: Tensor | slice) -> StepInputs:
+        """These rows, (M,) int64 or a slice."""
+        return StepInputs(*(part[rows] for part in self))
 
     def at(self, step: int) -> StepInputs:
         """The inputs at one step, (N, ...), of those (N, T + 1, ...) of streams."""
@@ -66,17 +70,19 @@ class Layout:
     """What a trial consists of for an end-to-end policy.
 
     Attributes:
-        actions: number of actions; also the index of "no action".
+        actions: of the environment.
         instruction: number of values of each part of an instruction.
         explore_episodes: k; with 0 a trial consists of its execution episodes only.
         rewarded: exploration episodes are ordinary ones, with an instruction and a reward that counts (RL^2). Otherwise
             the policy is given neither, whatever explored, and their reward does not count.
+        initial: (A,) initial probabilities of Discrete actions for `ppo`.
     """
 
-    actions: int
+    actions: Actions
     instruction: tuple[int, ...]
     explore_episodes: int
     rewarded: bool = False
+    initial: Tensor | None = None
 
     @property
     def episode(self) -> list[int]:
@@ -86,7 +92,12 @@ class Layout:
     @property
     def integers(self) -> list[int]:
         """Sizes of `StepInputs.integers`: the previous action, which may be missing, then `episode`."""
-        return [self.actions + 1, *self.episode]
+        return [*self.actions.integer_sizes, *self.episode]
+
+    @property
+    def numbers(self) -> int:
+        """Size of `StepInputs.numbers`: the previous reward, and the previous action of a Box."""
+        return 1 + self.actions.numbers
 
     def inputs(
         self, previous_action: Tensor, previous_reward: Tensor, start: Tensor, instruction: Tensor, *, exploring: bool
@@ -94,7 +105,7 @@ class Layout:
         """The inputs beside the observation.
 
         Args:
-            previous_action: (...) int64, `actions` where there was none.
+            previous_action: (...) + shape of an action, `Actions.none` where there was none.
             previous_reward: (...) float32.
             start: (...) bool, first step of an episode.
             instruction: (..., I) int64; leading dimensions may be missing or of size 1, they broadcast.
@@ -104,15 +115,13 @@ class Layout:
             previous_reward = torch.zeros_like(previous_reward)
             instruction = torch.cat([torch.full_like(instruction[..., :1], size) for size in self.instruction], -1)
         executing = torch.full_like(start, not exploring)
-        return StepInputs(
-            previous_action, start, executing, instruction.expand(*previous_action.shape, -1), previous_reward
-        )
+        return StepInputs(previous_action, start, executing, instruction.expand(*start.shape, -1), previous_reward)
 
     def inputs_of(self, episodes: Episodes, *, exploring: bool) -> StepInputs:
         """`inputs` for each observation of N streams, (N, T + 1, ...)."""
         zero = torch.zeros_like(episodes.reward[:, :1])
         return self.inputs(
-            episodes.previous_action(none=self.actions),
+            episodes.previous_action(self.actions),
             torch.cat([zero, episodes.reward], 1),
             torch.cat([episodes.start, zero.bool()], 1),
             episodes.instruction[:, None],
@@ -141,13 +150,13 @@ class TrialStream:
     reward: Tensor
     terminated: Tensor
 
-    def first(self, count: int) -> TrialStream:
-        """The first `count` trials."""
+    def select(self, rows: Tensor | slice) -> TrialStream:
+        """The trials of these rows, (M,) int64 or a slice."""
         parts = {item.name: getattr(self, item.name) for item in fields(self)}
         return TrialStream(
-            episodes=parts.pop("episodes").map(lambda tensor: tensor[:count]),
-            inputs=parts.pop("inputs").first(count),
-            **{name: value[:count] for name, value in parts.items()},
+            episodes=parts.pop("episodes").map(lambda tensor: tensor[rows]),
+            inputs=parts.pop("inputs").select(rows),
+            **{name: value[rows] for name, value in parts.items()},
         )
 
 
@@ -164,7 +173,7 @@ def trial_stream(trials: Trials, layout: Layout) -> TrialStream:
     stream: Episodes | None = None
     for number, (part, exploring) in enumerate(parts):
         part_inputs = layout.inputs_of(part, exploring=exploring)
-        part_number = torch.full_like(part_inputs.previous_action, number)  # of each observation
+        part_number = torch.full_like(part_inputs.start, number, dtype=torch.int64)  # of each observation
         if stream is None:
             stream, inputs, numbers = part, part_inputs, part_number
         else:
@@ -186,38 +195,25 @@ def trial_stream(trials: Trials, layout: Layout) -> TrialStream:
     )
 
 
-def stream_loss(
-    q: Tensor, target_q: Tensor, stream: TrialStream, *, explore_gamma: float, gamma: float, lambda_: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Double Q(lambda) loss of a policy on whole trials.
+def stream_decisions(stream: TrialStream, *, explore_gamma: float, gamma: float) -> Decisions:
+    """What a policy learns from whole trials.
 
     The value of an exploration is the return of the execution after it, so the value before a reset step is that of the
     observation after it. A last episode that only ran out of time bootstraps, as for an executor.
 
     Args:
-        q, target_q: (N, T + 1, A) action values of the online and of the target network.
-        stream: the trials.
+        stream: N trials.
         explore_gamma: discount of a step in the exploration phase.
         gamma: discount of a step in the execution phase; a reset step is not discounted.
-        lambda_: of Q(lambda); traces pass reset steps.
-
-    Returns:
-        loss (); largest absolute error of each trial (N,) and mean value of the first observation (), both detached.
     """
     episodes = stream.episodes
     reset = episodes.reset_step
-    with torch.no_grad():
-        # Double Q: values of the target network at the online network's best actions
-        value, best = double_q_value(q, target_q)
-        value = skip_reset_steps(value, reset, stream.reward)
-        # Q(lambda) targets; traces are cut at actions that are not greedy
-        taken = episodes.action.clamp(max=q.shape[-1] - 1)
-        discount = torch.where(stream.exploring, explore_gamma, gamma).masked_fill(reset, 1.0)
-        greedy = (best[:, :-1] == taken) | reset
-        returns = lambda_returns(
-            stream.reward, stream.terminated, episodes.mask, value, greedy, gamma=discount, lambda_=lambda_
-        )
-    # Squared TD errors of the real transitions; the largest of a trial is its priority
-    weight = episodes.transition.to(q.dtype)
-    error = td_error(q[:, :-1], taken, returns, weight)
-    return q_loss(error, weight), error.detach().abs().amax(1), value[:, 0].mean()
+    return Decisions(
+        action=episodes.action,
+        reward=stream.reward,
+        terminated=stream.terminated,
+        mask=episodes.mask,
+        reset_step=reset,
+        discount=torch.where(stream.exploring, explore_gamma, gamma).masked_fill(reset, 1.0),
+        weight=episodes.transition.to(stream.reward.dtype),
+    )

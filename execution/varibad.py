@@ -6,7 +6,7 @@ Meta-Learning" (ICLR 2020, arXiv 1910.08348), section 3.
     belief    q(m | tau_:t) = N(mean_t, deviation_t), from a memory of the trial, at every step
     ELBO_t    E_q(m | tau_:t)[log p(tau | m)] - KL(q(m | tau_:t) || q(m | tau_:t-1)), the prior N(0, I) before t = 0
               where log p(tau | m) = sum_i log p(o_i+1 | o_i, a_i, m) + log p(r_i+1 | o_i, a_i, o_i+1, m)
-    policy    pi(a | o, mean_t, deviation_t); its gradient does not reach the belief. One for each phase, see `PhaseQ`
+    policy    pi(a | o, mean_t, deviation_t); its gradient does not reach the belief. One for each phase (`PhasePolicy`)
 
 The sum runs over all transitions of the trial, before and after t, exploration and execution; the ELBO is averaged over
 a few random prefixes t of each trial. In a family with instructions the instruction is part of the state, so the
@@ -24,11 +24,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.config import TrainConfig
-from dream.core.frames import frame_encoder, is_frame
-from dream.core.networks import DiscreteEncoder, normed_relu, observation_encoder
+from dream.core.embedding import DiscreteEncoder
+from dream.core.networks import normed_relu
+from dream.core.observations import Encoded, ObservationSpace, frame_encoder, observation_encoder
 from dream.core.rollout import PolicyState
-from dream.execution.base import EndToEndNetworks, Learned, PhaseQ, q_settings, trial_encoder
-from dream.execution.stream import Layout, StepInputs, TrialStream, stream_loss
+from dream.core.trial import Observations
+from dream.execution.base import EndToEndNetworks, Outputs, PhasePolicy, trial_encoder
+from dream.execution.stream import Layout, StepInputs, TrialStream
 
 REWARD_DEVIATION = 0.25
 """Standard deviation of the decoded reward."""
@@ -48,7 +50,7 @@ class VariBAD(EndToEndNetworks):
         config: of the run; `network` and `bottleneck.z_dim` are read.
     """
 
-    def __init__(self, space: gym.Space, layout: Layout, length: int, config: TrainConfig):
+    def __init__(self, space: ObservationSpace, layout: Layout, length: int, config: TrainConfig):
         super().__init__()
         width, z_dim = config.network.width, config.bottleneck.z_dim
         self.trial = trial_encoder(space, layout, length, config)
@@ -59,7 +61,7 @@ class VariBAD(EndToEndNetworks):
         self.outcome = ObservationDecoder(space, layout, width=width, z_dim=z_dim)
         self.reward = TransitionDecoder(space, layout, 1, width=width, z_dim=z_dim, outcome=True)
         self.frames = frame_encoder(space)
-        self.policy = PhaseQ(space, layout, width=width, context_dim=2 * z_dim)
+        self.policy = PhasePolicy(space, layout, width=width, context_dim=2 * z_dim, learner=config.end_to_end.learner)
 
     def groups(self) -> list[list[nn.Parameter]]:
         """Parameters whose gradients are clipped together: the policy's and the belief's."""
@@ -67,7 +69,7 @@ class VariBAD(EndToEndNetworks):
         ids = {id(parameter) for parameter in acts}
         return [acts, [parameter for parameter in self.parameters() if id(parameter) not in ids]]
 
-    def encode_frames(self, obs: Tensor, observed: Tensor) -> Tensor:
+    def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., 2 D).
 
         The belief's and the policy's, one after the other: each has a frame encoder of its own.
@@ -86,7 +88,7 @@ class VariBAD(EndToEndNetworks):
         return self._belief_of(self.trial(belief_features, inputs))
 
     def act(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., 2 D), inputs (...), belief (..., 2 Z) -> action values (..., A); no gradient reaches the belief."""
+        """(..., 2 D), inputs (...), belief (..., 2 Z) -> outputs (..., O); no gradient reaches the belief."""
         _, policy_features = frame_features.chunk(2, -1)
         return self.policy(policy_features, inputs, context.detach())
 
@@ -94,26 +96,17 @@ class VariBAD(EndToEndNetworks):
         mean, log_deviation = self.belief(features).chunk(2, -1)
         return torch.cat([mean, log_deviation.clamp(*LOG_DEVIATION)], -1)
 
-    def loss(
+    def auxiliary_loss(
         self,
-        average: VariBAD,
+        frame_features: Tensor,
+        outputs: Outputs,
         stream: TrialStream,
         factors: Tensor,
         config: TrainConfig,
         generator: torch.Generator,
-        informed: int = 0,
-    ) -> Learned:
-        """TD loss of the policy plus the negative ELBO; see `EndToEndNetworks.loss`. The factors are not used."""
-        inputs = stream.inputs
-        features = self.encode_frames(stream.episodes.obs, stream.episodes.observed)
-        belief = self.contexts(features, inputs)
-        with torch.no_grad():
-            target = average.act(features, inputs, average.contexts(features, inputs))
-        q = self.act(features, inputs, belief)
-        policy_loss, surprise, value = stream_loss(q, target, stream, **q_settings(config))
-        negative, metrics = self.negative_elbo(stream, features, belief, config, generator)
-        metrics |= {"loss/policy": policy_loss.detach(), "execute/value": value}
-        return Learned(policy_loss + negative, surprise, metrics)
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The negative ELBO. The factors are not used."""
+        return self.negative_elbo(stream, frame_features, outputs.context, config, generator)
 
     def negative_elbo(
         self,
@@ -144,7 +137,7 @@ class VariBAD(EndToEndNetworks):
         # -log p(tau | m): outcomes and rewards of all transitions of the trial, before and after t
         belief_features, _ = frame_features.chunk(2, -1)
         before, after, inputs = belief_features[:, :-1], belief_features[:, 1:], stream.inputs.before()
-        action = episodes.action.clamp(max=self.outcome.actions - 1)
+        action = self.outcome.actions.valid(episodes.action)
         outcome = self.outcome.nats(before, episodes.obs[:, 1:], action, inputs, z)
         predicted = self.reward(before, action, inputs, z, after)[..., 0]
         reward = 0.5 * ((predicted - stream.reward[:, None]) / REWARD_DEVIATION).square()
@@ -189,13 +182,14 @@ class TransitionDecoder(nn.Module):
     """
 
     def __init__(
-        self, space: gym.Space, layout: Layout, outputs: int, *, width: int, z_dim: int, outcome: bool = False
+        self, space: ObservationSpace, layout: Layout, outputs: int, *, width: int, z_dim: int, outcome: bool = False
     ):
         super().__init__()
         self.actions = layout.actions
         self.before = observation_encoder(space, width)
         self.after = observation_encoder(space, width) if outcome else None
-        self.integers = DiscreteEncoder([layout.actions, *layout.episode], width)
+        self.integers = DiscreteEncoder([*layout.actions.sizes, *layout.episode], width)
+        self.numbers = nn.Linear(layout.actions.numbers, width, bias=False) if layout.actions.numbers else None
         self.scale_shift = nn.Linear(z_dim, 2 * width)
         self.hidden, self.out = nn.Linear(width, width), nn.Linear(width, outputs)
 
@@ -206,7 +200,7 @@ class TransitionDecoder(nn.Module):
 
         Args:
             before: (N, T, D) frame features before the transitions.
-            action: (N, T) int64, below the number of actions.
+            action: (N, T, ...), valid ones.
             inputs: (N, T, ...) before the transitions.
             z: (N, P, Z).
             after: (N, T, D) frame features after them, if the decoder is given them.
@@ -214,7 +208,11 @@ class TransitionDecoder(nn.Module):
         Returns:
             (N, P, T, outputs).
         """
-        h = self.before(before) + self.integers(torch.cat([action[..., None], inputs.episode], -1))
+        integers = self.actions.integers(action)
+        given = inputs.episode if integers is None else torch.cat([integers, inputs.episode], -1)
+        h = self.before(before) + self.integers(given)
+        if self.numbers is not None:
+            h = h + self.numbers(action)
         if self.after is not None and after is not None:
             h = h + self.after(after)
         scale, shift = self.scale_shift(z)[:, :, None].chunk(2, -1)  # (N, P, 1, width)
@@ -225,9 +223,10 @@ class TransitionDecoder(nn.Module):
 class ObservationDecoder(TransitionDecoder):
     """Decodes the observation after a transition: integers, or pooled frames. Arguments as for `TransitionDecoder`."""
 
-    def __init__(self, space: gym.Space, layout: Layout, *, width: int, z_dim: int):
-        sizes = None if is_frame(space) else [int(n) for n in space.nvec]  # type: ignore[attr-defined]
-        outputs = POOLED[0] * POOLED[1] * space.shape[-1] if sizes is None else sum(sizes)  # type: ignore[index]
+    def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, z_dim: int):
+        observed = space.space if isinstance(space, Encoded) else space
+        sizes = [int(n) for n in observed.nvec] if isinstance(observed, gym.spaces.MultiDiscrete) else None
+        outputs = POOLED[0] * POOLED[1] * observed.shape[-1] if sizes is None else sum(sizes)  # type: ignore[index]
         super().__init__(space, layout, outputs, width=width, z_dim=z_dim)
         self.sizes = sizes
 

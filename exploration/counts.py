@@ -21,9 +21,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dream.core.frames import is_frame
 from dream.core.trial import Episodes, Trials
 from dream.exploration.base import Belief, ExplorationReward
+from dream.spaces import is_image
 
 BITS = 16
 """The table has 2^BITS cells. If there are more integer observations than cells, a hash shares the cells among them."""
@@ -40,7 +40,7 @@ class ObservationHash(nn.Module):
 
     def __init__(self, space: gym.Space):
         super().__init__()
-        self.frames = is_frame(space)
+        self.frames = is_image(space)
         if self.frames:
             generator = torch.Generator().manual_seed(SEED)
             projection = torch.randn(space.shape[-1] * GRID[0] * GRID[1], BITS, generator=generator)  # type: ignore[index]

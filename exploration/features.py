@@ -5,8 +5,8 @@ from __future__ import annotations
 import gymnasium as gym
 from torch import Tensor, nn
 
-from dream.core.frames import frame_encoder
-from dream.core.networks import normed_relu, observation_encoder
+from dream.core.networks import normed_relu
+from dream.core.observations import frame_encoder, observation_encoder
 
 
 class ObservationFeatures(nn.Module):

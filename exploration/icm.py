@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.actions import Actions
 from dream.core.trial import Trials
 from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import ObservationFeatures, mean_over
@@ -26,12 +27,12 @@ BETA = 0.2
 class IntrinsicCuriosity(ExplorationReward):
     """r_t = half the squared error of the forward model in the space of the inverse model's features."""
 
-    def __init__(self, space: gym.Space, actions: int, width: int):
+    def __init__(self, space: gym.Space, actions: Actions, width: int):
         super().__init__()
-        self.actions = actions
+        self.actions = actions.count
         self.features = ObservationFeatures(space, width)
-        self.inverse = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, actions))
-        self.forward_model = nn.Sequential(nn.Linear(width + actions, width), nn.ReLU(), nn.Linear(width, width))
+        self.inverse = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, self.actions))
+        self.forward_model = nn.Sequential(nn.Linear(width + self.actions, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
         """Reward (N, T) and loss ()."""

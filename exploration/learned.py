@@ -1,82 +1,90 @@
-"""The learned explorer: recurrent double Q-learning on any exploration reward.
+"""The learned explorer: a recurrent policy on any exploration reward.
 
 It observes observations and its own previous action, neither reward nor instruction.
 """
 
 from __future__ import annotations
 
-import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from dream.core.networks import RecurrentQ
-from dream.core.qlearning import double_q_value, lambda_returns, q_loss, skip_reset_steps, td_error
+from dream.core.actions import Actions
+from dream.core.decisions import Decisions
+from dream.core.heads import LearnerName
+from dream.core.networks import RecurrentPolicy
+from dream.core.observations import ObservationSpace, frame_encoder
 from dream.core.rollout import PolicyState
-from dream.core.trial import Episodes
+from dream.core.trial import Episodes, Observations
 
 
 class LearnedExplorer(nn.Module):
-    """pi_exp: action values of an exploration stream. It shares g's frame encoder, so each frame is encoded once.
+    """pi_exp: outputs of an exploration stream, which its learner reads.
+
+    With `q` it shares g's frame encoder, and both are trained on the same batch, so each frame is encoded once. With
+    `ppo` it is trained on other trials than g and has an encoder of its own.
 
     Args:
         space: of one observation.
-        actions: A, number of actions.
+        actions: of the environment.
+        learner: "q" or "ppo".
         width: units of the feed-forward layers.
         memory_size: units of the LSTM.
+        initial: (A,) initial probabilities of Discrete actions for `ppo`.
     """
 
-    def __init__(self, space: gym.Space, actions: int, *, width: int, memory_size: int):
+    def __init__(
+        self,
+        space: ObservationSpace,
+        actions: Actions,
+        *,
+        width: int,
+        memory_size: int,
+        learner: LearnerName = "q",
+        initial: Tensor | None = None,
+    ):
         super().__init__()
         self.actions = actions
-        self.q = RecurrentQ(space, actions, width=width, memory_size=memory_size, integers=[actions + 1])
+        self.frames = frame_encoder(space) if learner == "ppo" else None
+        self.policy = RecurrentPolicy(
+            space,
+            actions,
+            learner=learner,
+            width=width,
+            memory_size=memory_size,
+            integers=actions.integer_sizes,
+            numbers=actions.numbers,
+            initial=initial,
+        )
+
+    def encode_frames(self, obs: Observations, observed: Tensor, shared: nn.Module) -> Tensor:
+        """Frame features (..., D) from its own frame encoder, or from g's (`shared`) where it has none."""
+        return (shared if self.frames is None else self.frames)(obs, observed)
 
     def forward(self, explore: Episodes, frame_features: Tensor) -> Tensor:
-        """Whole streams and their frame features (N, T + 1, D) -> action values (N, T + 1, A)."""
-        return self.q(frame_features, explore.previous_action(none=self.actions)[..., None])
+        """Whole streams and their frame features (N, T + 1, D) -> outputs (N, T + 1, O)."""
+        previous = explore.previous_action(self.actions)
+        integers, numbers = self.actions.integers(previous), self.actions.as_numbers(previous)
+        return self.policy(frame_features, integers, numbers=numbers)
 
     def step(self, frame_features: Tensor, previous_action: Tensor, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        """One step: frame features (B, D), previous action (B,), state -> action values (B, A), new state."""
-        return self.q.step(frame_features, previous_action[:, None], None, state)
+        """One step: frame features (B, D), previous action (B, ...), state -> outputs (B, O), new state."""
+        integers, numbers = self.actions.integers(previous_action), self.actions.as_numbers(previous_action)
+        return self.policy.step(frame_features, integers, None, state, numbers)
 
 
-def explorer_loss(
-    online: LearnedExplorer,
-    target: LearnedExplorer,
-    explore: Episodes,
-    frame_features: Tensor,
-    reward: Tensor,
-    *,
-    gamma: float,
-    lambda_: float,
-) -> tuple[Tensor, Tensor]:
-    """Double Q(lambda) loss of an explorer on a batch of exploration streams.
+def explorer_decisions(explore: Episodes, reward: Tensor, gamma: float) -> Decisions:
+    """What an explorer learns from N streams with an exploration reward (N, T).
 
     The end of a stream is terminal for the exploration return even where the environment only ran out of time, because
     nothing explored later could still help.
-
-    Args:
-        online: the explorer that learns.
-        target: its average.
-        explore: N streams.
-        frame_features: (N, T + 1, D) for both networks; the gradient of the loss reaches them.
-        reward: (N, T) exploration reward.
-        gamma: discount.
-        lambda_: of Q(lambda).
-
-    Returns:
-        loss (); mean over streams of the value of the first observation (), detached.
     """
-    q = online(explore, frame_features)
-    with torch.no_grad():
-        # Double Q: values of the target network at the online network's best actions
-        value, best = double_q_value(q, target(explore, frame_features))
-        value = skip_reset_steps(value, explore.reset_step, reward)
-        # Q(lambda) targets; traces pass reset steps and are cut at actions that are not greedy
-        slot = torch.arange(explore.mask.shape[1], device=reward.device)
-        last = slot == explore.length[:, None] - 1
-        taken = explore.action.clamp(max=online.actions - 1)
-        greedy = (best[:, :-1] == taken) | explore.reset_step
-        returns = lambda_returns(reward, last, explore.mask, value, greedy, gamma=gamma, lambda_=lambda_)
-    # Squared TD errors of the real transitions
-    weight = explore.transition.to(q.dtype)
-    return q_loss(td_error(q[:, :-1], taken, returns, weight), weight), value[:, 0].mean()
+    slot = torch.arange(explore.mask.shape[1], device=reward.device)
+    return Decisions(
+        action=explore.action,
+        reward=reward,
+        terminated=slot == explore.length[:, None] - 1,
+        mask=explore.mask,
+        reset_step=explore.reset_step,
+        discount=gamma,
+        weight=explore.transition.to(reward.dtype),
+    )

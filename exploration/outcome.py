@@ -20,7 +20,7 @@ from einops import reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dream.core.networks import DiscreteEncoder
+from dream.core.embedding import DiscreteEncoder
 from dream.core.trial import Episodes, Trials
 from dream.exploration.base import Belief, ExplorationReward
 

@@ -28,12 +28,15 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.actions import Actions
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
-from dream.core.frames import is_frame
-from dream.core.networks import DiscreteEncoder, normed_relu, observation_encoder
+from dream.core.embedding import DiscreteEncoder
+from dream.core.networks import normed_relu
+from dream.core.observations import observation_encoder
 from dream.core.trial import Episodes, Trials
 from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import mean_over
+from dream.spaces import is_image
 
 GRID = (15, 20)
 """Frames are predicted as their mean colours on a grid of this many cells."""
@@ -44,15 +47,18 @@ DEVIATION = 0.1
 class Prediction(nn.Module):
     """log p(o' | o, a, context), the likelihood of the next observation."""
 
-    def __init__(self, space: gym.Space, actions: int, z_dim: int, width: int):
+    def __init__(self, space: gym.Space, actions: Actions, z_dim: int, width: int):
         super().__init__()
-        self.frames = is_frame(space)
+        self.frames = is_image(space)
         if isinstance(space, gym.spaces.MultiDiscrete):
             self.sizes = [int(n) for n in space.nvec]
         else:
             self.sizes = [space.shape[-1] * GRID[0] * GRID[1]]  # type: ignore[index]
         self.before = observation_encoder(space, width)
-        self.action = DiscreteEncoder([actions + 1], width)
+        self.actions = actions
+        self.action: nn.Module = (
+            nn.Linear(actions.numbers, width) if actions.numbers else DiscreteEncoder(actions.integer_sizes, width)
+        )
         self.context = nn.Linear(z_dim, 2 * width)
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, sum(self.sizes))
@@ -64,14 +70,14 @@ class Prediction(nn.Module):
 
         Args:
             frame_features: (N, T, D) of the observation before.
-            action: (N, T).
+            action: (N, T, ...).
             contexts: (N, T, Z) each.
             after: (N, T, observation), the next observation.
 
         Returns:
             (N, T) for each context.
         """
-        h = self.before(frame_features) + self.action(action[..., None])
+        h = self.before(frame_features) + self.action(action if self.actions.numbers else self.actions.integers(action))
         h = F.layer_norm(h, h.shape[-1:])
         predictions = []
         for context in contexts:
@@ -100,16 +106,17 @@ class PredictionGain(ExplorationReward):
     def __init__(
         self,
         space: gym.Space,
-        actions: int,
+        actions: Actions,
         factors: Sequence[int],
         factor_table: Tensor,
         *,
         width: int,
         memory_size: int,
+        numbers: int = 0,
     ):
         super().__init__()
         z_dim = width
-        self.problem = ProblemEncoder(factors, width=width, z_dim=z_dim, initial_scale=1.0)
+        self.problem = ProblemEncoder(factors, width=width, z_dim=z_dim, initial_scale=1.0, numbers=numbers)
         self.trajectory = TrajectoryEncoder(space, actions, width=width, memory_size=memory_size, z_dim=z_dim)
         self.prediction = Prediction(space, actions, z_dim, width)
         self.register_buffer("factor_table", factor_table, persistent=False)

@@ -9,11 +9,14 @@ from torch.nn import functional as F
 from dream.config import TrainConfig, override
 from dream.core import frames as module
 from dream.core.bottleneck import TrajectoryEncoder
-from dream.core.frames import FrameEncoder, Unchanged, frame_encoder, is_frame
-from dream.core.networks import DiscreteEncoder, RecurrentQ, observation_encoder
+from dream.core.embedding import DiscreteEncoder
+from dream.core.frames import FrameEncoder
+from dream.core.networks import RecurrentQ
+from dream.core.observations import Unchanged, frame_encoder, observation_encoder
 from dream.core.trial import Episodes
 from dream.envs.signpost.family import Signpost
 from dream.methods.build import build_method
+from dream.spaces import is_image
 from dream.training.rounds import Training, rounds
 
 SHAPE = (28, 36, 3)
@@ -78,9 +81,9 @@ def test_padding_frames_are_not_encoded(encoder: FrameEncoder) -> None:
 
 
 def test_which_spaces_are_frames() -> None:
-    assert is_frame(SPACE)
-    assert not is_frame(gym.spaces.Box(0, 1, SHAPE, np.float32))
-    assert not is_frame(gym.spaces.Box(0, 255, (5,), np.uint8))
+    assert is_image(SPACE)
+    assert not is_image(gym.spaces.Box(0, 1, SHAPE, np.float32))
+    assert not is_image(gym.spaces.Box(0, 255, (5,), np.uint8))
     assert isinstance(frame_encoder(SPACE), FrameEncoder)
     integers = gym.spaces.MultiDiscrete([3, 2])
     obs = torch.tensor([[1, 0]])

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.embedding import DiscreteEncoder
 from dream.core.memories import LSTMMemory, TransformerMemory
-from dream.core.networks import DiscreteEncoder
 from dream.envs import make
 from dream.exploration.outcome import Improvement
 from dream.exploration.posterior import GaussianPosterior

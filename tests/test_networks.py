@@ -9,18 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.embedding import DiscreteEncoder
 from dream.core.memories import LSTMMemory
 from dream.core.networks import (
-    DiscreteEncoder,
     DuelingHead,
     RecurrentQ,
     StepEncoder,
     load_named_weights,
     named_weights,
     normed_relu,
-    observation_encoder,
     update_average,
 )
+from dream.core.observations import observation_encoder
 from dream.envs.base import integer_space
 
 SPACE = integer_space([4, 3])

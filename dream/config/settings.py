@@ -48,6 +48,8 @@ class BottleneckConfig(Settings, section="bottleneck"):
 class NetworkConfig(Settings, section="network"):
     """Network sizes: the same for f, g, explorer and executor, and for end-to-end policies."""
 
+    observation: str | None = None
+    """module:Class of a torch module of your own that encodes observations, in place of the toolkit's"""
     memory: Literal["lstm", "transformer"] = "lstm"
     """memory of an end-to-end policy; pairs use LSTMs"""
     width: Annotated[int, Range(1, 8192)] = 64
@@ -62,6 +64,10 @@ class ExplorerConfig(Settings, section="explorer"):
 
     step_cost: Annotated[float, Range(0, 100)] = 0.01
     """c, cost of an exploration step in nats"""
+    learner: Literal["q", "ppo"] = "q"
+    """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.01
+    """ppo: weight of the policy's entropy"""
     gamma: Share = 0.95
     """discount factor of the exploration reward"""
     lambda_: Share = 0.9
@@ -79,6 +85,10 @@ class ExplorerConfig(Settings, section="explorer"):
 class ExecutorConfig(Settings, section="executor"):
     """The execution policy."""
 
+    learner: Literal["q", "ppo"] = "q"
+    """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.01
+    """ppo: weight of the policy's entropy"""
     context: Literal["id", "instruction"] = "id"
     """input of the method `contextual`: the problem and the instruction, or the instruction alone"""
     gamma: Share = 0.9
@@ -100,6 +110,10 @@ class EndToEndConfig(Settings, section="end_to_end"):
     They also use `executor.gamma`, `executor.lambda_`, the `epsilon_min` of both phases and `explorer.random_fraction`.
     """
 
+    learner: Literal["q", "ppo"] = "q"
+    """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.01
+    """ppo: weight of the policy's entropy"""
     explore_gamma: Share = 0.99
     """discount factor of an exploration step"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.0
@@ -110,6 +124,24 @@ class EndToEndConfig(Settings, section="end_to_end"):
     """varibad: weight of the KL term in the ELBO"""
     elbo_prefixes: Annotated[int, Range(1, 1000)] = 4
     """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
+
+
+@dataclass(frozen=True)
+class PPOConfig(Settings, section="ppo"):
+    """Proximal policy optimisation, for policies whose `learner` is ppo; discounts are those of the policy."""
+
+    epochs: Annotated[int, Range(1, 100)] = 4
+    """passes over the trials of a round"""
+    minibatches: Annotated[int, Range(1, 1000)] = 4
+    """parts of a pass, a gradient step each"""
+    clip: Annotated[float, Range(0, 10, above=True)] = 0.2
+    """epsilon, range of the probability ratio around 1"""
+    gae_lambda: Share = 0.95
+    """lambda of generalised advantage estimation"""
+    value_weight: Annotated[float, Range(0, 100)] = 0.5
+    """weight of the squared error of the values"""
+    learning_rate: PositiveShare = 1e-3
+    """initial learning rate; it falls in proportion to `learning.learning_rate`"""
 
 
 @dataclass(frozen=True)
@@ -200,6 +232,7 @@ class TrainConfig(Settings):
     explorer: ExplorerConfig = field(default_factory=ExplorerConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     end_to_end: EndToEndConfig = field(default_factory=EndToEndConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

@@ -1,4 +1,4 @@
-"""What every policy needs to act in training: how often each member acts at random, and which random actions."""
+"""What every policy needs to act: how often a member acts at random, and which action a policy's output chooses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from dream.core.actions import Actions
+from dream.core.distributions import mode, sample
 from dream.core.environment import Environment
+from dream.core.heads import LearnerName
+from dream.core.qlearning import epsilon_greedy
 from dream.core.trial import Episodes
+from dream.spaces import each
 
 RANDOM_END_PROBABILITY = 0.02
 """Probability that a random action ends the episode: with a uniform 1 in 9, a random exploration of 20 steps would
 last 9 on average."""
+SAMPLED = 0.5
+"""A share of random actions below 1 and above 0: a policy trained by `ppo` then samples all of its actions."""
 
 
 def member_epsilons(members: int, low: float) -> Tensor:
@@ -23,9 +30,15 @@ def member_epsilons(members: int, low: float) -> Tensor:
     return torch.logspace(0.0, float(np.log10(low)), members)
 
 
-def random_actions(env: Environment) -> Tensor:
-    """(A,) probabilities of random actions: uniform, except that the action that ends the episode is rare."""
-    actions = int(env.single_action_space.n)
+def random_actions(env: Environment) -> Tensor | None:
+    """(A,) probabilities of random Discrete actions: uniform, except that the action that ends the episode is rare.
+
+    None for other actions, which are uniform.
+    """
+    space = Actions(env.single_action_space)
+    if not space.discrete:
+        return None
+    actions = space.count
     weight = torch.full((actions,), 1.0 / actions)
     if env.end_action is not None:
         weight[:] = (1.0 - RANDOM_END_PROBABILITY) / (actions - 1)
@@ -33,12 +46,53 @@ def random_actions(env: Environment) -> Tensor:
     return weight
 
 
-def end_actions(env: Environment) -> Tensor:
-    """(A,) bool, True for the action that ends the episode; all False where there is none."""
-    ends = torch.zeros(int(env.single_action_space.n), dtype=torch.bool)
-    if env.end_action is not None:
-        ends[env.end_action] = True
-    return ends
+class ActionChooser:
+    """Chooses actions by the output of a policy.
+
+    Args:
+        env: of the family.
+        learner: of the policy.
+        device: of its outputs.
+    """
+
+    def __init__(self, env: Environment, learner: LearnerName, device: torch.device):
+        self.actions, self.learner, self._device = Actions(env.single_action_space), learner, device
+        self._weight = random_actions(env)
+        self._ends: Tensor | None = None
+        if self.actions.discrete and env.end_action is not None:
+            self._ends = torch.zeros(self.actions.count, dtype=torch.bool, device=device)
+            self._ends[env.end_action] = True
+
+    def __call__(
+        self, out: Tensor, epsilon: Tensor, generator: torch.Generator | None, *, may_end: bool = True
+    ) -> Tensor:
+        """Actions of B members, (B, O) -> (B, *shape).
+
+        Args:
+            out: output of the policy's head.
+            epsilon: (B,) shares of random actions. A policy trained by `q` is greedy otherwise. One trained by `ppo`
+                acts at random where the share is 1, takes its most likely action where all shares are 0, and samples
+                otherwise.
+            generator: on the CPU, so that a seed draws the same actions on every device.
+            may_end: whether a policy trained by `q` may choose to end the episode.
+        """
+        if self.learner == "q":
+            if not may_end and self._ends is not None:
+                out = out.masked_fill(self._ends, -torch.inf)
+            return epsilon_greedy(out, epsilon, generator, self._weight)
+        parameters = out[:, :-1]
+        if not bool((epsilon > 0).any()):
+            return mode(parameters, self.actions)
+        chosen = sample(parameters, self.actions, generator)
+        random = epsilon >= 1.0
+        if not bool(random.any()):
+            return chosen
+        wide = random.to(self._device).view(-1, *[1] * len(self.actions.shape))
+        return torch.where(wide, self.random(len(out), generator), chosen)
+
+    def random(self, members: int, generator: torch.Generator | None) -> Tensor:
+        """Random actions, (members, *shape)."""
+        return self.actions.random(self._weight, members, generator).to(self._device)
 
 
 def interleave(episodes: list[Episodes]) -> Episodes:
@@ -46,4 +100,8 @@ def interleave(episodes: list[Episodes]) -> Episodes:
     if len(episodes) == 1:
         return episodes[0]
     names = Episodes.__dataclass_fields__
-    return Episodes(**{k: rearrange([getattr(e, k) for e in episodes], "n b ... -> (b n) ...") for k in names})
+
+    def join(*parts: Tensor) -> Tensor:
+        return rearrange(list(parts), "n b ... -> (b n) ...")
+
+    return Episodes(**{name: each(join, *(getattr(e, name) for e in episodes)) for name in names})

@@ -18,19 +18,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import gymnasium as gym
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dream.core.frames import frame_encoder
+from dream.core.actions import Actions
+from dream.core.embedding import DiscreteEncoder
 from dream.core.memories import LSTMMemory
-from dream.core.networks import DiscreteEncoder, normed_relu, observation_encoder
+from dream.core.networks import normed_relu
+from dream.core.observations import ObservationSpace, frame_encoder, observation_encoder
 from dream.core.trial import Episodes
 
 
 class ProblemEncoder(nn.Module):
     """f: the mean of F(z | mu), a linear map of the sum of one embedding per factor of the problem.
+
+    A problem that is described by numbers gets a hidden layer on these in place of the embeddings, so that problems
+    with nearly the same description have nearly the same code.
 
     With one factor, the id, this is a linear map of the one-hot id. With several, the code of a problem outside the
     training set is composed of factors seen in training. The map starts small: all problems start with nearly the same
@@ -42,18 +46,21 @@ class ProblemEncoder(nn.Module):
         width: of the embeddings.
         z_dim: of z.
         initial_scale: factor on the initial weights of the linear map.
+        numbers: how many numbers describe a problem, in place of factors; 0 for factors.
     """
 
-    def __init__(self, factors: Sequence[int], *, width: int, z_dim: int, initial_scale: float):
+    def __init__(self, factors: Sequence[int], *, width: int, z_dim: int, initial_scale: float, numbers: int = 0):
         super().__init__()
-        self.embed = DiscreteEncoder(factors, width)
+        self.embed: nn.Module = (
+            nn.Sequential(nn.Linear(numbers, width), nn.Tanh()) if numbers else DiscreteEncoder(factors, width)
+        )
         self.out = nn.Linear(width, z_dim)
         with torch.no_grad():
             self.out.weight.mul_(initial_scale)
             self.out.bias.zero_()
 
     def forward(self, factors: Tensor) -> Tensor:
-        """Factors of N problems, (N, F) int64 -> codes (N, Z)."""
+        """Factors (N, F) int64 or descriptions (N, K) float32 of N problems -> codes (N, Z)."""
         return self.out(self.embed(factors))
 
 
@@ -66,7 +73,7 @@ class TrajectoryEncoder(nn.Module):
 
     Args:
         space: of one observation.
-        actions: A, number of actions; index A is "no action".
+        actions: of the environment.
         width: units of the feed-forward layers.
         memory_size: units of the LSTM.
         z_dim: of z.
@@ -74,14 +81,23 @@ class TrajectoryEncoder(nn.Module):
     """
 
     def __init__(
-        self, space: gym.Space, actions: int, *, width: int, memory_size: int, z_dim: int, single: bool = False
+        self,
+        space: ObservationSpace,
+        actions: Actions,
+        *,
+        width: int,
+        memory_size: int,
+        z_dim: int,
+        single: bool = False,
     ):
         super().__init__()
         self.actions = actions
         self.frames = frame_encoder(space)
         self.before = observation_encoder(space, width)
         self.after = observation_encoder(space, width)
-        self.action = DiscreteEncoder([actions + 1], width)
+        self.action: nn.Module = (
+            nn.Linear(actions.numbers, width) if actions.numbers else DiscreteEncoder(actions.integer_sizes, width)
+        )
         self.hidden = nn.Linear(width, width)
         self.memory = LSTMMemory(width, memory_size, forget_bias=2.0)
         self.head = nn.Linear(self.memory.out_features, width)
@@ -127,8 +143,9 @@ class TrajectoryEncoder(nn.Module):
         """Features of each transition before the memory, (N, T + 1, width); entry 0 is the first observation."""
         features = self.encode_frames(explore) if frame_features is None else frame_features
         previous = torch.cat([features[:, :1], features[:, :-1]], dim=1)
-        action = explore.previous_action(none=self.actions)[..., None]
-        h = normed_relu(self.before(previous) + self.action(action) + self.after(features))
+        action = explore.previous_action(self.actions)
+        given = action if self.actions.numbers else self.actions.integers(action)
+        h = normed_relu(self.before(previous) + self.action(given) + self.after(features))
         return normed_relu(self.hidden(h))
 
 

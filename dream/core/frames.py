@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 CHANNELS = (8, 16)
+SMALL = 20
+"""Images with a side of fewer pixels get small convolutions."""
 CHUNK = 256
 """Largest number of frames in one convolution on a CPU: more do not fit into its caches."""
 
@@ -16,11 +16,13 @@ CHUNK = 256
 class FrameEncoder(nn.Module):
     """Two convolutions, 8 x 8 stride 4 and 4 x 4 stride 2, and layer norm, so that the features cannot all die.
 
+    Images with a side below 20 pixels get 3 x 3 stride 1 and 3 x 3 stride 2.
+
     The large first stride makes it a tenth as expensive as the paper's network, and it still reads the sign
     (docs/sign.md). Centring and scaling of the pixels are folded into the first convolution.
 
     Args:
-        shape: (H, W, C) of the frames, at least 20 x 20.
+        shape: (H, W, C) of the frames, at least 5 x 5.
 
     Raises:
         ValueError: the frames are smaller.
@@ -29,16 +31,18 @@ class FrameEncoder(nn.Module):
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.out_features = self.features_of(shape)
-        self.first = nn.Conv2d(shape[2], CHANNELS[0], 8, 4)
-        self.second = nn.Conv2d(*CHANNELS, 4, 2)
+        first, second = _kernels(shape)
+        self.first = nn.Conv2d(shape[2], CHANNELS[0], *first)
+        self.second = nn.Conv2d(*CHANNELS, *second)
 
     @staticmethod
     def features_of(shape: tuple[int, ...]) -> int:
-        """Features of frames (H, W, C). Raises ValueError for frames smaller than 20 x 20."""
+        """Features of frames (H, W, C). Raises ValueError for frames smaller than 5 x 5."""
         height, width = shape[:2]
-        if min(height, width) < 20:
-            raise ValueError(f"frames of {height} x {width} pixels are too small: give at least 20 x 20")
-        return CHANNELS[1] * _side(height) * _side(width)
+        if min(height, width) < 5:
+            raise ValueError(f"frames of {height} x {width} pixels are too small: give at least 5 x 5")
+        kernels = _kernels(shape)
+        return CHANNELS[1] * _side(height, kernels) * _side(width, kernels)
 
     def forward(self, frames: Tensor, observed: Tensor | None = None) -> Tensor:
         """(..., H, W, C) uint8 -> (..., out_features).
@@ -71,24 +75,13 @@ class FrameEncoder(nn.Module):
         return F.relu(F.layer_norm(h, h.shape[-1:]))
 
 
-class Unchanged(nn.Module):
-    """Passes integer observations on: they need no frame encoder."""
-
-    def forward(self, obs: Tensor, observed: Tensor | None = None) -> Tensor:
-        """The observations as they are."""
-        return obs
+def _kernels(shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size and stride of both convolutions for images (H, W, C)."""
+    return ((3, 1), (3, 2)) if min(shape[:2]) < SMALL else ((8, 4), (4, 2))
 
 
-def is_frame(space: gym.Space) -> bool:
-    """Whether the observations are images, (H, W, C) uint8."""
-    return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
-
-
-def frame_encoder(space: gym.Space) -> FrameEncoder | Unchanged:
-    """A `FrameEncoder` for images, `Unchanged` for everything else. What it returns is called frame features."""
-    return FrameEncoder(space.shape) if is_frame(space) else Unchanged()  # type: ignore[arg-type]
-
-
-def _side(pixels: int) -> int:
+def _side(pixels: int, kernels: tuple[tuple[int, int], tuple[int, int]]) -> int:
     """Positions of the second convolution along a side."""
-    return ((pixels - 8) // 4 + 1 - 4) // 2 + 1
+    for size, stride in kernels:
+        pixels = (pixels - size) // stride + 1
+    return pixels

@@ -1,53 +1,19 @@
-"""Step encoders, dueling heads and recurrent action values. Batch first."""
+"""Step encoders and recurrent policies. Batch first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dream.core.frames import FrameEncoder, is_frame
+from dream.core.actions import Actions
+from dream.core.embedding import DiscreteEncoder
+from dream.core.heads import LearnerName, make_head
 from dream.core.memories import LSTMMemory
 from dream.core.memories.lstm import LSTMState
-
-
-class DiscreteEncoder(nn.Module):
-    """Sum of one embedding per integer component: a linear layer on their one-hots, without building them."""
-
-    offset: Tensor
-
-    def __init__(self, sizes: Sequence[int], width: int):
-        super().__init__()
-        self.sizes = tuple(int(size) for size in sizes)
-        self.table = nn.Parameter(torch.randn(sum(self.sizes), width) / len(self.sizes) ** 0.5)
-        offset = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
-        self.register_buffer("offset", torch.from_numpy(offset), persistent=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        """(..., D) ints -> (..., width)."""
-        return F.embedding(values.long() + self.offset, self.table).sum(-2)
-
-
-def observation_encoder(space: gym.Space, width: int) -> nn.Module:
-    """A linear layer on frame features, or on the one-hots of integer observations: (..., D) -> (..., width).
-
-    Its input is what `dream.core.frames.frame_encoder` returns for the observations.
-
-    Raises:
-        TypeError: there is no encoder for this space.
-        ValueError: the frames are too small.
-    """
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return DiscreteEncoder(space.nvec.tolist(), width)
-    if is_frame(space):
-        return nn.Linear(FrameEncoder.features_of(space.shape), width)  # type: ignore[arg-type]
-    raise TypeError(
-        f"no observation encoder for {space}: use integers (MultiDiscrete) or frames (Box of uint8, height x width x 3)"
-    )
+from dream.core.observations import ObservationSpace, observation_encoder
 
 
 def normed_relu(h: Tensor) -> Tensor:
@@ -71,7 +37,9 @@ class StepEncoder(nn.Module):
         z_dim: of z; 0 for none.
     """
 
-    def __init__(self, space: gym.Space, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0):
+    def __init__(
+        self, space: ObservationSpace, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0
+    ):
         super().__init__()
         self.obs = observation_encoder(space, width)
         self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None
@@ -105,58 +73,59 @@ class StepEncoder(nn.Module):
         return normed_relu(self.hidden(normed_relu(h)))
 
 
-class DuelingHead(nn.Module):
-    """Q = V + A - mean_a A, the mean taken per state (Wang et al., 2016, arXiv 1511.06581, eq. 9)."""
-
-    def __init__(self, features: int, width: int, actions: int):
-        super().__init__()
-        self.hidden = nn.Linear(features, width)
-        self.value = nn.Linear(width, 1)
-        self.advantage = nn.Linear(width, actions)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(..., features) -> (..., actions)."""
-        h = F.relu(self.hidden(features))
-        advantage = self.advantage(h)
-        return self.value(h) + advantage - advantage.mean(-1, keepdim=True)
-
-
-class RecurrentQ(nn.Module):
-    """Action values with memory: frame features -> step encoder -> LSTM -> dueling head.
+class RecurrentPolicy(nn.Module):
+    """A policy with memory: frame features -> step encoder -> LSTM -> head of its learner.
 
     Args:
         space: of one observation.
-        actions: A, number of actions.
+        actions: of the environment.
+        learner: "q" or "ppo", see `dream.core.heads`.
         width: units of the feed-forward layers.
         memory_size: units of the LSTM.
         integers: number of values of each of the K integers beside the observation.
+        numbers: how many numbers beside the observation.
         z_dim: of z; 0 for none.
+        initial: (A,) initial probabilities of Discrete actions for `ppo`; uniform if None.
     """
 
     def __init__(
         self,
-        space: gym.Space,
-        actions: int,
+        space: ObservationSpace,
+        actions: Actions,
         *,
         width: int,
         memory_size: int,
+        learner: LearnerName = "q",
         integers: Sequence[int] = (),
+        numbers: int = 0,
         z_dim: int = 0,
+        initial: Tensor | None = None,
     ):
         super().__init__()
-        self.encoder = StepEncoder(space, width, integers=integers, z_dim=z_dim)
+        self.encoder = StepEncoder(space, width, integers=integers, numbers=numbers, z_dim=z_dim)
         self.memory = LSTMMemory(width, memory_size)
-        self.head = DuelingHead(self.memory.out_features, width, actions)
+        self.head = make_head(learner, self.memory.out_features, width, actions, initial)
 
-    def forward(self, frame_features: Tensor, integers: Tensor | None = None, z: Tensor | None = None) -> Tensor:
-        """Whole streams: (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z) -> action values (N, T, A)."""
-        return self.head(self.memory(self.encoder(frame_features, integers, z)))
+    def forward(
+        self,
+        frame_features: Tensor,
+        integers: Tensor | None = None,
+        z: Tensor | None = None,
+        numbers: Tensor | None = None,
+    ) -> Tensor:
+        """Whole streams: (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z), numbers -> outputs (N, T, O)."""
+        return self.head(self.memory(self.encoder(frame_features, integers, z, numbers)))
 
     def step(
-        self, frame_features: Tensor, integers: Tensor | None, z: Tensor | None, state: LSTMState | None
+        self,
+        frame_features: Tensor,
+        integers: Tensor | None,
+        z: Tensor | None,
+        state: LSTMState | None,
+        numbers: Tensor | None = None,
     ) -> tuple[Tensor, LSTMState]:
-        """One step of B members: (B, D), (B, K), (B, Z), state -> action values (B, A), new state."""
-        features, state = self.memory.step(self.encoder(frame_features, integers, z), state)
+        """One step of B members: (B, D), (B, K), (B, Z), state, numbers -> outputs (B, O), new state."""
+        features, state = self.memory.step(self.encoder(frame_features, integers, z, numbers), state)
         return self.head(features), state
 
 

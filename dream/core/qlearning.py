@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dream.core.decisions import Decisions, PolicyLoss
+
 
 def double_q_value(online: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Value of each observation: the target network's value of the online network's best action.
@@ -101,6 +103,28 @@ def td_error(q: Tensor, action: Tensor, target: Tensor, weight: Tensor) -> Tenso
 def q_loss(error: Tensor, weight: Tensor) -> Tensor:
     """Half the mean squared error over the steps in the loss: `td_error` (N, T), weight (N, T) -> ()."""
     return 0.5 * error.square().sum() / weight.sum().clamp(min=1)
+
+
+def q_policy_loss(q: Tensor, target_q: Tensor, decisions: Decisions, lambda_: float) -> PolicyLoss:
+    """Double Q(lambda) loss of a policy with Discrete actions.
+
+    Args:
+        q, target_q: (N, T + 1, A) action values of the online and of the target network.
+        decisions: N streams of T steps.
+        lambda_: of Q(lambda); traces pass reset steps and are cut at actions that are not greedy.
+    """
+    d = decisions
+    taken = d.action.clamp(max=q.shape[-1] - 1)
+    with torch.no_grad():
+        # Double Q: values of the target network at the online network's best actions
+        value, best = double_q_value(q, target_q)
+        value = skip_reset_steps(value, d.reset_step, d.reward)
+        # Q(lambda) targets
+        greedy = (best[:, :-1] == taken) | d.reset_step
+        returns = lambda_returns(d.reward, d.terminated, d.mask, value, greedy, gamma=d.discount, lambda_=lambda_)
+    # Squared TD errors of the decisions; the largest of a stream is its priority
+    error = td_error(q[:, :-1], taken, returns, d.weight)
+    return PolicyLoss(q_loss(error, d.weight), error.detach().abs().amax(1), value[:, 0].mean(), {})
 
 
 def epsilon_greedy(

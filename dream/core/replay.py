@@ -6,15 +6,18 @@ import dataclasses
 from dataclasses import fields
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from dream.core.actions import Actions
 from dream.core.environment import Environment
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Observations, Trials
+from dream.spaces import each, zeros
 
-Observations = Literal["explore", "execute", "both"]
+Fetched = Literal["explore", "execute", "both"]
 """The phase whose observations are fetched; of the other phase only the first one is, because frames are large."""
+PART = "/"
+"""Between the name of the observations and that of a part of them."""
 MIN_PRIORITY = 1e-3
 """Added to the error of every trial, so that each can be replayed."""
 
@@ -70,7 +73,7 @@ class TrialReplay:
         if not bool(trials.used_id.all()):
             self._holds_decoded_until = self.added - count + self.capacity
 
-    def sample(self, count: int, observations: Observations = "both") -> Trials:
+    def sample(self, count: int, observations: Fetched = "both") -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""
         self._refuse_empty()
         return self._take(torch.randint(len(self), (count,), generator=self._generator).to(self._device), observations)
@@ -87,31 +90,33 @@ class TrialReplay:
         length = store["explore.mask"].index_select(0, rows).sum(1)
         slot = (torch.rand(count, generator=self._generator).to(self._device) * length).long()
 
-        def at(name: str, offset: int = 0) -> Tensor:
-            values = store[f"explore.{name}"]
+        def at(values: Tensor, offset: int = 0) -> Tensor:
             return values.flatten(0, 1).index_select(0, rows * values.shape[1] + slot + offset)[:, None]
+
+        def both(values: Tensor) -> Tensor:
+            return torch.cat([at(values), at(values, 1)], 1)
 
         names = ("action", "reward", "terminated", "mask", "start")
         return store["problem_id"].index_select(0, rows), Episodes(
-            obs=torch.cat([at("obs"), at("obs", 1)], 1),
+            obs=each(both, _observations(store, "explore")),
             instruction=store["explore.instruction"].index_select(0, rows),
-            **{name: at(name) for name in names},
+            **{name: at(store[f"explore.{name}"]) for name in names},
         )
 
-    def sample_decoded(self, count: int, observations: Observations = "both") -> Trials:
+    def sample_decoded(self, count: int, observations: Fetched = "both") -> Trials:
         """As `sample`, from the trials that were executed on g(exploration). Raises ValueError if there are none."""
         self._refuse_empty()
         return self._take(self._draw(count, self._decoded()), observations)
 
     def sample_by_priority(
-        self, count: int, exponent: float, observations: Observations = "both", *, decoded: bool = False
+        self, count: int, exponent: float, observations: Fetched = "both", *, decoded: bool = False
     ) -> tuple[Trials, Tensor]:
         """As `sample`, but with probability proportional to priority ** exponent (Schaul et al., 2016).
 
         Args:
             count: of trials.
             exponent: of the priority; 0 is uniform.
-            observations: see `Observations`.
+            observations: see `Fetched`.
             decoded: only trials that were executed on g(exploration), as `sample_decoded`.
 
         Returns:
@@ -151,11 +156,11 @@ class TrialReplay:
         place = torch.searchsorted(cumulative, part / count * cumulative[-1], right=True)
         return order[place.clamp(max=len(self) - 1)]
 
-    def _take(self, rows: Tensor, observations: Observations) -> Trials:
+    def _take(self, rows: Tensor, observations: Fetched) -> Trials:
         taken = {}
         for name, value in self._store.items():
             phase, _, field = name.partition(".")
-            if field == "obs" and observations not in ("both", phase):
+            if field.split(PART)[0] == "obs" and observations not in ("both", phase):
                 value = value[:, :1] if phase == "explore" else value[:, :, :1]
             taken[name] = value.index_select(0, rows)
         trials = _unflatten(taken)
@@ -193,10 +198,12 @@ class TrialReplay:
 
 def trial_bytes(env: Environment, explore_episodes: int, execute_episodes: int) -> int:
     """Bytes of a trial in the replay, nearly all of them observations."""
-    space, horizon = env.single_observation_space, env.horizon
-    observation = int(np.prod(space.shape)) * np.dtype(space.dtype).itemsize  # type: ignore[arg-type]
+    horizon, actions = env.horizon, Actions(env.single_action_space)
+    observation = sum(array.nbytes for array in parts_as_dict(zeros(env.single_observation_space)).values())
     explore = explore_episodes * (horizon + 1) - 1
-    per_step = sum(torch.empty(0, dtype=kind).itemsize for kind in (torch.int64, torch.float32, *[torch.bool] * 3))
+    per_step = actions.empty(1).nbytes + sum(
+        torch.empty(0, dtype=kind).itemsize for kind in (torch.float32, *[torch.bool] * 3)
+    )
     observations = explore + 1 + execute_episodes * (horizon + 1)
     return observations * observation + (explore + execute_episodes * horizon) * per_step
 
@@ -206,13 +213,32 @@ def _flatten(trials: Trials) -> dict[str, Tensor]:
     count = trials.problem_id.shape[0]
     flat = {"problem_id": trials.problem_id, "used_id": trials.used_id}
     for item in fields(Episodes):
-        flat[f"explore.{item.name}"] = getattr(trials.explore, item.name)
-        execute = getattr(trials.execute, item.name)
-        flat[f"execute.{item.name}"] = execute.reshape(count, -1, *execute.shape[1:])
+        for part, explore in parts_as_dict(getattr(trials.explore, item.name)).items():
+            flat[f"explore.{item.name}{part}"] = explore
+        for part, execute in parts_as_dict(getattr(trials.execute, item.name)).items():
+            flat[f"execute.{item.name}{part}"] = execute.reshape(count, -1, *execute.shape[1:])
     return flat
 
 
 def _unflatten(flat: dict[str, Tensor]) -> Trials:
-    explore = Episodes(**{item.name: flat[f"explore.{item.name}"] for item in fields(Episodes)})
-    execute = Episodes(**{item.name: flat[f"execute.{item.name}"].flatten(0, 1) for item in fields(Episodes)})
+    names = [item.name for item in fields(Episodes) if item.name != "obs"]
+    explore = Episodes(obs=_observations(flat, "explore"), **{name: flat[f"explore.{name}"] for name in names})
+    execute = Episodes(
+        obs=each(lambda obs: obs.flatten(0, 1), _observations(flat, "execute")),
+        **{name: flat[f"execute.{name}"].flatten(0, 1) for name in names},
+    )
     return Trials(flat["problem_id"], explore, execute, flat["used_id"])
+
+
+def parts_as_dict(values: Any) -> dict[str, Any]:
+    """Observations by the end of their name in the replay: "" for a tensor, "/PART" for each of several parts."""
+    return {f"{PART}{name}": value for name, value in values.items()} if isinstance(values, dict) else {"": values}
+
+
+def _observations(flat: dict[str, Tensor], phase: str) -> Observations:
+    """The observations of a phase, from one tensor per field."""
+    whole = f"{phase}.obs"
+    if whole in flat:
+        return flat[whole]
+    prefix = whole + PART
+    return {name.removeprefix(prefix): value for name, value in flat.items() if name.startswith(prefix)}

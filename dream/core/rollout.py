@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dream.core.actions import Actions
 from dream.core.environment import Environment
-from dream.core.trial import Episodes
+from dream.core.trial import Episodes, Observations
+from dream.spaces import each, zeros
 
 PolicyState = Any
 """What a policy carries from step to step: None, a tensor (B, ...) or a tuple of such tensors."""
@@ -19,14 +21,14 @@ class Now(NamedTuple):
     """What B members observe at one step.
 
     Attributes:
-        obs: (B, ...).
-        previous_action: (B,) int64, the number of actions where there was none.
+        obs: (B, ...), a dictionary where observations have parts.
+        previous_action: (B, ...), `Actions.none` where there was none.
         previous_reward: (B,) float32, 0 where there was none.
         start: (B,) bool, first step of an episode.
         active: (B,) bool, the member still plays; the actions of the others are ignored. On a reset step: all True.
     """
 
-    obs: Tensor
+    obs: Observations
     previous_action: Tensor
     previous_reward: Tensor
     start: Tensor
@@ -37,7 +39,7 @@ class Policy(Protocol):
     """Acts for B members at once."""
 
     def __call__(self, now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        """Observation and state -> actions (B,) int64, new state."""
+        """Observation and state -> actions (B, ...) as stored, new state."""
         ...
 
 
@@ -68,28 +70,37 @@ def rollout(
         `Episodes` with N = B and T = episodes * (horizon + 1) - 1.
     """
     members, slots = env.num_envs, episodes * (env.horizon + 1) - 1
-    none = int(env.single_action_space.n)
-    space = env.single_observation_space
-    obs_all = np.zeros((members, slots + 1, *(space.shape or ())), space.dtype)
-    action_all = np.zeros((members, slots), np.int64)
+    actions = Actions(env.single_action_space)
+    none = actions.nothing(members, device=device)
+    obs_all = zeros(env.single_observation_space, members, slots + 1)
+    action_all = actions.empty(members, slots)
     reward_all = np.zeros((members, slots), np.float32)
     terminated_all = np.zeros((members, slots), bool)
     mask, start = np.zeros((members, slots), bool), np.zeros((members, slots), bool)
     at = np.zeros(members, np.int64)  # the slot that each stream fills next
     everyone = np.arange(members)
-    previous = torch.full((members,), none, dtype=torch.int64, device=device)
+    previous = none
     last_reward = np.zeros(members, np.float32)
     given = instruction
 
-    def act(obs: np.ndarray, first: np.ndarray, active: np.ndarray) -> tuple[Tensor, PolicyState]:
-        arrays = (torch.from_numpy(array).to(device) for array in (last_reward, first, active))
-        return policy(Now(torch.from_numpy(obs).to(device), previous, *arrays), state)
+    def on_device(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    def act(obs: Any, first: np.ndarray, active: np.ndarray) -> tuple[Tensor, PolicyState]:
+        arrays = (on_device(array) for array in (last_reward, first, active))
+        return policy(Now(each(on_device, obs), previous, *arrays), state)
+
+    def store(obs: Any, rows: np.ndarray) -> None:
+        def put(stored: np.ndarray, array: np.ndarray) -> None:
+            stored[rows, at[rows]] = array[rows]
+
+        each(put, obs_all, obs)
 
     for episode in range(episodes):
         options = {"problem_id": problem_id, "phase": phase, "instruction": given}
         obs, info = env.reset(options=options)
         given = info["instruction"]
-        obs_all[everyone, at] = obs
+        store(obs, everyone)
         start[everyone, at] = True
         active, first = np.ones(members, bool), np.ones(members, bool)
         while active.any():
@@ -99,9 +110,12 @@ def rollout(
             # With a single episode a finished member's state is never read again.
             waits = episodes > 1 and not active.all()
             state = merge_states(state, new_state, _on(action, active)) if waits else new_state
-            previous = action if len(rows) == members else torch.where(_on(action, active), action, previous)
+            if len(rows) == members:
+                previous = action
+            else:
+                previous = torch.where(_on(action, active).view(-1, *[1] * (action.ndim - 1)), action, previous)
             taken = action.cpu().numpy()
-            obs, reward, terminated, truncated, _ = env.step(taken)
+            obs, reward, terminated, truncated, _ = env.step(actions.for_environment(action))
             last_reward = np.where(active, reward, last_reward)
             slot = at[rows]
             action_all[rows, slot] = taken[rows]
@@ -109,15 +123,15 @@ def rollout(
             terminated_all[rows, slot] = terminated[rows]
             mask[rows, slot] = True
             at[rows] += 1
-            obs_all[rows, at[rows]] = obs[rows]
+            store(obs, rows)
             active = active & ~(terminated | truncated)
         if episode + 1 < episodes:  # the reset step: the policy observes the last observation, its action is ignored
             _, state = act(obs, np.zeros(members, bool), np.ones(members, bool))
-            action_all[everyone, at], mask[everyone, at] = none, True
-            previous, last_reward = torch.full_like(previous, none), np.zeros(members, np.float32)
+            action_all[everyone, at], mask[everyone, at] = actions.none.numpy(), True
+            previous, last_reward = none, np.zeros(members, np.float32)
             at += 1
     return Episodes(
-        obs=torch.from_numpy(obs_all).to(device),
+        obs=each(on_device, obs_all),
         action=torch.from_numpy(action_all).to(device),
         reward=torch.from_numpy(reward_all).to(device),
         terminated=torch.from_numpy(terminated_all).to(device),
@@ -135,11 +149,14 @@ def no_steps(env: Environment, problem_id: np.ndarray, *, phase: str, device: to
     def empty(dtype: torch.dtype) -> Tensor:
         return torch.zeros((members, env.horizon), dtype=dtype, device=device)
 
-    obs_all = np.zeros((members, env.horizon + 1, *obs.shape[1:]), obs.dtype)
-    obs_all[:, 0] = obs
+    def first_of(array: np.ndarray) -> Tensor:
+        stream = np.zeros((members, env.horizon + 1, *array.shape[1:]), array.dtype)
+        stream[:, 0] = array
+        return torch.from_numpy(stream).to(device)
+
     return Episodes(
-        obs=torch.from_numpy(obs_all).to(device),
-        action=empty(torch.int64),
+        obs=each(first_of, obs),
+        action=torch.from_numpy(Actions(env.single_action_space).empty(members, env.horizon)).to(device),
         reward=empty(torch.float32),
         terminated=empty(torch.bool),
         mask=empty(torch.bool),

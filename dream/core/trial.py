@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from dream.core.actions import Actions
+from dream.spaces import each
+
+Observations = Any
+"""A tensor (..., *shape), or a dictionary of them by part, see `dream.spaces`."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +26,8 @@ class Episodes:
     """N streams of transitions.
 
     Attributes:
-        obs: (N, T + 1, ...), slot t is the observation before action t.
-        action: (N, T) int64. On a reset step: the number of actions (an index of its own).
+        obs: (N, T + 1, ...), slot t is the observation before action t; a dictionary where observations have parts.
+        action: (N, T, ...), see `Actions`. On a reset step: `Actions.none`.
         reward: (N, T) float32.
         terminated: (N, T) bool, the environment ended the episode with this transition (a time limit does not).
         mask: (N, T) bool, the stream has a step here.
@@ -28,7 +35,7 @@ class Episodes:
         instruction: (N, I) int64.
     """
 
-    obs: Tensor
+    obs: Observations
     action: Tensor
     reward: Tensor
     terminated: Tensor
@@ -60,22 +67,21 @@ class Episodes:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Episodes:
         """A copy with `function` applied to every tensor."""
-        return Episodes(**{item.name: function(getattr(self, item.name)) for item in fields(self)})
+        return Episodes(**{item.name: each(function, getattr(self, item.name)) for item in fields(self)})
 
     def select(self, rows: Tensor) -> Episodes:
         """The streams of the given rows, (M,) int64."""
         return self.map(lambda tensor: tensor.index_select(0, rows))
 
-    def previous_action(self, none: int) -> Tensor:
-        """(N, T + 1) int64: the action that led to each observation, `none` where there was none."""
-        first = torch.full_like(self.action[:, :1], none)
-        return torch.cat([first, self.action], dim=1)
+    def previous_action(self, actions: Actions) -> Tensor:
+        """(N, T + 1, ...): the action that led to each observation, `actions.none` where there was none."""
+        return torch.cat([actions.nothing(len(self.action), 1, device=self.action.device), self.action], dim=1)
 
     def trimmed(self) -> Episodes:
         """The streams without the slots after the end of the longest one (at least one slot is kept)."""
         steps = max(1, int(self.mask.any(0).sum()))
         return Episodes(
-            obs=self.obs[:, : steps + 1],
+            obs=each(lambda obs: obs[:, : steps + 1], self.obs),
             action=self.action[:, :steps],
             reward=self.reward[:, :steps],
             terminated=self.terminated[:, :steps],
@@ -88,22 +94,21 @@ class Episodes:
 def concatenate(first: Episodes, second: Episodes) -> Episodes:
     """The streams of both; the shorter ones are padded."""
 
-    def join(name: str) -> Tensor:
-        a, b = getattr(first, name), getattr(second, name)
-        if name == "instruction":
-            return torch.cat([a, b])
+    def join(a: Tensor, b: Tensor) -> Tensor:
         width = max(a.shape[1], b.shape[1])
         return torch.cat([_padded(a, width), _padded(b, width)])
 
-    return Episodes(**{item.name: join(item.name) for item in fields(Episodes)})
+    names = [item.name for item in fields(Episodes) if item.name != "instruction"]
+    joined = {name: each(join, getattr(first, name), getattr(second, name)) for name in names}
+    return Episodes(**joined, instruction=torch.cat([first.instruction, second.instruction]))
 
 
-def chain(first: Episodes, second: Episodes, none: int) -> Episodes:
+def chain(first: Episodes, second: Episodes, actions: Actions) -> Episodes:
     """The streams of `first`, each followed by a reset step and by its stream of `second`: (N, T1 + 1 + T2) steps.
 
     Args:
         first, second: N streams each.
-        none: the action of a reset step, the number of actions.
+        actions: of the environment.
 
     Returns:
         `Episodes` with the instruction of `second`.
@@ -113,13 +118,17 @@ def chain(first: Episodes, second: Episodes, none: int) -> Episodes:
     slot = torch.arange(slots, device=length.device)
     reset, after = slot == length, slot > length + second.mask.shape[1]
 
-    def join(name: str, at_reset: bool | int | float) -> Tensor:
+    def join(name: str, at_reset: bool | float) -> Tensor:
         joined = _chained(getattr(first, name), getattr(second, name), first.length, slots)
         return joined.masked_fill(after, 0).masked_fill(reset, at_reset)
 
+    action = _chained(first.action, second.action, first.length, slots)
+    wide = (..., *[None] * (action.ndim - 2))
+    none = actions.nothing(1, 1, device=action.device)
+
     return Episodes(
         obs=chain_observations(first.obs, second.obs, first.length),
-        action=join("action", none),
+        action=torch.where(reset[wide], none, action.masked_fill(after[wide], 0)),
         reward=join("reward", 0.0),
         terminated=join("terminated", False),
         mask=join("mask", True),
@@ -128,7 +137,7 @@ def chain(first: Episodes, second: Episodes, none: int) -> Episodes:
     )
 
 
-def chain_observations(first: Tensor, second: Tensor, length: Tensor) -> Tensor:
+def chain_observations(first: Observations, second: Observations, length: Tensor) -> Any:
     """`chain` for observations, or for anything else with one entry per observation.
 
     Args:
@@ -139,7 +148,11 @@ def chain_observations(first: Tensor, second: Tensor, length: Tensor) -> Tensor:
     Returns:
         (N, T1 + T2 + 2, ...); entries after the end of a stream are meaningless.
     """
-    return _chained(first, second, length, first.shape[1] + second.shape[1], shift=1)
+
+    def join(a: Tensor, b: Tensor) -> Tensor:
+        return _chained(a, b, length, a.shape[1] + b.shape[1], shift=1)
+
+    return each(join, first, second)
 
 
 def _chained(first: Tensor, second: Tensor, length: Tensor, slots: int, shift: int = 0) -> Tensor:
@@ -159,6 +172,19 @@ def _padded(tensor: Tensor, width: int) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Fresh:
+    """What is known of trials only while they are fresh: needed to learn on-policy.
+
+    Attributes:
+        explored: the exploration policy acted, not random actions.
+        z: (B, Z) what the executor acted on; None of an end-to-end policy.
+    """
+
+    explored: bool
+    z: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Trials:
     """B trials: k exploration episodes, then n execution episodes, all in one problem.
 
@@ -167,12 +193,14 @@ class Trials:
         explore: B streams, each holding the k exploration episodes one after the other.
         execute: B * n streams of one episode each; stream b * n + j is the j-th execution episode of trial b.
         used_id: (B,) bool, the policy acted on the problem id, an executor on f(problem) instead of g(exploration).
+        fresh: of trials that were just collected; None of replayed ones.
     """
 
     problem_id: Tensor
     explore: Episodes
     execute: Episodes
     used_id: Tensor
+    fresh: Fresh | None = None
 
     @property
     def execute_episodes(self) -> int:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 
-import gymnasium as gym
-
 from dream.config import TrainConfig
+from dream.core.actions import Actions
 from dream.core.environment import Environment
-from dream.core.frames import is_frame
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.methods.end_to_end import EndToEndPolicy
 from dream.methods.pair import DecoupledPair
 from dream.methods.protocol import Method
 from dream.methods.registry import METHODS, find_method
-from dream.methods.rules import EndToEndRules
+from dream.methods.rules import EndToEndRules, PairRules
 
 
 def make_env(config: TrainConfig, num_envs: int) -> MetaEnv:
@@ -30,8 +28,7 @@ def build(config: TrainConfig, num_envs: int) -> tuple[Method, MetaEnv]:
     """An untrained method and `num_envs` members of its family.
 
     Raises:
-        UserError: an unknown method, a family whose observations no network here reads, or settings that the method
-            cannot have.
+        UserError: an unknown method, or settings that the method cannot have.
     """
     find_method(config.method)
     env = make_env(config, num_envs)
@@ -49,12 +46,7 @@ def build_method(env: Environment, config: TrainConfig) -> Method:
         UserError: as for `build`.
     """
     rules = find_method(config.method).rules(config)
-    space = env.single_observation_space
-    if not (isinstance(space, gym.spaces.MultiDiscrete) or is_frame(space)):
-        raise UserError(
-            f"{config.env} cannot be trained: its observations are {space}; the networks read integers "
-            "(MultiDiscrete) and frames (Box of uint8, height x width x 3)"
-        )
+    _refuse_learner(env, config, rules)
     if isinstance(rules, EndToEndRules):
         return EndToEndPolicy(env, config, rules)
     if config.network.memory != "lstm":
@@ -71,3 +63,18 @@ def build_method(env: Environment, config: TrainConfig) -> Method:
 
 def _end_to_end_methods(config: TrainConfig) -> str:
     return ", ".join(name for name, spec in METHODS.items() if isinstance(spec.rules(config), EndToEndRules))
+
+
+def _refuse_learner(env: Environment, config: TrainConfig, rules: PairRules | EndToEndRules) -> None:
+    """Raise UserError where `q` would have to learn actions that are not Discrete."""
+    if Actions(env.single_action_space).discrete:
+        return
+    policies = ["executor", *(["explorer"] if isinstance(rules, PairRules) and rules.explore == "learned" else [])]
+    if isinstance(rules, EndToEndRules):
+        policies = ["end_to_end"]
+    for policy in policies:
+        if getattr(config, policy).learner == "q":
+            raise UserError(
+                f"{policy}.learner is 'q', which learns Discrete actions only: the actions of {config.env} are "
+                f"{env.single_action_space}, so give {policy}.learner 'ppo'"
+            )

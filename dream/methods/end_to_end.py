@@ -7,25 +7,30 @@ how they act, learn and are saved is here.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.acting import end_actions, interleave, member_epsilons, random_actions
+from dream.core.acting import SAMPLED, ActionChooser, interleave, member_epsilons, random_actions
+from dream.core.actions import Actions
 from dream.core.environment import Environment
-from dream.core.qlearning import epsilon_greedy
+from dream.core.ppo import ValueNorm
+from dream.core.qlearning import q_policy_loss
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Now, Policy, PolicyState, merge_states, no_steps, rollout
-from dream.core.trial import Episodes, Trials, concatenate_trials
+from dream.core.trial import Episodes, Fresh, Trials, concatenate_trials
 from dream.execution.base import EndToEndNetworks
-from dream.execution.stream import Layout, trial_stream
+from dream.execution.stream import Layout, TrialStream, stream_decisions, trial_stream
+from dream.methods.end_to_end_on_policy import EndToEndOnPolicy
 from dream.methods.learned import LearnedMethod
 from dream.methods.rules import EndToEndRules
 
 
 class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
-    """One policy with one memory for exploration and execution, trained by Q(lambda) on whole trials.
+    """One policy with one memory for exploration and execution, trained on whole trials by Q(lambda) or by PPO.
 
     Args:
         env: of the family.
@@ -40,16 +45,25 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         trial = config.trial
         self.rules = rules
         self.layout = Layout(
-            actions=int(env.single_action_space.n),
+            actions=Actions(env.single_action_space),
             instruction=tuple(int(n) for n in env.instruction_space.nvec),
             explore_episodes=trial.explore_episodes,
             rewarded=rules.rewarded,
+            initial=random_actions(env),
         )
         observations = (trial.explore_episodes + trial.execute_episodes) * (env.horizon + 1)
         super().__init__(env, config, rules.networks(env, self.layout, observations, config))
-        self._random_action = random_actions(env)
-        self._ends_episode = end_actions(env).to(self.device)
-        self._optimize(self.networks.groups())
+        self._choose = ActionChooser(env, config.end_to_end.learner, self.device)
+        self._returns = ValueNorm().to(self.device) if config.end_to_end.learner == "ppo" else None
+        if self._returns is not None:
+            self.on_policy = EndToEndOnPolicy(self.networks, self.factors, self.layout, config, self._returns)
+            self._optimize([], on_policy=self.networks.groups())
+        else:
+            self._optimize(self.networks.groups())
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Online and averaged networks, and for PPO the statistics of returns."""
+        return super().modules() | ({"returns": self._returns} if self._returns is not None else {})
 
     # ---- acting -------------------------------------------------------------------------------------------------
 
@@ -57,9 +71,9 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
     def collect(self, env: Environment, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
         """Training trials of B problems. Each member has its share of random actions in each phase.
 
-        A policy that can act on the problem id (IMPORT) does so in half of the trials. As with the pairs, the policy
-        must not choose to end an exploration without reward (random actions may): otherwise, if it ended too early, it
-        would never observe what it misses.
+        A policy that can act on the problem id (IMPORT) does so in half of the trials. As with the pairs, a policy that
+        learns by `q` must not choose to end an exploration without reward (random actions may): otherwise, if it ended
+        too early, it would never observe what it misses.
 
         Args:
             env: of B members.
@@ -71,12 +85,16 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_min)
         explore_epsilon[: round(members * cfg.explorer.random_fraction)] = 1.0
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_min)[order]
+        if cfg.end_to_end.learner == "ppo":
+            explore_epsilon = execute_epsilon = torch.full((members,), SAMPLED)
         used_id = torch.zeros(members, dtype=torch.bool)
         if self.networks.takes_problem_id:
             used_id = torch.randperm(members, generator=generator) < members // 2
         used_id = used_id.to(self.device)
         explore = self._explore(env, problem_id, self.networks, explore_epsilon, generator, used_id, may_stop=False)
-        return self._execute(env, problem_id, explore, self.networks, execute_epsilon, generator, used_id)
+        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, generator, used_id)
+        self._observe(trials)
+        return dataclasses.replace(trials, fresh=Fresh(explored=True))
 
     def skip_warmup(self) -> None:
         """Does nothing: there is no warm-up."""
@@ -156,8 +174,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             # Not the environment's generator: the instructions of an evaluation must not depend on the explorer.
             seed = torch.randint(2**31, (), generator=generator)
             instruction = env.sample_instruction(problem_id, np.random.default_rng(int(seed)))
-        never = None if may_stop or rewarded else self._ends_episode
-        policy = self._policy(networks, problem_id, instruction, epsilon, generator, used_id, never, exploring=True)
+        may_end = may_stop or rewarded
+        policy = self._policy(networks, problem_id, instruction, epsilon, generator, used_id, may_end, exploring=True)
         return rollout(
             env,
             policy,
@@ -206,11 +224,11 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         epsilon: Tensor,
         generator: torch.Generator | None,
         used_id: Tensor,
-        never: Tensor | None = None,
+        may_end: bool = True,
         *,
         exploring: bool,
     ) -> Policy:
-        """Acts on the memory, or where `used_id` (B,) on the problem. `never` (A,) bool: actions it must not choose."""
+        """Acts on the memory, or where `used_id` (B,) on the problem; `may_end` as for `ActionChooser`."""
         given = torch.from_numpy(instruction).to(self.device)
         code: Tensor | None = None
         if bool(used_id.any()):
@@ -222,10 +240,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             context, state = networks.remember(features, inputs, state)
             if code is not None:
                 context = torch.where(used_id[:, None], code, context)
-            q = networks.act(features, inputs, context)
-            if never is not None:
-                q = q.masked_fill(never, -torch.inf)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), state
+            return self._choose(networks.act(features, inputs, context), epsilon, generator, may_end=may_end), state
 
         return policy
 
@@ -250,10 +265,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         count = (learning.explore_batch_size + learning.execute_batch_size + learning.execute_batch_size // 2) // 2
         informed = count // 3 if self.networks.takes_problem_id else 0
         trials, rows = self._sample(replay, count, informed)
-        stream = trial_stream(trials, self.layout)
-        loss, surprise, metrics = self.networks.loss(
-            self.averaged, stream, self.factors(trials.problem_id), self.config, generator, informed
-        )
+        stream, factors = trial_stream(trials, self.layout), self.factors(trials.problem_id)
+        loss, surprise, metrics = self._q_loss(stream, factors, count - informed, generator)
         replay.set_priority(rows, surprise)
         self._update(loss, progress)
         streams = len(trials.execute.mask) + (count if self.layout.explore_episodes else 0)
@@ -262,6 +275,51 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             "replay/streams": torch.tensor(float(streams)),
             "replay/transitions": stream.episodes.transition.sum().float(),
         }
+
+    def _q_loss(
+        self, stream: TrialStream, factors: Tensor, own: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Double Q(lambda) loss () on whole trials, the first `own` on the memory; surprise (N,); metrics.
+
+        The surprise of a trial is that of the policy on the memory where that learns from it, else of the informed one.
+        """
+        net, average, config = self.networks, self.averaged, self.config
+        decisions = stream_decisions(stream, explore_gamma=config.end_to_end.explore_gamma, gamma=config.executor.gamma)
+        # Each frame is encoded once, by the online network, for both networks
+        features = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+        outputs = net.outputs(features, stream, factors, own=own)
+        with torch.no_grad():
+            targets = average.outputs(features, stream, factors, own=own)
+        # E[return] on the memory, from its own trials
+        mine = decisions.select(slice(own))
+        loss, surprise, value, _ = q_policy_loss(outputs.own, targets.own, mine, config.executor.lambda_)
+        metrics = {"loss/policy": loss.detach(), "execute/value": value}
+        # E[return] on f(mu), from all trials
+        if outputs.informed is not None and targets.informed is not None:
+            informed = q_policy_loss(outputs.informed, targets.informed, decisions, config.executor.lambda_)
+            surprise = torch.cat([surprise, informed.surprise[own:]])
+            loss = loss + informed.loss
+            metrics["loss/informed"] = informed.loss.detach()
+        # What the method learns beside the policy
+        auxiliary, found = net.auxiliary_loss(features, outputs, stream, factors, config, generator)
+        return loss if auxiliary is None else loss + auxiliary, surprise, metrics | found
+
+    def update_on_policy(self, trials: Trials, progress: float, generator: torch.Generator) -> list[dict[str, Tensor]]:
+        """Gradient steps by PPO on trials that were just collected.
+
+        Args:
+            trials: from `collect`.
+            progress: share of the training steps that is done.
+            generator: draws the parts of each pass, and what the loss samples.
+
+        Returns:
+            The metrics of each gradient step, on the device.
+        """
+
+        def step(loss: Tensor) -> None:
+            self._update(loss, progress, on_policy=True)
+
+        return list(self.on_policy.update(trials, generator, step))
 
     def _sample(self, replay: TrialReplay, count: int, informed: int) -> tuple[Trials, Tensor]:
         """`count` trials and their rows; all but the last `informed` were played on the memory."""

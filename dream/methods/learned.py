@@ -1,4 +1,4 @@
-"""What all learned methods share: online networks, their averages, an optimizer, and how these are saved."""
+"""What all learned methods share: online networks, their averages, optimizers, and how these are saved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.environment import Environment
 from dream.core.networks import load_named_weights, named_weights, update_average
+from dream.core.observations import observe
 from dream.core.optimizer import adamw, gradient_step
+from dream.core.trial import Trials
+from dream.methods.encoding import description_table
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
 
@@ -20,7 +23,7 @@ NetworksT = TypeVar("NetworksT", bound=nn.Module)
 class LearnedMethod(Generic[NetworksT]):
     """Online networks, which are trained, and their Polyak averages, which give the targets and play.
 
-    A subclass calls `_optimize` once, and `_update` with each loss.
+    A subclass calls `_optimize` once, `_update` with each loss, and `_observe` with all collected trials.
 
     Args:
         env: of the family.
@@ -33,39 +36,69 @@ class LearnedMethod(Generic[NetworksT]):
         self.device = torch.device(config.device)
         self.networks: NetworksT = networks.to(self.device)
         self.averaged: NetworksT = copy.deepcopy(self.networks).requires_grad_(False)
-        self._factor_table = torch.from_numpy(env.problems.factor_table).to(self.device)
+        self._description = description_table(env).to(self.device)
 
     def factors(self, problem_id: Tensor) -> Tensor:
-        """Factors of N problems, (N,) -> (N, F) int64. Training only."""
-        return self._factor_table.index_select(0, problem_id)
+        """What f reads of N problems, (N,) -> factors (N, F) int64 or descriptions (N, K) float32. Training only."""
+        return self._description.index_select(0, problem_id)
 
-    def _optimize(self, groups: Sequence[Sequence[nn.Parameter]], undecayed: Sequence[nn.Parameter] = ()) -> None:
-        """Make the optimizer.
+    def _optimize(
+        self,
+        groups: Sequence[Sequence[nn.Parameter]],
+        undecayed: Sequence[nn.Parameter] = (),
+        on_policy: Sequence[Sequence[nn.Parameter]] = (),
+    ) -> None:
+        """Make the optimizers: one for what is learned from replay, one for what is learned on-policy.
 
         Args:
-            groups: parameters whose gradients are clipped together.
+            groups: parameters whose gradients are clipped together, learned from replay.
             undecayed: one more group, without weight decay.
+            on_policy: groups that are learned on-policy.
         """
         learning = self.config.learning
-        self.optimizer = adamw(
-            [parameter for group in groups for parameter in group],
-            undecayed,
-            learning_rate=learning.learning_rate,
-            weight_decay=learning.weight_decay,
-        )
-        self._groups = [list(group) for group in (*groups, undecayed) if group]
+        self._replayed = [list(group) for group in (*groups, undecayed) if group]
+        self._on_policy = [list(group) for group in on_policy if group]
+        self.optimizers: dict[str, torch.optim.AdamW] = {}
+        if self._replayed:
+            self.optimizers["optimizer"] = adamw(
+                [parameter for group in groups for parameter in group],
+                undecayed,
+                learning_rate=learning.learning_rate,
+                weight_decay=learning.weight_decay,
+            )
+        if self._on_policy:
+            self.optimizers["on_policy_optimizer"] = adamw(
+                [parameter for group in self._on_policy for parameter in group],
+                learning_rate=self.config.ppo.learning_rate,
+                weight_decay=learning.weight_decay,
+            )
 
-    def _update(self, loss: Tensor, progress: float) -> None:
+    def _update(self, loss: Tensor, progress: float, *, on_policy: bool = False) -> None:
         """One gradient step on a loss (), then one step of the averages; `progress` sets the step size."""
         learning = self.config.learning
+        rate = learning.learning_rate_at(progress)
         gradient_step(
-            self.optimizer,
+            self.optimizers["on_policy_optimizer" if on_policy else "optimizer"],
             loss,
-            self._groups,
-            learning_rate=learning.learning_rate_at(progress),
+            self._on_policy if on_policy else self._replayed,
+            learning_rate=rate * self.config.ppo.learning_rate / learning.learning_rate if on_policy else rate,
             clip=learning.max_grad_norm,
         )
         update_average(self.averaged, self.networks, learning.tau)
+
+    @property
+    def learns_from_replay(self) -> bool:
+        """Whether `update` has anything to learn."""
+        return bool(self._replayed)
+
+    @property
+    def learns_on_policy(self) -> bool:
+        """Whether `update_on_policy` has anything to learn."""
+        return bool(self._on_policy)
+
+    def _observe(self, trials: Trials) -> None:
+        """Add collected trials to the running statistics of the encoders."""
+        observe([self.networks, self.averaged], trials.explore, trials.execute)
 
     def modules(self) -> dict[str, nn.Module]:
         """The modules whose weights are saved."""
@@ -81,8 +114,9 @@ class LearnedMethod(Generic[NetworksT]):
 
     def state_dict(self) -> dict[str, Any]:
         """What training needs besides the weights."""
-        return {"optimizer": self.optimizer.state_dict()}
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])

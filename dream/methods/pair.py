@@ -6,6 +6,7 @@ is rewarded for. Nothing here depends on a family; problem ids are read in train
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,15 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.acting import member_epsilons
+from dream.core.acting import SAMPLED, member_epsilons
+from dream.core.actions import Actions
 from dream.core.bottleneck import last_prefix
 from dream.core.environment import Environment
 from dream.core.replay import TrialReplay
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Fresh, Trials
 from dream.methods.learned import LearnedMethod
 from dream.methods.pair_acting import PairActing
 from dream.methods.pair_losses import Metrics, PairLosses
 from dream.methods.pair_networks import PairNetworks
+from dream.methods.pair_on_policy import PairOnPolicy
 from dream.methods.rules import Context, PairRules
 
 
@@ -41,18 +44,22 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         self.acting = PairActing(env, config, rules.explore)
         self.reward = rules.reward(env, config).to(self.device) if rules.reward is not None else None
         self.losses = PairLosses(self.networks, self.averaged, self.reward, self.factors, config, rules)
+        self.on_policy = PairOnPolicy(self.losses, Actions(env.single_action_space))
         net = self.networks
         learned: list[nn.Parameter] = []
         if self.reward is not None:
             learned = [parameter for parameter in self.reward.parameters() if parameter.requires_grad]
-        explores = [part for part in (net.explorer, net.posterior) if part is not None]
+        groups = {
+            "executor": [*net.f.parameters(), *net.executor.parameters()],
+            "g": list(net.g.parameters()),
+            "explorer": [] if net.explorer is None else list(net.explorer.parameters()),
+            "posterior": [] if net.posterior is None else list(net.posterior.parameters()),
+        }
+        ppo = [name for name in ("executor", "explorer") if getattr(config, name).learner == "ppo"]
         self._optimize(
-            [
-                [*net.f.parameters(), *net.executor.parameters()],
-                list(net.g.parameters()),
-                *(list(part.parameters()) for part in explores),
-            ],
+            [group for name, group in groups.items() if name not in ppo],
             undecayed=learned,
+            on_policy=[groups[name] for name in ppo],
         )
 
     @property
@@ -84,14 +91,23 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         order = torch.randperm(members, generator=generator)
         explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_min)
         explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_acts else 1.0))] = 1.0
+        if cfg.explorer.learner == "ppo" and explorer_acts:
+            explore_epsilon = torch.full((members,), SAMPLED)
         execute_epsilon = member_epsilons(members, cfg.executor.epsilon_min)[order]
+        if cfg.executor.learner == "ppo":
+            execute_epsilon = torch.full((members,), SAMPLED)
         on_id = round(cfg.executor.id_fraction * members) if self.losses.executes_on_g else members
         used_id = (torch.randperm(members, generator=generator) < on_id).to(self.device)
         explore = self.acting.explore(env, problem_id, self.networks, explore_epsilon, generator, may_stop=False)
-        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, used_id, generator)
+        noise = None
+        if cfg.executor.learner == "ppo":  # on-policy: the executor acts on the z that it learns on
+            noise = self.losses.noise * torch.randn(members, cfg.bottleneck.z_dim, generator=generator).to(self.device)
+        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, used_id, generator, noise)
         if self.reward is not None:
             self.reward.observe(trials)
-        return trials
+        self._observe(trials)
+        assert trials.fresh is not None
+        return dataclasses.replace(trials, fresh=dataclasses.replace(trials.fresh, explored=explorer_acts))
 
     def skip_warmup(self) -> None:
         """Let the explorer act in the next `collect`, as after g has learned to explain f's codes."""
@@ -130,11 +146,15 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         epsilon: Tensor,
         used_id: Tensor,
         generator: torch.Generator | None,
+        noise: Tensor | None = None,
     ) -> Trials:
+        """Executions after given explorations; `noise` (B, Z) is added to z where it is f(problem)."""
         ids = torch.from_numpy(problem_id).to(self.device)
         z = self._z_given(ids, explore, networks, used_id)
+        if noise is not None:
+            z = z + noise * used_id[:, None]
         execute = self.acting.execute(env, problem_id, networks, z, epsilon, generator)
-        return Trials(ids, explore, execute, used_id)
+        return Trials(ids, explore, execute, used_id, Fresh(explored=True, z=z))
 
     @torch.no_grad()
     def _z_given(self, problem_id: Tensor, explore: Episodes, networks: PairNetworks, used_id: Tensor) -> Tensor:
@@ -151,7 +171,7 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
     # ---- learning -----------------------------------------------------------------------------------------------
 
     def update(self, replay: TrialReplay, progress: float, generator: torch.Generator) -> Metrics:
-        """One gradient step of every network on replayed trials; metrics stay on the device.
+        """One gradient step of every network that learns from replayed trials; metrics stay on the device.
 
         Args:
             replay: with at least one trial.
@@ -170,12 +190,32 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
             single_loss = self.losses.transitions(*replay.sample_transitions(learning.transition_batch_size))
             loss = loss + single_loss
             metrics["loss/single"] = single_loss.detach()
-        # Executions for the executor and f
-        execute_loss, execute_metrics = self.losses.execute(replay, generator)
-        self._update(loss + execute_loss, progress)
-        for name in ("replay/transitions", "replay/streams"):
-            metrics[name] = metrics[name] + execute_metrics.pop(name)
-        return metrics | execute_metrics
+        # Executions for the executor and f, unless they learn on-policy
+        if self.config.executor.learner == "q":
+            execute_loss, execute_metrics = self.losses.execute(replay, generator)
+            loss = loss + execute_loss
+            for name in ("replay/transitions", "replay/streams"):
+                metrics[name] = metrics[name] + execute_metrics.pop(name)
+            metrics |= execute_metrics
+        self._update(loss, progress)
+        return metrics
+
+    def update_on_policy(self, trials: Trials, progress: float, generator: torch.Generator) -> list[Metrics]:
+        """Gradient steps of the policies that learn by `ppo`, on trials that were just collected.
+
+        Args:
+            trials: from `collect`.
+            progress: share of the training steps that is done.
+            generator: draws the parts of each pass.
+
+        Returns:
+            The metrics of each gradient step, on the device.
+        """
+
+        def step(loss: Tensor) -> None:
+            self._update(loss, progress, on_policy=True)
+
+        return list(self.on_policy.update(trials, progress, generator, step))
 
     # ---- state --------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from dream.config import TrainConfig
-from dream.core.acting import end_actions, interleave, random_actions
+from dream.core.acting import ActionChooser, interleave
 from dream.core.environment import Environment
-from dream.core.qlearning import epsilon_greedy
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, chain
 from dream.methods.pair_networks import PairNetworks
@@ -31,8 +30,8 @@ class PairActing:
     def __init__(self, env: Environment, config: TrainConfig, rule: ExploreRule):
         self._trial, self._z_dim, self._rule = config.trial, config.bottleneck.z_dim, rule
         self._device = torch.device(config.device)
-        self._random_action = random_actions(env)
-        self._ends_episode = end_actions(env).to(self._device)
+        self._explorer = ActionChooser(env, config.explorer.learner, self._device)
+        self._executor = ActionChooser(env, config.executor.learner, self._device)
 
     @torch.no_grad()
     def explore(
@@ -47,16 +46,17 @@ class PairActing:
     ) -> Episodes:
         """Exploration streams of B problems.
 
-        In training the explorer must not choose to end an episode (random actions may): otherwise, if it ended too
-        early, it would never observe what it misses. Its value of ending is known to be zero anyway.
+        In training an explorer that learns by `q` must not choose to end an episode (random actions may): otherwise, if
+        it ended too early, it would never observe what it misses. Its value of ending is known to be zero anyway. One
+        that learns by `ppo` may: it learns from what it does, and starts by ending rarely.
 
         Args:
             env: of B members.
             problem_id: (B,) ints.
             networks: that act.
-            epsilon: (B,) shares of random actions.
+            epsilon: (B,) shares of random actions, see `ActionChooser`.
             generator: draws random actions and posterior samples.
-            may_stop: whether the explorer may choose to end an episode.
+            may_stop: whether an explorer that learns by `q` may choose to end an episode.
         """
         if self._rule == "none":
             return no_steps(env, problem_id, phase="explore", device=self._device)
@@ -65,15 +65,12 @@ class PairActing:
 
         def learned(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             assert networks.explorer is not None
-            features = networks.g.frames(now.obs, now.active)
-            q, state = networks.explorer.step(features, now.previous_action, state)
-            if not may_stop:
-                q = q.masked_fill(self._ends_episode, -torch.inf)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), state
+            features = networks.explorer.encode_frames(now.obs, now.active, networks.g.frames)
+            out, state = networks.explorer.step(features, now.previous_action, state)
+            return self._explorer(out, epsilon, generator, may_end=may_stop), state
 
         def random(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-            drawn = torch.multinomial(self._random_action, len(now.obs), replacement=True, generator=generator)
-            return drawn.to(self._device), None
+            return self._explorer.random(len(now.active), generator), None
 
         policy = learned if self._rule == "learned" else random
         episodes = self._trial.explore_episodes
@@ -112,7 +109,6 @@ class PairActing:
         assert networks.posterior is not None
         # Not the environment's generator: the instructions of an evaluation must not depend on the explorer.
         rng = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
-        none = int(env.single_action_space.n)
         stream: Episodes | None = None
         for _ in range(self._trial.explore_episodes):
             transitions = None if stream is None else networks.g.transitions(stream)
@@ -122,7 +118,7 @@ class PairActing:
             instruction = torch.from_numpy(env.sample_instruction(train, rng)).to(self._device)
             policy = self._execution_policy(networks, z, instruction, epsilon, generator)
             episode = rollout(env, policy, problem_id, phase="explore", device=self._device)
-            stream = episode if stream is None else chain(stream, episode, none)
+            stream = episode if stream is None else chain(stream, episode, self._executor.actions)
         assert stream is not None
         return stream
 
@@ -136,7 +132,7 @@ class PairActing:
     ) -> Policy:
         def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             features = networks.executor.frames(now.obs, now.active)
-            q, state = networks.executor.step(features, instruction, z, state)
-            return epsilon_greedy(q, epsilon, generator, self._random_action), state
+            out, state = networks.executor.step(features, instruction, z, state)
+            return self._executor(out, epsilon, generator), state
 
         return policy

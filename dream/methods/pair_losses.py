@@ -5,7 +5,8 @@
     executor  max E[V(z; mu)] on z ~ F(z | mu), and on z = g(tau)
     f         the same on F(z | mu), minus lambda I(z; mu)
 
-`PairLosses.explore` is the loss of the first two, `PairLosses.execute` of the last two.
+`PairLosses.explore` is the loss of the first two, `PairLosses.execute` of the last two, on replayed trials. Policies
+that learn by `ppo` learn from the same rewards on fresh trials instead: `dream.methods.pair_on_policy`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from dream.config import TrainConfig
 from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
+from dream.core.qlearning import q_policy_loss
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.errors import UserError
-from dream.execution.executor import executor_loss
+from dream.execution.executor import executor_decisions
 from dream.exploration.base import Belief, ExplorationReward
-from dream.exploration.learned import explorer_loss
+from dream.exploration.learned import explorer_decisions
 from dream.methods.pair_networks import PairNetworks
 from dream.methods.rules import PairRules
 
@@ -43,6 +45,8 @@ class PairLosses:
 
     Attributes:
         reward_scale: () running mean of the total reward of an exploration.
+        noise: standard deviation of z around f(mu) in training.
+        rate_weight: lambda.
         explained: () running share of the variance of f's codes that g explains after whole explorations (an R^2).
     """
 
@@ -61,7 +65,8 @@ class PairLosses:
         self.reward_scale = torch.zeros((), device=self.device)
         self.explained = torch.zeros((), device=self.device)
         self.executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
-        self._noise = config.bottleneck.noise_std if rules.bottleneck else 0.0
+        self.noise = config.bottleneck.noise_std if rules.bottleneck else 0.0
+        self.rate_weight = config.bottleneck.rate_weight if rules.bottleneck else 0.0
         self._reward_learns = reward is not None and any(p.requires_grad for p in reward.parameters())
 
     def explore(self, trials: Trials, progress: float) -> tuple[Tensor, Metrics]:
@@ -102,50 +107,62 @@ class PairLosses:
             posterior_loss = net.posterior.loss(code, transitions.detach(), explore)
             loss = loss + posterior_loss
             metrics["loss/posterior"] = posterior_loss.detach()
-        # Learned explorer: Q(lambda) on the exploration reward
+        # Learned explorer: its reward, and Q(lambda) on it unless it learns on-policy
         if net.explorer is not None:
-            exploring, explorer_metrics = self._explorer(trials, frame_features, belief)
-            loss = loss + exploring
-            metrics |= explorer_metrics
+            reward, reward_loss = self.exploration_reward(trials, belief)
+            metrics["explore/return"] = reward.sum(1).mean()
+            if self._reward_learns:
+                metrics["loss/reward"] = reward_loss.detach()
+            if self.config.explorer.learner == "q":
+                exploring, explorer_metrics = self._explorer_q(trials, frame_features, belief, reward)
+                loss, metrics = loss + (exploring + reward_loss), metrics | explorer_metrics
+            else:
+                loss = loss + reward_loss
         return loss, metrics
 
-    def _explorer(self, trials: Trials, frame_features: Tensor, belief: Belief) -> tuple[Tensor, Metrics]:
-        """Loss () of the learned explorer, and of its reward where that has networks of its own.
+    def exploration_reward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
+        """The reward of each exploration step (N, T), 0 outside the mask, and the loss () of the reward's networks.
+
+        Raises:
+            UserError: the reward is not of this shape.
+        """
+        assert self.reward is not None
+        mask = trials.explore.mask
+        reward, loss = self.reward(trials, belief)
+        if reward.shape != mask.shape:
+            raise UserError(
+                f"the exploration reward of {self.config.method} is of shape {tuple(reward.shape)}: it must return one "
+                f"number for each exploration step, {tuple(mask.shape)}"
+            )
+        return reward.masked_fill(~mask, 0.0), loss
+
+    def scaled(self, reward: Tensor, belief: Belief) -> Tensor:
+        """The reward (N, T), scaled so that values are of order one: by the information available, or by its total."""
+        total = belief.error[:, 0] if self.rules.rewards_information else reward.abs().sum(1)
+        return reward / self.update_reward_scale(total)
+
+    def _explorer_q(
+        self, trials: Trials, frame_features: Tensor, belief: Belief, reward: Tensor
+    ) -> tuple[Tensor, Metrics]:
+        """Double Q(lambda) loss () of the explorer on a reward (N, T).
 
         Args:
             trials: N trials.
             frame_features: (N, T + 1, D) of their explorations, from g's frame encoder.
             belief: about them.
+            reward: of each exploration step.
         """
-        net, average, cfg, explore = self.networks, self.averaged, self.config, trials.explore
-        assert net.explorer is not None and average.explorer is not None and self.reward is not None
-        # Reward of each exploration step
-        reward, reward_loss = self.reward(trials, belief)
-        if reward.shape != explore.mask.shape:
-            raise UserError(
-                f"the exploration reward of {cfg.method} is of shape {tuple(reward.shape)}: it must return one "
-                f"number for each exploration step, {tuple(explore.mask.shape)}"
-            )
-        reward = reward.masked_fill(~explore.mask, 0.0)
-        # Scaled so that values are of order one: by the information available, or by the total reward
-        total = belief.error[:, 0] if self.rules.rewards_information else reward.abs().sum(1)
-        loss, value = explorer_loss(
-            net.explorer,
-            average.explorer,
-            explore,
-            frame_features,
-            reward / self.update_reward_scale(total),
-            gamma=cfg.explorer.gamma,
-            lambda_=cfg.explorer.lambda_,
-        )
-        metrics = {
-            "loss/explorer": loss.detach(),
-            "explore/value": value * self.reward_scale,
-            "explore/return": reward.sum(1).mean(),
+        net, average, cfg, explore = self.networks, self.averaged, self.config.explorer, trials.explore
+        assert net.explorer is not None and average.explorer is not None
+        scaled = self.scaled(reward, belief)
+        q = net.explorer(explore, frame_features)
+        with torch.no_grad():
+            target_q = average.explorer(explore, frame_features)
+        learned = q_policy_loss(q, target_q, explorer_decisions(explore, scaled, cfg.gamma), cfg.lambda_)
+        return learned.loss, {
+            "loss/explorer": learned.loss.detach(),
+            "explore/value": learned.value * self.reward_scale,
         }
-        if self._reward_learns:
-            metrics["loss/reward"] = reward_loss.detach()
-        return loss + reward_loss, metrics
 
     def transitions(self, problem_id: Tensor, transitions: Episodes) -> Tensor:
         """Loss () of g's features: half the squared error of z predicted from single transitions.
@@ -179,7 +196,7 @@ class PairLosses:
         code, average_code = net.f(factors), average.f(factors)
         if self.rules.context == "instruction":
             code, average_code = torch.zeros_like(code), torch.zeros_like(code)
-        noise = self._noise * torch.randn(code.shape, generator=generator).to(self.device)
+        noise = self.noise * torch.randn(code.shape, generator=generator).to(self.device)
         execute, z, target_z = informed.execute, code + noise, average_code + noise
         # z = g(tau) for trials executed on it, without gradient to g, which learns from f's codes alone
         if self.executes_on_g and replay.holds_decoded:
@@ -188,20 +205,17 @@ class PairLosses:
                 g_z = last_prefix(net.g(decoded.explore), decoded.explore)
             execute = concatenate(execute, decoded.execute)
             z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
-        # Executor: double Q(lambda) on the n execution episodes of each trial
-        loss, surprise, value = executor_loss(
-            net.executor,
-            average.executor,
-            execute,
-            repeat(z, "b z -> (b n) z", n=n),
-            repeat(target_z.detach(), "b z -> (b n) z", n=n),
-            gamma=cfg.executor.gamma,
-            lambda_=cfg.executor.lambda_,
-        )
+        # Executor: double Q(lambda) on the n execution episodes of each trial; each frame is encoded once
+        frame_features = net.executor.encode_frames(execute)
+        q = net.executor(execute, frame_features, repeat(z, "b z -> (b n) z", n=n))
+        with torch.no_grad():
+            target_q = average.executor(execute, frame_features, repeat(target_z, "b z -> (b n) z", n=n))
+        decisions = executor_decisions(execute, cfg.executor.gamma)
+        loss, surprise, value, _ = q_policy_loss(q, target_q, decisions, cfg.executor.lambda_)
         replay.set_priority(rows, reduce(surprise[: batch * n], "(b n) -> b", "max", n=n))
         # Bottleneck: lambda times the rate, the bound on I(z; mu)
         rates = rate(code)
-        bottleneck = (cfg.bottleneck.rate_weight if self.rules.bottleneck else 0.0) * rates.mean()
+        bottleneck = self.rate_weight * rates.mean()
         metrics = {
             "loss/executor": loss.detach(),
             "execute/value": value,

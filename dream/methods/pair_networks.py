@@ -5,11 +5,15 @@ from __future__ import annotations
 from torch import nn
 
 from dream.config import TrainConfig
+from dream.core.acting import random_actions
+from dream.core.actions import Actions
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
 from dream.core.environment import Environment
+from dream.core.ppo import ValueNorm
 from dream.execution.executor import LearnedExecutor
 from dream.exploration.learned import LearnedExplorer
 from dream.exploration.posterior import GaussianPosterior
+from dream.methods.encoding import described_by, observation_space
 from dream.methods.rules import ExploreRule
 
 
@@ -24,10 +28,14 @@ class PairNetworks(nn.Module):
 
     def __init__(self, env: Environment, config: TrainConfig, explore: ExploreRule):
         super().__init__()
-        space, actions = env.single_observation_space, int(env.single_action_space.n)
+        space, actions = observation_space(env, config), Actions(env.single_action_space)
         width, memory_size, z_dim = config.network.width, config.network.memory_size, config.bottleneck.z_dim
         self.f = ProblemEncoder(
-            env.problems.factors, width=width, z_dim=z_dim, initial_scale=config.bottleneck.init_scale
+            env.problems.factors,
+            width=width,
+            z_dim=z_dim,
+            initial_scale=config.bottleneck.init_scale,
+            numbers=described_by(env),
         )
         self.g = TrajectoryEncoder(
             space,
@@ -38,9 +46,28 @@ class PairNetworks(nn.Module):
             single=config.learning.transition_batch_size > 0,
         )
         self.executor = LearnedExecutor(
-            space, env.instruction_space, actions, width=width, memory_size=memory_size, z_dim=z_dim
+            space,
+            env.instruction_space,
+            actions,
+            learner=config.executor.learner,
+            width=width,
+            memory_size=memory_size,
+            z_dim=z_dim,
+            initial=random_actions(env),
         )
         self.explorer = (
-            LearnedExplorer(space, actions, width=width, memory_size=memory_size) if explore == "learned" else None
+            LearnedExplorer(
+                space,
+                actions,
+                learner=config.explorer.learner,
+                width=width,
+                memory_size=memory_size,
+                initial=random_actions(env),
+            )
+            if explore == "learned"
+            else None
         )
         self.posterior = GaussianPosterior(width, z_dim) if explore == "posterior" else None
+        on_policy = config.explorer.learner == "ppo" and explore == "learned"
+        self.explorer_returns = ValueNorm() if on_policy else None
+        self.executor_returns = ValueNorm() if config.executor.learner == "ppo" else None

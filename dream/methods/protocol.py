@@ -62,6 +62,20 @@ class Method(Protocol):
         """
         ...
 
+    def update_on_policy(self, trials: Trials, progress: float, generator: torch.Generator) -> list[dict[str, Tensor]]:
+        """Gradient steps on trials that were just collected; metrics of each as from `update`."""
+        ...
+
+    @property
+    def learns_from_replay(self) -> bool:
+        """Whether `update` has anything to learn."""
+        ...
+
+    @property
+    def learns_on_policy(self) -> bool:
+        """Whether `update_on_policy` has anything to learn."""
+        ...
+
     def skip_warmup(self) -> None:
         """Act in the next `collect` as after the warm-up of training, for measurements. May do nothing."""
         ...

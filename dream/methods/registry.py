@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 
-import torch
-
 from dream.config import TrainConfig
+from dream.core.actions import Actions
 from dream.core.environment import Environment
 from dream.errors import UserError
 from dream.execution.informed import Import
@@ -21,6 +20,7 @@ from dream.exploration.outcome import Improvement
 from dream.exploration.prediction import PredictionGain
 from dream.exploration.rnd import RandomNetworkDistillation
 from dream.importing import load_object
+from dream.methods.encoding import described_by, description_table, observation_space
 from dream.methods.rules import EndToEndRules, PairRules
 from dream.methods.spec import MethodSpec, explorer
 
@@ -58,7 +58,7 @@ def _distillation(env: Environment, config: TrainConfig) -> RandomNetworkDistill
 
 
 def _curiosity(env: Environment, config: TrainConfig) -> IntrinsicCuriosity:
-    return IntrinsicCuriosity(env.single_observation_space, int(env.single_action_space.n), config.network.width)
+    return IntrinsicCuriosity(env.single_observation_space, Actions(env.single_action_space), config.network.width)
 
 
 def _hyper_state(env: Environment, config: TrainConfig) -> HyperStateNovelty:
@@ -69,24 +69,26 @@ def _hyper_state(env: Environment, config: TrainConfig) -> HyperStateNovelty:
 def _prediction(env: Environment, config: TrainConfig) -> PredictionGain:
     return PredictionGain(
         env.single_observation_space,
-        int(env.single_action_space.n),
+        Actions(env.single_action_space),
         env.problems.factors,
-        torch.from_numpy(env.problems.factor_table),
+        description_table(env),
         width=config.network.width,
         memory_size=config.network.memory_size,
+        numbers=described_by(env),
     )
 
 
 def _rl2(env: Environment, layout: Layout, length: int, config: TrainConfig) -> RL2:
-    return RL2(env.single_observation_space, layout, length, config)
+    return RL2(observation_space(env, config), layout, length, config)
 
 
 def _import(env: Environment, layout: Layout, length: int, config: TrainConfig) -> Import:
-    return Import(env.single_observation_space, layout, length, env.problems.factors, config)
+    space, factors = observation_space(env, config), env.problems.factors
+    return Import(space, layout, length, factors, config, described_by(env))
 
 
 def _varibad(env: Environment, layout: Layout, length: int, config: TrainConfig) -> VariBAD:
-    return VariBAD(env.single_observation_space, layout, length, config)
+    return VariBAD(observation_space(env, config), layout, length, config)
 
 
 def _improvement(env: Environment, config: TrainConfig) -> Improvement:

@@ -62,7 +62,7 @@ class Round:
     trials: Trials
     """The trials it collected."""
     updates: list[dict[str, Tensor]]
-    """Metrics of each of its updates, on the device; empty before `learning.learning_starts` trials."""
+    """Metrics of each gradient step, on the device; empty before `learning.learning_starts` trials."""
 
 
 def rounds(training: Training, clock: Clock | None = None) -> Iterator[Round]:
@@ -81,14 +81,17 @@ def rounds(training: Training, clock: Clock | None = None) -> Iterator[Round]:
         with clock.measure("act"):
             problem_id = training.env.problems.sample("train", learning.num_envs, training.rng)
             trials = training.method.collect(training.env, problem_id, training.generator)
-            training.replay.add(trials)
+            if training.method.learns_from_replay:
+                training.replay.add(trials)
         training.step += trials.environment_steps()
         training.rounds += 1
         updates = []
         with clock.measure("learn"):
+            progress = training.step / config.steps
             if training.replay.added >= learning.learning_starts:
                 for _ in range(learning.updates_per_round):
-                    progress = training.step / config.steps
                     updates.append(training.method.update(training.replay, progress, training.generator))
+            if training.method.learns_on_policy and training.rounds * learning.num_envs >= learning.learning_starts:
+                updates += training.method.update_on_policy(trials, progress, training.generator)
         training.updates += len(updates)
         yield Round(before, trials, updates)

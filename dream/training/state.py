@@ -159,7 +159,9 @@ def crossed(before: int, after: int, every: int) -> bool:
 
 
 def mean_metrics(updates: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Mean of each metric over the updates; this is the only place where they leave the device."""
+    """Mean of each metric over the updates that have it; this is the only place where they leave the device."""
     if not updates:
         return {}
-    return {name: float(torch.stack([metrics[name] for metrics in updates]).mean()) for name in updates[0]}
+    names = dict.fromkeys(name for metrics in updates for name in metrics)
+    found = {name: [metrics[name] for metrics in updates if name in metrics] for name in names}
+    return {name: float(torch.stack(values).mean()) for name, values in found.items()}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.core.acting import random_actions
+from dream.core.actions import Actions
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import Expert, MetaEnv, Watcher
@@ -68,10 +69,10 @@ class RandomExplorer:
         self, env: Playable, problem_id: NDArray[np.int64], generator: torch.Generator | None = None
     ) -> Episodes:
         """B streams; the generator draws the actions."""
-        weight = random_actions(env)
+        weight, actions = random_actions(env), Actions(env.single_action_space)
 
         def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-            return torch.multinomial(weight, len(now.obs), replacement=True, generator=generator), None
+            return actions.random(weight, len(now.active), generator), None
 
         return rollout(env, policy, problem_id, phase="explore", episodes=self.episodes)
 

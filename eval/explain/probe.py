@@ -24,14 +24,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.actions import Actions
 from dream.core.bottleneck import TrajectoryEncoder
-from dream.core.frames import is_frame
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, Part
 from dream.envs.consistency import steps_of_agreement
 from dream.errors import UserError
 from dream.eval.explain.bounds import Explorer
 from dream.eval.explain.explorations import RecordedExplorations, record_explorations
+from dream.spaces import is_image
 
 HELD_OUT = 0.2
 """Share of the training problems held out for early stopping."""
@@ -89,7 +90,7 @@ class Probe(nn.Module):
         self.classes = [part.classes for part in parts]
         self.encoder = TrajectoryEncoder(
             env.single_observation_space,
-            int(env.single_action_space.n),
+            Actions(env.single_action_space),
             width=settings.width,
             memory_size=settings.memory,
             z_dim=sum(self.classes),
@@ -150,7 +151,7 @@ def at_every_step(probe: Probe, episodes: Episodes, steps: int) -> list[NDArray[
 
 def default_settings(env: MetaEnv) -> ProbeSettings:
     """Settings that suffice for the families of the toolkit."""
-    return ON_FRAMES if is_frame(env.single_observation_space) else ProbeSettings()
+    return ON_FRAMES if is_image(env.single_observation_space) else ProbeSettings()
 
 
 def probe(

@@ -1,0 +1,106 @@
+"""How actions are stored, shown to networks and given to an environment: the one place that knows action spaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Actions:
+    """The actions of a canonical space (`dream.spaces`), of shape () for Discrete, (K,) for MultiDiscrete and Box.
+
+    Integers are stored as they are. Numbers of a Box are stored in units of its bounds, -1 for the lowest and 1 for the
+    highest value; a policy may choose values outside, which the environment is given clipped.
+
+    Args:
+        space: of one action.
+
+    Attributes:
+        shape: of one action.
+        sizes: number of values of each integer; () for a Box.
+        numbers: K for a Box, else 0.
+        dtype: int64, or float32 for a Box.
+        none: what stands for no action, of `shape`: the value after the last one of each integer, 0 for numbers.
+    """
+
+    def __init__(self, space: gym.Space[Any]):
+        self.space = space
+        self.shape: tuple[int, ...] = tuple(space.shape or ())
+        self.sizes: tuple[int, ...] = ()
+        self.numbers = 0
+        self.dtype = torch.int64
+        if isinstance(space, gym.spaces.Discrete):
+            self.sizes = (int(space.n),)
+        elif isinstance(space, gym.spaces.MultiDiscrete):
+            self.sizes = tuple(int(n) for n in space.nvec)
+        else:
+            assert isinstance(space, gym.spaces.Box)
+            self.numbers, self.dtype = int(np.prod(self.shape)), torch.float32
+            self._centre, self._half = (space.high + space.low) / 2.0, (space.high - space.low) / 2.0
+        self.none = torch.tensor(self.sizes if self.sizes else [0.0] * self.numbers, dtype=self.dtype).view(self.shape)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether there is one integer, so that every action has a value of its own."""
+        return not self.shape
+
+    @property
+    def count(self) -> int:
+        """A, the number of Discrete actions."""
+        assert self.discrete
+        return self.sizes[0]
+
+    @property
+    def integer_sizes(self) -> tuple[int, ...]:
+        """Number of values of each integer of a previous action, "no action" included."""
+        return tuple(size + 1 for size in self.sizes)
+
+    def integers(self, previous: Tensor) -> Tensor | None:
+        """The integers of previous actions for a network, (..., *shape) -> (..., K) int64; None for a Box."""
+        return None if self.numbers else previous.view(*previous.shape[: previous.ndim - len(self.shape)], -1)
+
+    def as_numbers(self, previous: Tensor) -> Tensor | None:
+        """The numbers of previous actions for a network, (..., K) float32; None for integers."""
+        return previous if self.numbers else None
+
+    def valid(self, action: Tensor) -> Tensor:
+        """The actions with any valid one in place of "no action", which no policy can take."""
+        if self.numbers:
+            return action
+        return action.clamp(max=self.sizes[0] - 1) if self.discrete else action.minimum(self._last(action))
+
+    def nothing(self, *leading: int, device: torch.device | str = "cpu") -> Tensor:
+        """What stands for no action, (*leading, *shape)."""
+        return self.none.to(device).expand(*leading, *self.shape)
+
+    def for_environment(self, action: Tensor) -> np.ndarray:
+        """Actions (B, *shape) as the environment takes them."""
+        taken = action.cpu().numpy()
+        return taken if not self.numbers else (self._centre + self._half * taken.clip(-1.0, 1.0)).astype(np.float32)
+
+    def empty(self, *leading: int) -> np.ndarray:
+        """Zeros for stored actions, (*leading, *shape)."""
+        return np.zeros((*leading, *self.shape), np.float32 if self.numbers else np.int64)
+
+    def random(self, weight: Tensor | None, members: int, generator: torch.Generator | None) -> Tensor:
+        """Random actions (members, *shape) on the CPU: Discrete ones by `weight` (A,), others uniform.
+
+        Args:
+            weight: (A,) probabilities of Discrete actions, else not read.
+            members: how many.
+            generator: on the CPU.
+        """
+        if self.discrete:
+            assert weight is not None
+            return torch.multinomial(weight, members, replacement=True, generator=generator)
+        uniform = torch.rand(members, *self.shape, generator=generator)
+        if self.numbers:
+            return 2.0 * uniform - 1.0
+        return (uniform * torch.tensor(self.sizes)).long()
+
+    def _last(self, like: Tensor) -> Tensor:
+        return torch.tensor(self.sizes, device=like.device) - 1
