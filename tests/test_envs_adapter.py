@@ -1,5 +1,6 @@
 """Families from elsewhere: the examples of the documentation, and gymnasium envs behind the adapter."""
 
+import multiprocessing
 import re
 import shlex
 import shutil
@@ -193,13 +194,17 @@ def test_finished_envs_are_left_alone() -> None:
 
 def test_environments_that_cannot_be_adapted_are_refused() -> None:
     two = gym.spaces.Discrete(2)
-    with pytest.raises(ValueError, match="action space"):
-        adapted(two, gym.spaces.Box(-1, 1))
-    for space in (gym.spaces.Box(-1, 1, (3,)), gym.spaces.Discrete(40_000), gym.spaces.MultiDiscrete([[2, 2]])):
-        with pytest.raises(ValueError, match="cannot be adapted"):
+    with pytest.raises(ValueError, match=r"action space .* cannot be adapted"):
+        adapted(two, gym.spaces.Box(0, np.inf))
+    for space in (gym.spaces.Text(3), gym.spaces.Discrete(40_000), gym.spaces.Dict({"word": gym.spaces.Text(3)})):
+        with pytest.raises(ValueError, match=r"observation space .* cannot be adapted"):
             adapted(space, two)
     with pytest.raises(ValueError, match="3 action names for 2 actions"):
         adapted(two, two, action_names=("a", "b", "c"))
+    with pytest.raises(ValueError, match="1 action names for 2 components of an action"):
+        adapted(two, gym.spaces.Box(-1, 1, (2,)), action_names=("a",))
+    with pytest.raises(ValueError, match="workers is -1: give 0"):
+        adapted(two, two, workers=-1)
     with pytest.raises(ValueError, match="num_envs is 0"):
         GymnasiumAdapter(lambda: Recorder(two, two), 0, problems=split_problems("x", 8), horizon=5)
 
@@ -216,6 +221,135 @@ def test_a_shorter_time_limit_is_refused() -> None:
     for _ in range(5):
         *_, terminated, truncated, _ = envs.step(np.zeros(2, int))
     assert truncated.all() and not terminated.any()
+
+
+class Drift(gym.Env[Any, Any]):
+    """Moves by the action and by chance; the problem is the episode's length; faults by name, in problem 3, at step 2.
+
+    Observations are float64, though one part declares float32. Pictures show the problem.
+    """
+
+    observation_space = gym.spaces.Dict(
+        {
+            "at": gym.spaces.Box(-np.inf, np.inf, (2,), np.float64),
+            "eye": gym.spaces.Box(-9, 9, (1,), np.float32),
+            "codes": gym.spaces.Box(0, 255, (5, 5, 1), np.uint8),
+        }
+    )
+    action_space = gym.spaces.Box(-1, 1, (2,), np.float64)
+    render_mode = "rgb_array"
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        assert options is not None
+        self.problem, self.steps, self.at = options["problem_id"], 0, self.np_random.normal(size=2)
+        return self.observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.steps <= self.problem + 1 and action in self.action_space  # nobody steps it after its end
+        self.steps += 1
+        self.at = self.at + action + self.np_random.normal(size=2)
+        faulty = self.fault if self.steps == 2 and self.problem == 3 else ""
+        if faulty == "bug":
+            raise ZeroDivisionError("a bug of the env")
+        reward = np.nan if faulty == "reward" else float(self.at[0])
+        self.at = {"nan": self.at * np.nan, "huge": self.at * 1e200}.get(faulty, self.at)
+        return self.observation(faulty), reward, self.steps > self.problem, faulty == "limit", {}
+
+    def observation(self, faulty: str = "") -> dict[str, Any]:
+        codes = np.full((5, 5, 1), 12 if faulty == "code" else self.problem, np.uint8)
+        eye = np.full(1, 10.0) if faulty == "outside" else self.at[:1].clip(-9, 9)
+        return {"at": self.at, "eye": eye, "codes": codes}
+
+    def render(self) -> Any:
+        return np.full((4, 4, 3), self.problem, np.uint8)
+
+
+def drifting(workers: int, fault: str = "", members: int = 5) -> MetaEnv:
+    return GymnasiumAdapter(
+        lambda: Drift(fault),
+        members,
+        problems=split_problems("drift", 12),
+        horizon=6,
+        codes={"codes": (12,)},
+        workers=workers,
+        instruction_space=gym.spaces.MultiDiscrete([5, 2]),
+    )
+
+
+def everything(envs: MetaEnv) -> list[Any]:
+    """All that three episodes return, one of them begun by some members only, and pictures."""
+    rng = np.random.default_rng(0)
+    seen: list[Any] = []
+    ids = np.array([1, 3, 0, 8, 2])
+    starts = np.array([True, False, True, False, True])
+    for options in ({"problem_id": ids, "phase": "explore"}, {"problem_id": ids + 3}, {"reset_mask": starts}):
+        seen.append(envs.reset(seed=7 if "phase" in options else None, options=options))
+        seen += [envs.step(rng.uniform(-1, 1, (5, 2))) for _ in range(4)]
+    return [*seen, envs.render_members(), envs.render_members([4, 1])]
+
+
+def flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return flat([list(value), *value.values()])
+    return [leaf for part in value for leaf in flat(part)] if isinstance(value, list | tuple) else [value]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 9])
+def test_worker_processes_give_what_the_loop_gives(workers: int) -> None:
+    loop, processes = drifting(0), drifting(workers)
+    one, other = flat(everything(loop)), flat(everything(processes))
+    assert len(one) == len(other) > 100
+    for a, b in zip(one, other, strict=True):
+        assert np.array_equal(a, b) and getattr(a, "dtype", None) == getattr(b, "dtype", None)
+    assert loop.reads_problem and processes.reads_problem  # type: ignore[attr-defined]
+    for envs in (loop, processes):
+        envs.reset(seed=1, options={"problem_id": np.full(5, 9)})
+        envs.step(np.ones((5, 2)))
+        kept = envs.last_obs, envs.last_reward
+        before = flat([kept[0]["at"].copy(), kept[1].copy()])
+        envs.step(np.ones((5, 2)))
+        assert (kept[0]["at"] == before[0]).all() and (kept[1] == before[1]).all()
+    alive = multiprocessing.active_children()
+    assert len(alive) == {1: 1, 2: 2, 3: 3, 9: 5}[workers]
+    processes.close()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("reward", r"drift gave the reward nan in problem 3 at step 2: rewards must be finite"),
+        ("nan", r"drift gave the observation .*nan.* in problem 3 at step 2, which is not in its observation space"),
+        ("huge", r"drift \(at\) gave the observation \[.*inf.*\] in problem 3 at step 2, which is not in its"),
+        ("outside", r"drift gave the observation .* in problem 3 at step 2, which is not in its observation space"),
+        ("code", r"drift \(codes\) gave the observation .*12.* in problem 3 at step 2, which is not in its"),
+        ("limit", r"drift has a time limit of its own that ended an episode at step 2, before the horizon of 6"),
+    ],
+)
+def test_faults_are_named_in_workers_too(
+    fault: str, message: str, workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    envs = drifting(workers, fault)
+    obs, _ = envs.reset(seed=0, options={"problem_id": np.array([8, 9, 10, 11, 3])})
+    assert obs["eye"].dtype == obs["at"].dtype == np.float32
+    envs.step(np.zeros((5, 2)))
+    with pytest.raises(UserError, match=message):
+        envs.step(np.zeros((5, 2)))
+    envs.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_bug_of_an_env_in_a_worker_is_raised(capfd: pytest.CaptureFixture[str]) -> None:
+    envs = drifting(2, "bug")
+    envs.reset(seed=0, options={"problem_id": np.array([8, 9, 10, 11, 3])})
+    envs.step(np.zeros((5, 2)))
+    with pytest.raises(ZeroDivisionError, match="a bug of the env"), pytest.warns(UserWarning):
+        envs.step(np.zeros((5, 2)))
 
 
 def test_split_problems_refuses_nonsense() -> None:
