@@ -16,6 +16,7 @@ from dream.envs.problems import PHASES, SPLITS, Phase
 from dream.envs.registry import make
 from dream.envs.verify import check_observations, check_rewards
 from dream.errors import UserError
+from dream.spaces import Arrays, each
 
 MEMBERS = 8
 """Members of the environment that is checked."""
@@ -23,7 +24,7 @@ FEW = 8
 """Fewer problems than this in a split are worth a warning: a score on them says little about other problems."""
 SECONDS = 0.1
 """Time for the steps of one played episode; each is played up to three times, in both phases."""
-Steps = list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
+Steps = list[tuple[Arrays, NDArray[Any], NDArray[Any]]]
 """obs (B, ...), reward (B,), terminated (B,) of each step; the first one is the reset, without reward and end."""
 
 
@@ -123,9 +124,12 @@ def _play(
     return steps
 
 
+def _equal(one: Arrays, other: Arrays) -> bool:
+    same = each(np.array_equal, one, other)
+    return all(same.values()) if isinstance(same, dict) else bool(same)
+
+
 def _same(one: Steps, other: Steps) -> bool:
     return all(
-        np.array_equal(a, b)
-        for mine, theirs in zip(one, other, strict=False)
-        for a, b in zip(mine, theirs, strict=True)
+        _equal(a, b) for mine, theirs in zip(one, other, strict=False) for a, b in zip(mine, theirs, strict=True)
     )

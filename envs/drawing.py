@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dream.envs.problems import PHASES, Phase, ProblemSet
 from dream.importing import load_object
+from dream.spaces import Arrays, each, parts_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Moment:
 
     problem_id: int
     phase: Phase
-    obs: NDArray[Any]
-    """The observation, (D,) ints or (H, W, 3)."""
+    obs: Arrays
+    """The observation, (D,) ints or numbers, (H, W, 3), or a dictionary of these."""
     instruction: NDArray[Any]
     """(I,) ints; without meaning while exploring."""
     caption: str
     """A line at the foot of the picture."""
-    trail: NDArray[Any]
+    trail: Arrays
     """(T, ...) the observations before this one, oldest first."""
     scene: Mapping[str, NDArray[Any]]
     """`MetaEnv.scene` of this member at each observation so far, arrays (T + 1, ...) by name; {}: not recorded."""
@@ -46,7 +47,7 @@ class Drawn:
     first drawn, because opencv is slow to import. By default an image observation, or the numbers."""
 
     observation_names: tuple[str, ...] = ()
-    """Names of the components of an integer observation, for the default picture; by default their numbers."""
+    """Names of the components of an observation, for the default picture; by default their numbers."""
 
     family: str
     problems: ProblemSet
@@ -60,7 +61,7 @@ class Drawn:
     problem_id: NDArray[np.int64]
     instruction: NDArray[np.int64]
     elapsed: NDArray[np.int64]
-    last_obs: NDArray[Any]
+    last_obs: Arrays
     last_reward: NDArray[np.float32]
     last_actions: NDArray[np.int64]
     acted: NDArray[np.bool_]
@@ -71,10 +72,10 @@ class Drawn:
         self,
         problem_id: int,
         phase: Phase,
-        obs: NDArray[Any],
+        obs: Arrays,
         instruction: NDArray[Any],
         caption: str = "",
-        trail: Sequence[NDArray[Any]] = (),
+        trail: Sequence[Arrays] = (),
         scene: Mapping[str, NDArray[Any]] | None = None,
         known: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.uint8]:
@@ -89,16 +90,21 @@ class Drawn:
         Raises:
             ValueError: a problem, phase, or shape that does not exist.
         """
-        ids, obs, instruction = self.problems.checked([problem_id]), np.asarray(obs), np.asarray(instruction)
+        ids, obs, instruction = self.problems.checked([problem_id]), each(np.asarray, obs), np.asarray(instruction)
         if phase not in PHASES:
             raise ValueError(f"phase is {phase!r}: choose 'explore' or 'execute'")
-        shape = self.single_observation_space.shape or ()
-        given = [("obs", obs, shape), ("instruction", instruction, self.instruction_space.shape)]
-        given += [("an observation of the trail", np.asarray(earlier), shape) for earlier in trail]
+        given = [("instruction", instruction, self.instruction_space.shape)]
+        for part, space in parts_of(self.single_observation_space).items():
+            where, shape = f" ({part})" if part else "", space.shape or ()
+            given.append((f"obs{where}", obs[part] if part else obs, shape))
+            given += [
+                (f"an observation of the trail{where}", np.asarray(earlier[part] if part else earlier), shape)
+                for earlier in trail
+            ]
         for name, array, expected in given:
             if array.shape != expected:
                 raise ValueError(f"{name} has shape {array.shape}: give that of one member, {expected}")
-        way = np.array([*trail]).reshape(len(trail), *obs.shape)
+        way = each(lambda now, *earlier: np.array(earlier, now.dtype).reshape(-1, *now.shape), obs, *trail)
         return self._draw(Moment(int(ids[0]), phase, obs, instruction, caption, way, scene or {}, known))
 
     def _draw(self, moment: Moment) -> NDArray[np.uint8]:
@@ -119,7 +125,7 @@ class Drawn:
                 caption += f"   {self.action_names[self.last_actions[member]]}   reward {self.last_reward[member]:+.2f}"
             if not self.active[member]:
                 caption += "   out of time" if self.out_of_time[member] else "   the end"
-            obs, instruction = self.last_obs[member], self.instruction[member]
+            obs, instruction = each(lambda array: array[member], self.last_obs), self.instruction[member]  # noqa: B023
             pictures.append(self.draw(int(self.problem_id[member]), self.phase, obs, instruction, caption))
         return pictures
 

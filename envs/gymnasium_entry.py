@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dream.envs.base import MetaEnv
 from dream.envs.problems import PHASES
 from dream.envs.registry import families, find_family, make, parameters_of
+from dream.spaces import Arrays, each
 
 Observation = dict[str, Any]
 
@@ -105,9 +106,9 @@ class SingleEnv(gym.Env[Observation, np.int64]):
         """Close the batch of one."""
         self.batch.close()
 
-    def _observation(self, obs: NDArray[Any]) -> Observation:
+    def _observation(self, obs: Arrays) -> Observation:
         return {
-            "observation": obs[0],
+            "observation": each(lambda part: part[0], obs),
             "instruction": self.batch.instruction[0].copy(),
             "phase": np.int64(PHASES.index(self.batch.phase)),
         }

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dream.envs.problems import ProblemSet
 from dream.envs.words import counted, plain
+from dream.spaces import Arrays
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Part:
 class Expert(Protocol):
     """A scripted policy for N members. It may remember what it observed: make a new one for each episode."""
 
-    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+    def act(self, obs: Arrays) -> NDArray[np.int64]:
         """Actions (N,) for observations (N, ...), called once per step from the first observation on.
 
         For members that are finished it gets their last observation; its actions for them are ignored.
@@ -73,7 +74,7 @@ class Insight:
     problems: ProblemSet
     instruction_space: gym.spaces.MultiDiscrete
     action_names: tuple[str, ...]
-    last_obs: NDArray[Any]
+    last_obs: Arrays
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -144,7 +145,7 @@ class Insight:
         return ()
 
     def revealed(
-        self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+        self, problem_id: int, obs: Arrays, action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
     ) -> NDArray[np.bool_] | None:
         """Which of `parts` each observation of an episode shows, (T + 1, P) bool; None: not known.
 
@@ -163,7 +164,7 @@ class Insight:
     def exploration_summary(
         self,
         problem_id: NDArray[np.integer],
-        obs: NDArray[Any],
+        obs: Arrays,
         action: NDArray[np.integer],
         mask: NDArray[np.bool_],
     ) -> dict[str, NDArray[np.float64]]:
@@ -177,7 +178,7 @@ class Insight:
         """
         return {}
 
-    def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
+    def tell(self, problem_id: int, obs: Arrays, action: NDArray[np.integer]) -> list[str]:
         """One recorded episode in words, a phrase per event, such as "walked to the bowl".
 
         Args:
@@ -195,8 +196,8 @@ class Insight:
 
     # Where the agent was
 
-    def positions(self, obs: NDArray[Any]) -> NDArray[np.float64]:
-        """The agent's position in each observation, (..., D) -> (..., 2) x and y, in the units of `map_extent`.
+    def positions(self, obs: Arrays) -> NDArray[np.float64]:
+        """The agent's position in each of some observations (..., 2): x and y, in the units of `map_extent`.
 
         Raises NotImplementedError where observations do not show it.
         """

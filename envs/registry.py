@@ -21,6 +21,8 @@ _FAMILIES = {
     "signpost": "dream.envs.signpost.family:Signpost",
     "sign": "dream.envs.sign.family:Sign",
     "sign-ball": "dream.envs.sign.family:SignBall",
+    "dark-rooms": "dream.envs.dark_rooms.family:DarkRooms",
+    "fixed-arm": "dream.envs.fixed_arm.family:FixedArm",
 }
 _KINDS = {int: "an integer", float: "a number", str: "a text", bool: "True or False", NoneType: "None"}
 

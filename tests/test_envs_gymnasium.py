@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, NormalizeReward, RecordEpisodeStatistics
 
 from dream.envs import MetaEnv, families, make
+from dream.spaces import each
 
 FAMILIES = list(families())
 END = 6
@@ -26,8 +27,9 @@ def test_gymnasium_makes_and_checks_every_family(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gym.make(full_name(name))
-        check_env(env.unwrapped)
         envs = gym.make_vec(full_name(name), num_envs=8)
+        if envs.unwrapped.horizon > 1:  # the check refuses episodes of one step, such as the pulls of a bandit
+            check_env(env.unwrapped)
     assert isinstance(envs, MetaEnv) and envs.family == name and envs.num_envs == 8
     for made in (env, envs):
         assert made.spec is not None and made.spec.id == full_name(name)
@@ -94,20 +96,23 @@ def test_members_that_start_at_different_steps_have_their_own_time_limits(name: 
     envs = make(name, 4)
     envs.reset(seed=0, options={"phase": "explore"})
     late, none = np.array([False, True, False, True]), np.full(4, 0)
-    for _ in range(3):
+    delay = min(3, envs.horizon - 1)
+    for _ in range(delay):
         envs.step(none)
     envs.reset(options={"reset_mask": np.full(4, True)})
     assert envs.phase == "explore"
-    for _ in range(3):
+    for _ in range(delay):
         envs.step(none)
+    before = envs.last_obs
     start, info = envs.reset(options={"reset_mask": late})
-    assert envs.phase == "explore" and (start[~late] == envs.last_obs[~late]).all()
+    assert envs.phase == "explore"
+    each(np.testing.assert_array_equal, *(each(lambda part: part[~late], obs) for obs in (start, before)))
     assert np.isin(info["problem_id"][late], envs.problems.ids("train")).all()
     out_of_time = np.zeros(4, int)
-    for step in range(4, envs.horizon + 4):
+    for step in range(delay + 1, envs.horizon + delay + 1):
         truncated = envs.step(none)[3]
         out_of_time[truncated] = step
-    assert out_of_time.tolist() == [envs.horizon, envs.horizon + 3] * 2 and not envs.active.any()
+    assert out_of_time.tolist() == [envs.horizon, envs.horizon + delay] * 2 and not envs.active.any()
 
 
 def test_a_partial_reset_leaves_frozen_members_frozen() -> None:

@@ -17,7 +17,7 @@ def test_members_can_be_rendered(name: str) -> None:
         envs.reset(seed=0, options={"phase": phase})
         before = envs.render()
         assert before is not None and len(before) == 3
-        envs.step(np.array([0, 1, envs.end_action]))
+        envs.step(np.array([0, 1, 2 if envs.end_action is None else envs.end_action]))
         after = envs.render()
         assert after is not None
         for old, new in zip(before, after, strict=True):
