@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from dream.envs import MetaEnv, Phase, grid
 from dream.envs.bus.family import Bus, BusNetwork, Map
 from dream.envs.cooking.family import Cooking
+from dream.envs.dark_rooms.family import DarkRooms
+from dream.envs.fixed_arm.family import FixedArm
 from dream.envs.render import contact_sheet
-from dream.envs.signpost.family import family as signpost
+from dream.envs.signpost import family as signpost
+from dream.spaces import Arrays, each
 
 IMAGES = Path(__file__).resolve().parent / "images"
 Frame = NDArray[np.uint8]
@@ -33,16 +36,23 @@ def frames(
     """Pictures of one scripted episode at some of its times (0 is the start)."""
     goal = None if instruction is None else np.array([instruction])
     obs, info = env.reset(seed=0, options={"problem_id": [problem], "phase": phase, "instruction": goal})
-    seen, captions, total = [obs[0]], ["start"], 0.0
+    seen, scenes, captions, total = [member(obs)], [member(env.scene())], ["start"], 0.0
     for action in actions:
         obs, reward, *_ = env.step(np.array([action]))
         total += float(reward[0])
-        seen.append(obs[0])
+        seen.append(member(obs))
+        scenes.append(member(env.scene()))
         captions.append(env.action_names[action] + (f", return so far {total:+.2f}" if phase == "execute" else ""))
+    scene = {name: np.array([now[name] for now in scenes]) for name in scenes[0]}
     return [
-        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", trail=seen[:t])
+        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", seen[:t], scene)
         for t in shown
     ]
+
+
+def member(values: Arrays) -> Arrays:
+    """What belongs to the first member of a batch."""
+    return each(lambda array: array[0], values)
 
 
 def line_to(env: BusNetwork, problem: int, corner: grid.Cell) -> tuple[grid.Cell, list[int]]:
@@ -94,8 +104,30 @@ def one_bit() -> list[Frame]:
     return exploring + frames(env, 1, "execute", [signpost.PRESS_A + 1], [0, 1], [0])
 
 
+def dark_rooms(problem: int = 5) -> list[Frame]:
+    """Step on the two nearest values, then take the best walk."""
+    env = DarkRooms(1)
+    cells = [divmod(cell, env.grid_size) for cell in np.flatnonzero(env.values[problem]).tolist()]
+    nearest = sorted(cells, key=lambda cell: abs(cell[0] - env.start[0]) + abs(cell[1] - env.start[1]))[:2]
+    look = [*walk(env.start, nearest[0]), *walk(nearest[0], nearest[1])]
+    expert = env.expert(np.array([problem]), np.zeros((1, 1), int))
+    best = [int(expert.act({})[0]) for _ in range(env.horizon)]
+    exploring = frames(env, problem, "explore", look, [len(walk(env.start, nearest[0])), len(look)])
+    return exploring + frames(env, problem, "execute", best, [0, len(best)], [0])
+
+
+def fixed_arm(problem: int = 3) -> list[Frame]:
+    """Pull two arms, then the best one."""
+    env = FixedArm(1)
+    best = int(env.means[problem].argmax())
+    exploring = [frames(env, problem, "explore", [arm], [1])[0] for arm in (1, best)]
+    return exploring + frames(env, problem, "execute", [best], [0, 1], [0])
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    for family, pictures in {"bus": bus(), "map": city_map(), "cooking": cooking(), "signpost": one_bit()}.items():
+    drawn = {"bus": bus(), "map": city_map(), "cooking": cooking(), "signpost": one_bit()}
+    drawn |= {"dark-rooms": dark_rooms(), "fixed-arm": fixed_arm()}
+    for family, pictures in drawn.items():
         sheet = cv2.cvtColor(contact_sheet(pictures, columns=4), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(IMAGES / f"{family}.png"), sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -136,6 +136,15 @@ def test_without_exploring_new_cells_are_worth_their_mean(penalty: float) -> Non
         env.no_exploration_return("tset")
 
 
+def test_the_scripted_explorer_walks_around_the_start() -> None:
+    env = room_with({})
+    explorer = env.scripted_explorer(1)
+    cells, *_ = play(env, [int(explorer.act({})[0]) for _ in range(9)], "explore")
+    assert set(cells[:9]) == set(product((3, 4, 5), repeat=2)) and len(set(cells)) == 10
+    small = make("dark-rooms", 1, grid_size=3, treasures=1, horizon=12).scripted_explorer(1)
+    assert [int(small.act({})[0]) for _ in range(12)][-4:] == [WAIT] * 4  # it has seen the whole room
+
+
 def brute_force(layouts: list[dict[tuple[int, int], float]], cell: Any, seen: Any, steps: int) -> float:
     """Best expected return over all adaptive policies, all layouts being equally likely; values found are observed."""
     if not steps:

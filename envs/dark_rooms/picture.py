@@ -34,7 +34,9 @@ def draw(env: DarkRooms, moment: Moment) -> NDArray[np.uint8]:
                 canvas.text("?", (x, y), size * 0.3, render.UNKNOWN)
         elif value:
             colour = render.GOLD if value > 0 else _BAD
-            canvas.disc((x, y), size * 0.42, colour, ring=size * 0.06 if cell in taken else 0)
+            canvas.disc((x, y), size * 0.42, colour)
+            if cell in taken:
+                canvas.disc((x, y), size * 0.36, render.CELL)
             if size > 14:
                 canvas.text(
                     f"{value:.1f}", (x, y), size * 0.27, render.INK if value > 0 or cell in taken else render.WHITE
