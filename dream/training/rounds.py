@@ -88,7 +88,7 @@ def rounds(training: Training, clock: Clock | None = None) -> Iterator[Round]:
         updates = []
         with clock.measure("learn"):
             progress = training.step / config.steps
-            if training.replay.added >= learning.learning_starts:
+            if training.method.learns_from_replay and training.replay.added >= learning.learning_starts:
                 for _ in range(learning.updates_per_round):
                     updates.append(training.method.update(training.replay, progress, training.generator))
             if training.method.learns_on_policy and training.rounds * learning.num_envs >= learning.learning_starts:
