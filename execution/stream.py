@@ -21,7 +21,7 @@ class StepInputs(NamedTuple):
     """What an end-to-end policy is given at each step beside the observation.
 
     Attributes:
-        previous_action: (...) + shape of an action, `Actions.none` where there was none.
+        previous_action: (...) + shape of an action, `Actions.nothing` where there was none.
         start: (...) bool, first step of an episode.
         executing: (...) bool, the phase: execution, not exploration.
         instruction: (..., I) int64; a part that is not given has the value after its last one.
@@ -105,7 +105,7 @@ class Layout:
         """The inputs beside the observation.
 
         Args:
-            previous_action: (...) + shape of an action, `Actions.none` where there was none.
+            previous_action: (...) + shape of an action, `Actions.nothing` where there was none.
             previous_reward: (...) float32.
             start: (...) bool, first step of an episode.
             instruction: (..., I) int64; leading dimensions may be missing or of size 1, they broadcast.

@@ -24,7 +24,6 @@ class Actions:
         sizes: number of values of each integer; () for a Box.
         numbers: K for a Box, else 0.
         dtype: int64, or float32 for a Box.
-        none: what stands for no action, of `shape`: the value after the last one of each integer, 0 for numbers.
     """
 
     def __init__(self, space: gym.Space[Any]):
@@ -41,7 +40,8 @@ class Actions:
             assert isinstance(space, gym.spaces.Box)
             self.numbers, self.dtype = int(np.prod(self.shape)), torch.float32
             self._centre, self._half = (space.high + space.low) / 2.0, (space.high - space.low) / 2.0
-        self.none = torch.tensor(self.sizes if self.sizes else [0.0] * self.numbers, dtype=self.dtype).view(self.shape)
+        none = torch.tensor(self.sizes if self.sizes else [0.0] * self.numbers, dtype=self.dtype).view(self.shape)
+        self._none = {torch.device("cpu"): none}  # a copy on each device: an update makes no transfers
 
     @property
     def discrete(self) -> bool:
@@ -71,11 +71,20 @@ class Actions:
         """The actions with any valid one in place of "no action", which no policy can take."""
         if self.numbers:
             return action
-        return action.clamp(max=self.sizes[0] - 1) if self.discrete else action.minimum(self._last(action))
+        if self.discrete:
+            return action.clamp(max=self.sizes[0] - 1)
+        return action.minimum(self.nothing(device=action.device) - 1)
 
     def nothing(self, *leading: int, device: torch.device | str = "cpu") -> Tensor:
-        """What stands for no action, (*leading, *shape)."""
-        return self.none.to(device).expand(*leading, *self.shape)
+        """What stands for no action: the value after the last one of each integer, 0 for numbers.
+
+        Returns:
+            (*leading, *shape).
+        """
+        device = torch.device(device)
+        if device not in self._none:
+            self._none[device] = self._none[torch.device("cpu")].to(device)
+        return self._none[device].expand(*leading, *self.shape)
 
     def for_environment(self, action: Tensor) -> np.ndarray:
         """Actions (B, *shape) as the environment takes them."""
@@ -101,6 +110,3 @@ class Actions:
         if self.numbers:
             return 2.0 * uniform - 1.0
         return (uniform * torch.tensor(self.sizes)).long()
-
-    def _last(self, like: Tensor) -> Tensor:
-        return torch.tensor(self.sizes, device=like.device) - 1

@@ -22,7 +22,7 @@ class Now(NamedTuple):
 
     Attributes:
         obs: (B, ...), a dictionary where observations have parts.
-        previous_action: (B, ...), `Actions.none` where there was none.
+        previous_action: (B, ...), `Actions.nothing` where there was none.
         previous_reward: (B,) float32, 0 where there was none.
         start: (B,) bool, first step of an episode.
         active: (B,) bool, the member still plays; the actions of the others are ignored. On a reset step: all True.
@@ -127,7 +127,7 @@ def rollout(
             active = active & ~(terminated | truncated)
         if episode + 1 < episodes:  # the reset step: the policy observes the last observation, its action is ignored
             _, state = act(obs, np.zeros(members, bool), np.ones(members, bool))
-            action_all[everyone, at], mask[everyone, at] = actions.none.numpy(), True
+            action_all[everyone, at], mask[everyone, at] = actions.nothing().numpy(), True
             previous, last_reward = none, np.zeros(members, np.float32)
             at += 1
     return Episodes(

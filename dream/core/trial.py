@@ -27,7 +27,7 @@ class Episodes:
 
     Attributes:
         obs: (N, T + 1, ...), slot t is the observation before action t; a dictionary where observations have parts.
-        action: (N, T, ...), see `Actions`. On a reset step: `Actions.none`.
+        action: (N, T, ...), see `Actions`. On a reset step: `Actions.nothing`.
         reward: (N, T) float32.
         terminated: (N, T) bool, the environment ended the episode with this transition (a time limit does not).
         mask: (N, T) bool, the stream has a step here.
@@ -74,7 +74,7 @@ class Episodes:
         return self.map(lambda tensor: tensor.index_select(0, rows))
 
     def previous_action(self, actions: Actions) -> Tensor:
-        """(N, T + 1, ...): the action that led to each observation, `actions.none` where there was none."""
+        """(N, T + 1, ...): the action that led to each observation, `actions.nothing` where there was none."""
         return torch.cat([actions.nothing(len(self.action), 1, device=self.action.device), self.action], dim=1)
 
     def trimmed(self) -> Episodes:
