@@ -75,6 +75,37 @@ def copied(values: Arrays) -> Arrays:
     return each(lambda array: array.copy(), values)
 
 
+def random_values(space: gym.Space[Any], rng: np.random.Generator, *leading: int) -> NDArray[Any]:
+    """Uniform values of an action space after the leading dimensions, such as (steps, members, ...)."""
+    if isinstance(space, spaces.Discrete):
+        return rng.integers(int(space.n), size=leading)
+    if isinstance(space, spaces.MultiDiscrete):
+        return rng.integers(space.nvec, size=(*leading, *space.shape))
+    assert isinstance(space, spaces.Box)
+    return rng.uniform(space.low, space.high, (*leading, *space.shape)).astype(np.float32)
+
+
+def random_actions(
+    space: gym.Space[Any], rng: np.random.Generator, *leading: int, without: int | None = None
+) -> NDArray[Any]:
+    """As `random_values`, but never the Discrete action `without`, such as the end action; its place takes the next."""
+    actions = random_values(space, rng, *leading)
+    if without is not None and isinstance(space, spaces.Discrete):
+        actions[actions == without] = (without + 1) % int(space.n)
+    return actions
+
+
+def action_name(space: gym.Space[Any], names: Sequence[str], action: Any) -> str:
+    """An action in words: the name of a Discrete one, else each component with its value, "x +0.50, y -1.00"."""
+    if isinstance(space, spaces.Discrete):
+        return names[int(action)]
+    if isinstance(space, spaces.Box):
+        values = [f"{round(value, 2) + 0.0:+.2f}" for value in np.asarray(action).tolist()]
+    else:
+        values = [str(value) for value in np.asarray(action).tolist()]
+    return ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
+
+
 def integer_space(sizes: Sequence[int] | NDArray[np.integer]) -> spaces.MultiDiscrete:
     """The canonical space of integers from 0 to sizes - 1, in the shape of `sizes`."""
     return spaces.MultiDiscrete(np.array(sizes), dtype=np.int16)  # type: ignore[arg-type]

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
 
 
 def consistent_problems(
-    env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], mask: NDArray[np.bool_]
+    env: MetaEnv,
+    obs: NDArray[Any],
+    action: NDArray[Any],
+    mask: NDArray[np.bool_],
+    start: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Play the actions of recorded explorations in every problem, and compare the observations.
 
@@ -22,11 +27,15 @@ def consistent_problems(
     Returns:
         (N, num_problems) bool.
     """
-    return steps_of_agreement(env, obs, action, mask) == np.asarray(mask).sum(axis=1)[:, None]
+    return steps_of_agreement(env, obs, action, mask, start) == np.asarray(mask).sum(axis=1)[:, None]
 
 
 def steps_of_agreement(
-    env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], mask: NDArray[np.bool_]
+    env: MetaEnv,
+    obs: NDArray[Any],
+    action: NDArray[Any],
+    mask: NDArray[np.bool_],
+    start: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """The number of steps of recorded explorations after which each problem still has the same observations.
 
@@ -37,9 +46,11 @@ def steps_of_agreement(
     Args:
         env: the family; its current episodes are lost.
         obs: (N, T + 1, ...), slot t is the observation before action t, as in `Episodes`.
-        action: (N, T) ints; the number of actions marks the reset step between two episodes of a stream.
+        action: (N, T, ...).
         mask: (N, T) bool, the stream has a step here; padding is at the end only. A stream may stop anywhere: its
             end is not compared.
+        start: (N, T) bool, the first step of each episode; the step before it is the reset step. By default the
+            number of Discrete actions marks the reset steps, and streams of other actions are single episodes.
 
     Returns:
         (N, num_problems) from -1 (not even the first observation) to the steps of the stream.
@@ -50,11 +61,11 @@ def steps_of_agreement(
     """
     obs, action, mask = np.asarray(obs), np.asarray(action), np.asarray(mask)
     expected = (len(mask), mask.shape[1] + 1, *(env.single_observation_space.shape or ()))
-    if action.shape != mask.shape or obs.shape != expected:
+    if action.shape != (*mask.shape, *env.single_action_space.shape) or obs.shape != expected:
         raise ValueError(f"obs, action, mask have shapes {obs.shape}, {action.shape}, {mask.shape}: give {expected}")
     length = mask.sum(axis=1)[:, None]
     agrees = np.repeat(length, env.problems.num_problems, axis=1)
-    resets = mask & (action == env.single_action_space.n)
+    resets = mask & _resets(env, action, mask, start)
     number = np.concatenate([np.zeros((len(mask), 1), np.int64), np.cumsum(resets, axis=1)], axis=1)  # of obs slots
     for episode in range(int(number.max(initial=0)) + 1):
         streams = np.flatnonzero(number[:, -1] >= episode)
@@ -77,12 +88,23 @@ def steps_of_agreement(
     return agrees
 
 
+def _resets(
+    env: MetaEnv, action: NDArray[Any], mask: NDArray[np.bool_], start: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    """Where a stream has a reset step, (N, T)."""
+    if start is not None:
+        return np.append(np.asarray(start)[:, 1:], np.zeros((len(mask), 1), np.bool_), axis=1)
+    if isinstance(env.single_action_space, Discrete):
+        return np.asarray(action == env.single_action_space.n)
+    return np.zeros(mask.shape, np.bool_)
+
+
 def _steps_that_agree(
-    env: MetaEnv, obs: NDArray[Any], action: NDArray[np.integer], steps: NDArray[np.int64]
+    env: MetaEnv, obs: NDArray[Any], action: NDArray[Any], steps: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The same for single episodes: obs (N, horizon + 1, ...), action (N, horizon), steps (N,); padding is 0."""
+    """The same for single episodes: obs (N, horizon + 1, ...), action (N, horizon, ...), steps (N,); padding is 0."""
     count = len(obs)
-    rows = np.concatenate([obs.reshape(count, -1), action, steps[:, None]], axis=1)
+    rows = np.concatenate([obs.reshape(count, -1), action.reshape(count, -1), steps[:, None]], axis=1)
     _, which, back = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     problems, members = env.problems.num_problems, env.num_envs
     agreed = np.zeros(len(which) * problems, np.int64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dream.envs.problems import PHASES, Phase, ProblemSet
 from dream.importing import load_object
-from dream.spaces import Arrays, each, parts_of
+from dream.spaces import Arrays, action_name, each, parts_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Drawn:
     horizon: int
     num_envs: int
     single_observation_space: gym.Space[Any]
+    single_action_space: Any
     instruction_space: gym.spaces.MultiDiscrete
     action_names: tuple[str, ...]
     render_mode: str | None
@@ -63,7 +64,7 @@ class Drawn:
     elapsed: NDArray[np.int64]
     last_obs: Arrays
     last_reward: NDArray[np.float32]
-    last_actions: NDArray[np.int64]
+    last_actions: NDArray[Any]
     acted: NDArray[np.bool_]
     active: NDArray[np.bool_]
     out_of_time: NDArray[np.bool_]
@@ -122,7 +123,8 @@ class Drawn:
         for member in range(self.num_envs) if members is None else members:
             caption = f"step {self.elapsed[member]}/{self.horizon}"
             if self.acted[member]:
-                caption += f"   {self.action_names[self.last_actions[member]]}   reward {self.last_reward[member]:+.2f}"
+                done = action_name(self.single_action_space, self.action_names, self.last_actions[member])
+                caption += f"   {done}   reward {self.last_reward[member]:+.2f}"
             if not self.active[member]:
                 caption += "   out of time" if self.out_of_time[member] else "   the end"
             obs, instruction = each(lambda array: array[member], self.last_obs), self.instruction[member]  # noqa: B023

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dream.envs.problems import ProblemSet
 from dream.envs.words import counted, plain
-from dream.spaces import Arrays
+from dream.spaces import Arrays, action_name
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Part:
 class Expert(Protocol):
     """A scripted policy for N members. It may remember what it observed: make a new one for each episode."""
 
-    def act(self, obs: Arrays) -> NDArray[np.int64]:
-        """Actions (N,) for observations (N, ...), called once per step from the first observation on.
+    def act(self, obs: Arrays) -> NDArray[Any]:
+        """Actions (N, ...) for observations (N, ...), called once per step from the first observation on.
 
         For members that are finished it gets their last observation; its actions for them are ignored.
         """
@@ -73,6 +73,7 @@ class Insight:
     family: str
     problems: ProblemSet
     instruction_space: gym.spaces.MultiDiscrete
+    single_action_space: Any
     action_names: tuple[str, ...]
     last_obs: Arrays
 
@@ -123,7 +124,8 @@ class Insight:
 
         If the belief is true, its return is `optimal_return`. Otherwise each observation corrects the part of the
         belief that it contradicts, and the expert replans from where it is. An instruction need not be possible in the
-        problem. Once the goal is reached, or known to be out of reach, the expert ends the episode.
+        problem. Once the goal is reached, or known to be out of reach, the expert ends the episode; in a family without
+        an end action it waits.
 
         Raises:
             ValueError: problems that do not exist.
@@ -133,6 +135,8 @@ class Insight:
 
     def scripted_explorer(self, num: int) -> Expert:
         """An explorer for `num` members that discovers every relevant part, given the rules, and then ends.
+
+        In a family without an end action it waits instead.
 
         Raises NotImplementedError where the family has none.
         """
@@ -145,14 +149,14 @@ class Insight:
         return ()
 
     def revealed(
-        self, problem_id: int, obs: Arrays, action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
+        self, problem_id: int, obs: Arrays, action: NDArray[Any], scene: Mapping[str, NDArray[Any]]
     ) -> NDArray[np.bool_] | None:
         """Which of `parts` each observation of an episode shows, (T + 1, P) bool; None: not known.
 
         Args:
             problem_id: the problem.
             obs: (T + 1, ...), slot t is the observation before action t.
-            action: (T,) ints.
+            action: (T, ...).
             scene: `scene` at each observation, arrays (T + 1, ...) by name; {}: not recorded.
         """
         return None
@@ -165,7 +169,7 @@ class Insight:
         self,
         problem_id: NDArray[np.integer],
         obs: Arrays,
-        action: NDArray[np.integer],
+        action: NDArray[Any],
         mask: NDArray[np.bool_],
     ) -> dict[str, NDArray[np.float64]]:
         """Statistics of N recorded explorations by name, each (N,); empty where the family has none.
@@ -173,20 +177,20 @@ class Insight:
         Args:
             problem_id: (N,) ints.
             obs: (N, T + 1, ...), slot t is the observation before action t.
-            action: (N, T) ints; the number of actions marks the reset step between two episodes of a stream.
+            action: (N, T, ...); of Discrete actions their number marks the reset step between two episodes of a stream.
             mask: (N, T) bool, the stream has a step here; padding is at the end only.
         """
         return {}
 
-    def tell(self, problem_id: int, obs: Arrays, action: NDArray[np.integer]) -> list[str]:
+    def tell(self, problem_id: int, obs: Arrays, action: NDArray[Any]) -> list[str]:
         """One recorded episode in words, a phrase per event, such as "walked to the bowl".
 
         Args:
             problem_id: the problem.
             obs: (T + 1, ...), slot t is the observation before action t.
-            action: (T,) ints.
+            action: (T, ...).
         """
-        return counted([self.action_names[number] for number in action])
+        return counted(action_name(self.single_action_space, self.action_names, one) for one in action)
 
     def instruction_name(self, instruction: NDArray[np.integer]) -> str:
         """The instruction (I,) in words; "" in a family with a single instruction."""

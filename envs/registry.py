@@ -23,6 +23,8 @@ _FAMILIES = {
     "sign-ball": "dream.envs.sign.family:SignBall",
     "dark-rooms": "dream.envs.dark_rooms.family:DarkRooms",
     "fixed-arm": "dream.envs.fixed_arm.family:FixedArm",
+    "beacon": "dream.envs.beacon.family:Beacon",
+    "point-goals": "dream.envs.point_goals.family:PointGoals",
 }
 _KINDS = {int: "an integer", float: "a number", str: "a text", bool: "True or False", NoneType: "None"}
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -200,7 +201,7 @@ def picture_of_numbers(env: MetaEnv, moment: Moment) -> NDArray[np.uint8]:
         x, y = (WIDTH - size[0]) // 2, HEADER + (space - size[1]) // 2
         picture[y : y + size[1], x : x + size[0]] = shown
         return picture
-    rows = [(name, str(value), share) for name, value, share in _components(env, moment)]
+    rows = list(_components(env, moment))
     if moment.phase == "execute" and int(np.prod(env.instruction_space.nvec)) > 1:
         rows += [("", "", -1.0), ("instruction", env.instruction_name(moment.instruction), -1.0)]
     most = int((space - 30) / _LINE)
@@ -220,12 +221,22 @@ def picture_of_numbers(env: MetaEnv, moment: Moment) -> NDArray[np.uint8]:
 _LINE = 20.0
 
 
-def _components(env: MetaEnv, moment: Moment) -> Iterator[tuple[str, int, float]]:
-    """Name and value of each component of an integer observation, and where the value lies between its bounds."""
-    sizes = np.asarray(getattr(env.single_observation_space, "nvec", np.ones(moment.obs.shape, np.int64))).ravel()
+def _components(env: MetaEnv, moment: Moment) -> Iterator[tuple[str, str, float]]:
+    """Name and value of each component of an observation, and where the value lies between its bounds.
+
+    -1 where a component has no bounds.
+    """
+    space = env.single_observation_space
+    if isinstance(space, gym.spaces.Box):
+        low, high = space.low.ravel(), space.high.ravel()
+    else:
+        high = np.asarray(getattr(space, "nvec", np.ones(moment.obs.shape, np.int64))).ravel() - 1
+        low = np.zeros_like(high)
     names = env.observation_names or tuple(f"component {number}" for number in range(moment.obs.size))
-    for name, value, size in zip(names, moment.obs.ravel().tolist(), sizes.tolist(), strict=True):
-        yield name, value, value / max(1, size - 1)
+    for name, value, least, most in zip(names, moment.obs.ravel().tolist(), low.tolist(), high.tolist(), strict=True):
+        bounded = np.isfinite(least) and np.isfinite(most)
+        text = f"{value:.2f}" if isinstance(value, float) else str(value)
+        yield name, text, (value - least) / max(1e-9, most - least) if bounded else -1.0
 
 
 def contact_sheet(

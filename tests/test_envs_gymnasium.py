@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import DictInfoToList, NormalizeReward, RecordEpisodeStatistics
 
 from dream.envs import MetaEnv, families, make
-from dream.spaces import each
+from dream.spaces import each, zeros
 
 FAMILIES = list(families())
 END = 6
@@ -95,7 +95,7 @@ def test_a_partial_reset_starts_the_members_of_the_mask_and_no_other() -> None:
 def test_members_that_start_at_different_steps_have_their_own_time_limits(name: str) -> None:
     envs = make(name, 4)
     envs.reset(seed=0, options={"phase": "explore"})
-    late, none = np.array([False, True, False, True]), np.full(4, 0)
+    late, none = np.array([False, True, False, True]), zeros(envs.single_action_space, 4)
     delay = min(3, envs.horizon - 1)
     for _ in range(delay):
         envs.step(none)

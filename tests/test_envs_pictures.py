@@ -6,6 +6,7 @@ import pytest
 
 from dream.envs import families, make
 from dream.envs.render import HEADER, contact_sheet
+from dream.spaces import random_values
 
 
 @pytest.mark.parametrize("name", families())
@@ -17,7 +18,7 @@ def test_members_can_be_rendered(name: str) -> None:
         envs.reset(seed=0, options={"phase": phase})
         before = envs.render()
         assert before is not None and len(before) == 3
-        envs.step(np.array([0, 1, 2 if envs.end_action is None else envs.end_action]))
+        envs.step(random_values(envs.single_action_space, np.random.default_rng(1), 3))
         after = envs.render()
         assert after is not None
         for old, new in zip(before, after, strict=True):

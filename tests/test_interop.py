@@ -19,7 +19,7 @@ def test_gymnasium_wrappers_take_single_envs(name: str) -> None:
     obs, _ = env.reset(seed=0)
     assert obs in env.observation_space and np.shape(env.render()) == (400, 352, 3)
     for _ in range(5):
-        obs, _, terminated, truncated, info = env.step(0)
+        obs, _, terminated, truncated, info = env.step(env.action_space.sample() * 0)
     assert obs in env.observation_space and (terminated or truncated) and info["episode"]["l"] == 5
 
 

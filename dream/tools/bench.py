@@ -13,6 +13,7 @@ from dream.config import default_config, override
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.methods.build import build
+from dream.spaces import random_actions
 from dream.training.allocator import keep_freed_memory
 from dream.training.clock import Clock
 from dream.training.rounds import Training, rounds
@@ -126,9 +127,8 @@ def measure_env(name: str, seconds: float = 1.0) -> float:
     env = make(name, ENV_MEMBERS)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
-    actions = rng.integers(env.single_action_space.n, size=(env.horizon, ENV_MEMBERS))
-    if env.end_action is not None:
-        actions[actions == env.end_action] = 0  # a member that has ended would count as a fast step
+    # without the end action: a member that has ended would count as a fast step
+    actions = random_actions(env.single_action_space, rng, env.horizon, ENV_MEMBERS, without=env.end_action)
     env.reset()
     for action in actions:
         env.step(action)  # warm up
@@ -174,7 +174,7 @@ def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
 
 
 def play_whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) -> float:
-    """Steps per second of random actions without the last one, which ends an episode.
+    """Steps per second of random actions without the one that ends an episode.
 
     Plays at least one episode, and whole episodes for this many seconds.
     """
@@ -182,6 +182,6 @@ def play_whole_episodes(env: MetaEnv, rng: np.random.Generator, seconds: float) 
     while not steps or time.perf_counter() - begin < seconds:
         env.reset()
         for _ in range(env.horizon):
-            actions = rng.integers(len(env.action_names) - 1, size=env.num_envs)
+            actions = random_actions(env.single_action_space, rng, env.num_envs, without=env.end_action)
             steps += int(env.step(actions)[4]["active"].sum())
     return steps / (time.perf_counter() - begin)
