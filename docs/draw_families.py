@@ -5,20 +5,24 @@ Run `python docs/draw_families.py`: it writes docs/images/bus.png and so on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs import MetaEnv, Phase, grid
+from dream.envs import Expert, MetaEnv, Phase, grid
+from dream.envs.beacon.family import Beacon
 from dream.envs.bus.family import Bus, BusNetwork, Map
 from dream.envs.cooking.family import Cooking
 from dream.envs.dark_rooms.family import DarkRooms
 from dream.envs.fixed_arm.family import FixedArm
+from dream.envs.point_goals.family import PointGoals
 from dream.envs.render import contact_sheet
 from dream.envs.signpost import family as signpost
-from dream.spaces import Arrays, each
+from dream.spaces import Arrays, action_name, each
 
 IMAGES = Path(__file__).resolve().parent / "images"
 Frame = NDArray[np.uint8]
@@ -31,7 +35,12 @@ def walk(start: grid.Cell, end: grid.Cell) -> list[int]:
 
 
 def frames(
-    env: MetaEnv, problem: int, phase: Phase, actions: list[int], shown: list[int], instruction: list[int] | None = None
+    env: MetaEnv,
+    problem: int,
+    phase: Phase,
+    actions: Sequence[Any],
+    shown: Sequence[int],
+    instruction: list[int] | None = None,
 ) -> list[Frame]:
     """Pictures of one scripted episode at some of its times (0 is the start)."""
     goal = None if instruction is None else np.array([instruction])
@@ -42,7 +51,8 @@ def frames(
         total += float(reward[0])
         seen.append(member(obs))
         scenes.append(member(env.scene()))
-        captions.append(env.action_names[action] + (f", return so far {total:+.2f}" if phase == "execute" else ""))
+        done = action_name(env.single_action_space, env.action_names, action)
+        captions.append(done + (f", return so far {total:+.2f}" if phase == "execute" else ""))
     scene = {name: np.array([now[name] for now in scenes]) for name in scenes[0]}
     return [
         env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", seen[:t], scene)
@@ -124,10 +134,40 @@ def fixed_arm(problem: int = 3) -> list[Frame]:
     return exploring + frames(env, problem, "execute", [best], [0, 1], [0])
 
 
+def scripted(env: MetaEnv, problem: int, phase: Phase, script: Expert, shown: Sequence[int]) -> list[Frame]:
+    """Pictures of an episode of a scripted policy at some of its times."""
+    obs, _ = env.reset(seed=0, options={"problem_id": [problem], "phase": phase})
+    actions = []
+    for _ in range(max(shown)):
+        actions.append(script.act(obs)[0])
+        obs = env.step(actions[-1][None])[0]
+    return frames(env, problem, phase, actions, shown)
+
+
+def beacon(problem: int = 40) -> list[Frame]:
+    """Walk to the beacon, then out through the gate."""
+    env = Beacon(1)
+    exploring = scripted(env, problem, "explore", env.scripted_explorer(1), [3, 5])
+    return exploring + scripted(env, problem, "execute", expert_for(env, problem), [2, 4])
+
+
+def point_goals(problem: int = 100) -> list[Frame]:
+    """Walk to a goal that is near enough to the true one, then to this."""
+    env = PointGoals(1)
+    exploring = scripted(env, problem, "explore", expert_for(env, problem - 6), [5, 10])
+    return exploring + scripted(env, problem, "execute", expert_for(env, problem), [5, 20])
+
+
+def expert_for(env: MetaEnv, problem: int) -> Expert:
+    """The expert that believes in a problem of a family with a single instruction."""
+    return env.expert(np.array([problem]), np.zeros((1, 1), np.int64))
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     drawn = {"bus": bus(), "map": city_map(), "cooking": cooking(), "signpost": one_bit()}
     drawn |= {"dark-rooms": dark_rooms(), "fixed-arm": fixed_arm()}
+    drawn |= {"beacon": beacon(), "point-goals": point_goals()}
     for family, pictures in drawn.items():
         sheet = cv2.cvtColor(contact_sheet(pictures, columns=4), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(IMAGES / f"{family}.png"), sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -357,4 +357,6 @@ def test_split_problems_refuses_nonsense() -> None:
         split_problems("x", 4, test=0.5, validation=0.5)
     with pytest.raises(ValueError, match="factor_table has shape"):
         split_problems("x", 8, factor_table=np.zeros((3, 1), int))
-    assert sorted(families()) == ["bus", "cooking", "dark-rooms", "fixed-arm", "map", "sign", "sign-ball", "signpost"]
+    assert sorted(families()) == [
+        "beacon", "bus", "cooking", "dark-rooms", "fixed-arm", "map", "point-goals", "sign", "sign-ball", "signpost",
+    ]  # fmt: skip

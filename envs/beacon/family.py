@@ -56,7 +56,12 @@ class Beacon(MetaEnv):
 
     summary = "find the gate of a circle by reading a beacon, then leave through it; continuous (360 problems)"
     picture = "dream.envs.beacon.picture:draw"
-    default_settings: ClassVar[Mapping[str, Any]] = {"steps": 1_000_000}
+    default_settings: ClassVar[Mapping[str, Any]] = {
+        "steps": 1_000_000,
+        "explorer.learner": "ppo",
+        "executor.learner": "ppo",
+        "end_to_end.learner": "ppo",
+    }
     observation_names = ("x", "y", "gate seen", "gate x", "gate y")
 
     def __init__(

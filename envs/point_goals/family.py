@@ -50,7 +50,13 @@ class PointGoals(MetaEnv):
 
     summary = "PEARL's point robot: only reward near the goal tells where it is; continuous (140 problems)"
     picture = "dream.envs.point_goals.picture:draw"
-    default_settings: ClassVar[Mapping[str, Any]] = {"steps": 2_000_000, "trial.explore_episodes": 3}
+    default_settings: ClassVar[Mapping[str, Any]] = {
+        "steps": 2_000_000,
+        "trial.explore_episodes": 3,
+        "explorer.learner": "ppo",
+        "executor.learner": "ppo",
+        "end_to_end.learner": "ppo",
+    }
     observation_names = ("x", "y", "signal")
 
     def __init__(
