@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dream.config import default_config
+from dream.core.actions import Actions
 from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
 from dream.core.trial import Episodes
 from dream.envs import make
@@ -66,7 +67,8 @@ def learn(explore: Episodes, code: Tensor, seed: int, seen: bool, updates: int) 
     """R2 of g's final prediction on fresh batches, every tenth of the updates."""
     torch.manual_seed(seed)
     env = make("bus", 1)
-    g = TrajectoryEncoder(env.single_observation_space, 9, width=64, memory_size=64, z_dim=Z)
+    actions = Actions(env.single_action_space)
+    g = TrajectoryEncoder(env.single_observation_space, actions, width=64, memory_size=64, z_dim=Z)
     if not seen:  # a constant carries no information
         torch.nn.init.zeros_(g.memory.maximum.weight)
         g.memory.maximum.weight.requires_grad_(False)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from benchmarks.sign_play import random_policy, write_csv
 from dream.config import default_config
+from dream.core.actions import Actions
 from dream.core.bottleneck import TrajectoryEncoder, encoder_loss, last_prefix, prefix_error
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Now, PolicyState, no_steps, rollout
@@ -84,7 +85,7 @@ def learn(
     noise, z_dim, learning = config.bottleneck.noise_std, config.bottleneck.z_dim, config.learning
     g = TrajectoryEncoder(
         env.single_observation_space,
-        len(env.action_names),
+        Actions(env.single_action_space),
         width=config.network.width,
         memory_size=config.network.memory_size,
         z_dim=z_dim,

@@ -44,7 +44,8 @@ class StepInputs(NamedTuple):
         """(..., K) int64: the integers of the previous action, then `episode`. Their sizes are `Layout.integers`."""
         if self.previous_action.is_floating_point():
             return self.episode
-        return torch.cat([self.previous_action.reshape(*self.start.shape, -1), self.episode], -1)
+        previous = self.previous_action
+        return torch.cat([previous[..., None] if previous.ndim == self.start.ndim else previous, self.episode], -1)
 
     @property
     def numbers(self) -> Tensor:

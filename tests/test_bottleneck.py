@@ -12,6 +12,7 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.nn import functional as F
 
+from dream.core.actions import Actions
 from dream.core.bottleneck import (
     ProblemEncoder,
     TrajectoryEncoder,
@@ -22,10 +23,11 @@ from dream.core.bottleneck import (
     rate,
 )
 from dream.core.networks import normed_relu
+from dream.core.qlearning import q_policy_loss
 from dream.core.rollout import Now, no_steps, rollout
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
-from dream.execution.executor import LearnedExecutor, executor_loss
+from dream.execution.executor import LearnedExecutor, executor_decisions
 from dream.exploration.base import Belief
 from dream.exploration.information import InformationReward, information_reward
 
@@ -46,7 +48,8 @@ def explorations(name: str = "signpost", k: int = 1, members: int = MEMBERS) -> 
 def encoder(name: str = "signpost") -> TrajectoryEncoder:
     torch.manual_seed(0)
     env = make(name, 1)
-    g = TrajectoryEncoder(env.single_observation_space, len(env.action_names), width=10, memory_size=6, z_dim=Z)
+    space, actions = env.single_observation_space, Actions(env.single_action_space)
+    g = TrajectoryEncoder(space, actions, width=10, memory_size=6, z_dim=Z)
     with torch.no_grad():
         g.out.weight.mul_(10.0)  # away from zero, so that a difference shows
     return g
@@ -252,12 +255,13 @@ def test_the_gradient_of_the_executor_reaches_z() -> None:
     env = make("signpost", MEMBERS)
     execute = explorations()
     sizes = {"width": 8, "memory_size": 4, "z_dim": Z}
-    space = env.single_observation_space
-    online, target = (LearnedExecutor(space, env.instruction_space, 5, **sizes) for _ in range(2))
+    space, actions = env.single_observation_space, Actions(env.single_action_space)
+    online, target = (LearnedExecutor(space, env.instruction_space, actions, **sizes) for _ in range(2))
     f = ProblemEncoder([2], width=8, z_dim=Z, initial_scale=0.5)
     z, target_z = f(torch.arange(MEMBERS)[:, None] % 2), f(torch.arange(MEMBERS)[:, None] % 2)
     target_z.retain_grad()
-    loss, *_ = executor_loss(online, target, execute, z, target_z, gamma=0.9, lambda_=0.9)
-    loss.backward()
+    seen = online.encode_frames(execute)
+    q, target_q = online(execute, seen, z), target(execute, seen, target_z)
+    q_policy_loss(q, target_q, executor_decisions(execute, 0.9), 0.9).loss.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in f.parameters())
     assert target_z.grad is None and all(p.grad is None for p in target.parameters())

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from dream.config import TrainConfig, override
 from dream.core.acting import random_actions
+from dream.core.qlearning import q_policy_loss
 from dream.core.rollout import Now, PolicyState, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import make
 from dream.errors import UserError
 from dream.eval.diagnostics import Diagnosis
 from dream.execution.informed import Import
-from dream.execution.stream import StepInputs, TrialStream, trial_stream
+from dream.execution.stream import StepInputs, TrialStream, stream_decisions, trial_stream
 from dream.execution.varibad import VariBAD, pooled, step_kl
 from dream.methods.build import build_method
 from tests.small_training import SMALL, Loop, Relabelled, build, gradients, play, same, trained
@@ -32,6 +33,22 @@ def values(networks: Any, stream: TrialStream) -> Tensor:
     """Action values over whole trials, (N, T + 1, A)."""
     features = networks.encode_frames(stream.episodes.obs, stream.episodes.observed)
     return networks.act(features, stream.inputs, networks.contexts(features, stream.inputs))
+
+
+def loss_of(
+    method: Any, stream: TrialStream, factors: Tensor, informed: int = 0, config: TrainConfig | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss by Q(lambda) of N trials, the last `informed` of which were played on the problem id, and its metrics."""
+    config, net, own = config or method.config, method.networks, len(factors) - informed
+    features = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    online, target = (some.outputs(features, stream, factors, own=own) for some in (net, method.averaged))
+    decisions = stream_decisions(stream, explore_gamma=0.9, gamma=0.8)
+    loss = q_policy_loss(online.own, target.own, decisions.select(slice(own)), 0.7).loss
+    if online.informed is not None:
+        loss = loss + q_policy_loss(online.informed, target.informed, decisions, 0.7).loss
+    generator = torch.Generator().manual_seed(0)
+    auxiliary, metrics = net.auxiliary_loss(features, online, stream, factors, config, generator)
+    return loss if auxiliary is None else loss + auxiliary, metrics
 
 
 # -- acting ------------------------------------------------------------------------------------------------------
@@ -106,12 +123,8 @@ def test_neither_padding_nor_neighbours_change_the_loss(method: str, core: str) 
     torch.testing.assert_close(values(net, some)[valid], expected, atol=1e-5, rtol=1e-4)
     assert more.episodes.mask.shape[1] == some.episodes.mask.shape[1] + 10
     factors = loop.method.factors(few.problem_id)
-    losses = [
-        net.loss(loop.method.averaged, stream, factors, loop.method.config, torch.Generator().manual_seed(0))
-        for stream in (some, more)
-    ]
-    torch.testing.assert_close(losses[0][0], losses[1][0], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(losses[0][1], losses[1][1], atol=1e-5, rtol=1e-4)
+    losses = [loss_of(loop.method, stream, factors)[0] for stream in (some, more)]
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-4)
 
 
 def padded(episodes: Episodes) -> Episodes:
@@ -235,9 +248,9 @@ def test_the_distance_term_of_import_trains_the_memory_and_not_the_code() -> Non
     expected = distance[stream.episodes.observed].mean()
     gradient = []
     for weight in (0.0, 1e6):
-        loop.method.optimizer.zero_grad()
+        net.zero_grad()
         config = override(loop.method.config, {"end_to_end.import_weight": weight})
-        loss, _, metrics = net.loss(loop.method.averaged, stream, factors, config, loop.generator)
+        loss, metrics = loss_of(loop.method, stream, factors, config=config)
         loss.backward()
         gradient.append({name: parameter.grad.clone() for name, parameter in net.named_parameters()})  # type: ignore[union-attr]
     torch.testing.assert_close(metrics["loss/distance"], expected.detach())
@@ -250,20 +263,19 @@ def test_the_memory_of_import_learns_from_its_own_trials_only() -> None:
     loop = trained("import")
     net, method = loop.method.networks, loop.method
     stream, factors = stream_of(loop)
-    for informed, learns in ((8, False), (7, True)):
-        method.optimizer.zero_grad()
-        loss, surprise, _ = net.loss(method.averaged, stream, factors, method.config, loop.generator, informed)  # type: ignore[call-arg]
-        if learns:
-            loss.backward()
-            assert gradients(net.trial) and gradients(net.f)  # type: ignore[arg-type]
-        assert len(surprise) == 8
+    for informed in (8, 7):
+        seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+        outputs = net.outputs(seen, stream, factors, own=8 - informed)
+        assert (len(outputs.own), len(outputs.informed), len(outputs.context)) == (8 - informed, 8, 8 - informed)
+    loss_of(method, stream, factors, informed=7)[0].backward()
+    assert gradients(net.trial) and gradients(net.f)
     other = TrialStream(**{**stream.__dict__, "reward": stream.reward.clone()})
     other.reward[1:] += 5.0  # what only the informed policy sees
     grads = []
     for given in (stream, other):
-        method.optimizer.zero_grad()
-        net.loss(method.averaged, given, factors, method.config, loop.generator, 7)[0].backward()  # type: ignore[call-arg]
-        grads.append([p.grad.clone() for p in net.trial.memory.parameters()])  # type: ignore[union-attr]
+        net.zero_grad()
+        loss_of(method, given, factors, informed=7)[0].backward()
+        grads.append([p.grad.clone() for p in net.trial.memory.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
@@ -274,11 +286,11 @@ def test_varibad_keeps_the_policys_gradient_out_of_the_belief() -> None:
     stream, _ = stream_of(loop)
     seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
     belief = net.contexts(seen, stream.inputs)
-    loop.method.optimizer.zero_grad()
+    net.zero_grad()
     net.act(seen, stream.inputs, belief).sum().backward()
     assert gradients(net.policy)
     assert not any(gradients(part) for part in (net.trial, net.belief, net.outcome, net.reward))
-    loop.method.optimizer.zero_grad()
+    net.zero_grad()
     negative, _ = net.negative_elbo(stream, seen, net.contexts(seen, stream.inputs), loop.method.config, loop.generator)
     negative.backward()
     assert all(gradients(part) for part in (net.trial, net.belief, net.outcome, net.reward))
@@ -296,7 +308,7 @@ def test_varibad_has_a_policy_for_each_phase() -> None:
     seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
     q = net.act(seen, stream.inputs, net.contexts(seen, stream.inputs))[:, :-1]
     for phase, idle in ((stream.exploring, net.policy.execute), (~stream.exploring, net.policy.explore)):
-        loop.method.optimizer.zero_grad()
+        net.zero_grad()
         (q.sum(-1) * (phase & stream.episodes.transition)).sum().backward(retain_graph=True)
         learning = net.policy.explore if idle is net.policy.execute else net.policy.execute
         assert gradients(learning) and not gradients(idle)

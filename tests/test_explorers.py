@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.config import TrainConfig, override
+from dream.core.actions import Actions
 from dream.core.frames import FrameEncoder
 from dream.core.trial import Episodes, Trials
 from dream.envs import integer_space
@@ -28,7 +29,8 @@ from dream.methods.registry import METHODS
 
 SPACE = integer_space([5, 3])
 FRAMES = gym.spaces.Box(0, 255, (20, 28, 3), np.uint8)
-ACTIONS, WIDTH, Z = 4, 8, 3
+COUNT, WIDTH, Z = 4, 8, 3
+ACTIONS = Actions(gym.spaces.Discrete(COUNT))
 
 
 def explorations(
@@ -87,7 +89,7 @@ def random_explorations(seed: int, n: int = 4, steps: int = 6, frames: bool = Fa
     else:
         obs = torch.stack([torch.randint(size, (n, steps + 1), generator=generator) for size in (5, 3)], -1)
     lengths = torch.randint(1, steps + 1, (n,), generator=generator).tolist()
-    return explorations(obs, lengths, torch.randint(ACTIONS, (n, steps), generator=generator))
+    return explorations(obs, lengths, torch.randint(COUNT, (n, steps), generator=generator))
 
 
 def reward_of(name: str, space: gym.Space = SPACE) -> ExplorationReward:
@@ -95,12 +97,13 @@ def reward_of(name: str, space: gym.Space = SPACE) -> ExplorationReward:
 
     class Env:
         single_observation_space = space
-        single_action_space = gym.spaces.Discrete(ACTIONS)
+        single_action_space = gym.spaces.Discrete(COUNT)
         instruction_space = gym.spaces.MultiDiscrete([2])
 
         class problems:
             factors = (2,)
             factor_table = np.array([[0], [1]])
+            description = None
 
     small = {"network.width": WIDTH, "network.memory_size": 6, "bottleneck.z_dim": Z}
     config = override(TrainConfig(method=name), small)
@@ -168,7 +171,7 @@ def test_padding_and_neighbours_never_change_a_reward(name: str, frames: bool) -
 @pytest.mark.parametrize("name", [name for name in REWARDED if name != "dream"])
 def test_reset_steps_have_no_reward(name: str) -> None:
     explore = random_explorations(3)
-    explore = explorations(explore.obs, [6] * 4, explore.action.index_fill(1, torch.tensor([2]), ACTIONS), resets=(2,))
+    explore = explorations(explore.obs, [6] * 4, explore.action.index_fill(1, torch.tensor([2]), COUNT), resets=(2,))
     assert explore.reset_step[:, 2].all()
     model = reward_of(name)
     model.observe(trials(explore))
@@ -516,7 +519,7 @@ def test_the_posterior_fits_the_codes() -> None:
     features = torch.zeros(32, 3, WIDTH)
     features[:, 2, 0] = code[:, 0]  # the second transition is the informative one
     optimizer = torch.optim.Adam(posterior.parameters(), lr=0.05)
-    for _ in range(200):
+    for _ in range(500):
         loss = posterior.loss(code, features, explore)
         optimizer.zero_grad()
         loss.backward()

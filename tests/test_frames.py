@@ -8,10 +8,11 @@ from torch.nn import functional as F
 
 from dream.config import TrainConfig, override
 from dream.core import frames as module
+from dream.core.actions import Actions
 from dream.core.bottleneck import TrajectoryEncoder
 from dream.core.embedding import DiscreteEncoder
 from dream.core.frames import FrameEncoder
-from dream.core.networks import RecurrentQ
+from dream.core.networks import RecurrentPolicy
 from dream.core.observations import Unchanged, frame_encoder, observation_encoder
 from dream.core.trial import Episodes
 from dream.envs.signpost.family import Signpost
@@ -21,6 +22,7 @@ from dream.training.rounds import Training, rounds
 
 SHAPE = (28, 36, 3)
 SPACE = gym.spaces.Box(0, 255, SHAPE, np.uint8)
+ACTIONS = Actions(gym.spaces.Discrete(4))
 
 
 def some_frames(*leading: int) -> torch.Tensor:
@@ -89,14 +91,14 @@ def test_which_spaces_are_frames() -> None:
     obs = torch.tensor([[1, 0]])
     assert isinstance(frame_encoder(integers), Unchanged) and frame_encoder(integers)(obs) is obs
     assert isinstance(observation_encoder(integers, 4), DiscreteEncoder)
-    with pytest.raises(ValueError, match=r"frames of 8 x 36 pixels are too small: give at least 20 x 20"):
-        FrameEncoder((8, 36, 3))
+    with pytest.raises(ValueError, match=r"frames of 4 x 36 pixels are too small: give at least 5 x 5"):
+        FrameEncoder((4, 36, 3))
 
 
 def test_a_policy_on_frames_acts_step_by_step_as_on_the_whole_stream() -> None:
     torch.manual_seed(0)
     encoder = FrameEncoder(SHAPE)
-    network = RecurrentQ(SPACE, 4, width=12, memory_size=8, integers=[5], z_dim=3)
+    network = RecurrentPolicy(SPACE, ACTIONS, width=12, memory_size=8, integers=[5], z_dim=3)
     frames, integers, z = some_frames(2, 5), torch.randint(5, (2, 5, 1)), torch.randn(2, 1, 3)
     whole = network(encoder(frames), integers, z)
     state = None
@@ -121,13 +123,13 @@ def streams(frames: torch.Tensor) -> Episodes:
 
 def test_g_on_one_transition_is_g_on_that_step_of_a_stream() -> None:
     torch.manual_seed(0)
-    g = TrajectoryEncoder(SPACE, 4, width=12, memory_size=6, z_dim=3, single=True)
+    g = TrajectoryEncoder(SPACE, ACTIONS, width=12, memory_size=6, z_dim=3, single=True)
     assert g.single is not None
     whole = streams(some_frames(2, 4))
     one = Episodes(**{k: getattr(whole, k)[:, 1:2] for k in ("action", "reward", "terminated", "mask", "start")},
                    obs=whole.obs[:, 1:3], instruction=whole.instruction)  # fmt: skip
     torch.testing.assert_close(g.from_single(one)[:, 0], g.single(g.transitions(whole)[:, 2]))
-    assert TrajectoryEncoder(SPACE, 4, width=12, memory_size=6, z_dim=3).single is None
+    assert TrajectoryEncoder(SPACE, ACTIONS, width=12, memory_size=6, z_dim=3).single is None
 
 
 class PixelSignpost(Signpost):

@@ -1,10 +1,12 @@
 """Networks start as documented: outputs near zero where large ones would be arbitrary, memories that remember."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from dream.core.actions import Actions
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
 from dream.core.embedding import DiscreteEncoder
 from dream.core.memories import LSTMMemory, TransformerMemory
@@ -15,6 +17,7 @@ from dream.spaces import integer_space
 from tests.small_training import build
 
 SPACE = integer_space([4, 3])
+ACTIONS = Actions(gym.spaces.Discrete(3))
 WIDTH, Z = 16, 5
 
 
@@ -35,11 +38,11 @@ def test_codes_of_f_start_near_zero() -> None:
 
 def test_outputs_of_g_start_near_zero() -> None:
     torch.manual_seed(0)
-    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, memory_size=6, z_dim=Z, single=True)
+    g = TrajectoryEncoder(SPACE, ACTIONS, width=WIDTH, memory_size=6, z_dim=Z, single=True)
     starts_at(g.out, 0.1)
     assert g.single is not None
     starts_at(g.single, 0.1)
-    assert TrajectoryEncoder(SPACE, 3, width=WIDTH, memory_size=6, z_dim=Z).single is None
+    assert TrajectoryEncoder(SPACE, ACTIONS, width=WIDTH, memory_size=6, z_dim=Z).single is None
 
 
 @pytest.mark.parametrize(("memory", "bias"), [(LSTMMemory(3, 4), 1.0), (LSTMMemory(3, 4, forget_bias=2.5), 2.5)])
@@ -51,7 +54,7 @@ def test_memories_start_with_open_forget_gates(memory: LSTMMemory, bias: float) 
 
 
 def test_the_memory_of_g_forgets_least() -> None:
-    g = TrajectoryEncoder(SPACE, 3, width=WIDTH, memory_size=6, z_dim=Z)
+    g = TrajectoryEncoder(SPACE, ACTIONS, width=WIDTH, memory_size=6, z_dim=Z)
     assert g.memory.lstm.get_parameter("bias_ih_l0").view(4, 6)[1].tolist() == [2.0] * 6
 
 
@@ -93,9 +96,9 @@ def test_settings_of_a_pair_reach_its_networks() -> None:
     method, _ = build("dream", network__width=24, network__memory_size=7, bottleneck__z_dim=3)
     net, env = method.networks, make("signpost", 1)
     assert net.f.out.weight.shape == net.g.out.weight.shape == (3, 24)
-    for memory in (net.g.memory, net.explorer.q.memory, net.executor.q.memory):
+    for memory in (net.g.memory, net.explorer.policy.memory, net.executor.policy.memory):
         assert (memory.lstm.input_size, memory.lstm.hidden_size) == (24, 7)
-    assert net.executor.q.head.advantage.out_features == int(env.single_action_space.n)
+    assert net.executor.policy.head.advantage.out_features == int(env.single_action_space.n)
     assert net.g.single is not None and build("dream", learning__transition_batch_size=0)[0].networks.g.single is None
 
 
@@ -119,7 +122,7 @@ def test_log_deviations_of_a_belief_stay_between_minus_5_and_2() -> None:
         net.belief.weight.zero_()
         net.belief.bias.copy_(torch.tensor([100.0, 0.0, -100.0, 100.0, 0.5, -100.0]))
     obs, _ = env.reset(options={"problem_id": np.arange(12) % 2, "phase": "explore"})
-    before = torch.full((12,), method.layout.actions)
+    before = method.layout.actions.nothing(12)
     inputs = method.layout.inputs(
         before, torch.zeros(12), torch.ones(12, dtype=torch.bool), torch.zeros(12, 1, dtype=torch.int64), exploring=True
     )

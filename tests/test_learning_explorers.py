@@ -5,10 +5,12 @@ All of them have the executor and the encoders of dream, so they differ in the e
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
+from dream.core.actions import Actions
 from dream.core.rollout import rollout
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, integer_space
@@ -156,7 +158,8 @@ def test_prediction_rewards_every_fact_by_the_logarithm_of_its_values() -> None:
     trials = walks(env, actions=2)
     torch.manual_seed(0)
     space, table = env.single_observation_space, torch.from_numpy(env.problems.factor_table)
-    model = PredictionGain(space, 5, env.problems.factors, table, width=16, memory_size=8)
+    actions = Actions(env.single_action_space)
+    model = PredictionGain(space, actions, env.problems.factors, table, width=16, memory_size=8)
     rewards, explore = fit(model, trials, updates=200, rate=1e-2), trials[-1].explore
     known = torch.zeros_like(explore.mask)
     for cell, worth in ((2, np.log(2)), (0, np.log(4))):
@@ -178,7 +181,8 @@ def test_prediction_gain_is_zero_for_what_a_memory_predicts() -> None:
         return trials_of(explorations(obs, lengths=[8] * 64))
 
     torch.manual_seed(0)
-    model = PredictionGain(integer_space([9]), 2, (2,), torch.tensor([[0], [1]]), width=16, memory_size=8)
+    actions, table = Actions(gym.spaces.Discrete(2)), torch.tensor([[0], [1]])
+    model = PredictionGain(integer_space([9]), actions, (2,), table, width=16, memory_size=8)
     rewards = fit(model, [batch() for _ in range(9)], updates=200, rate=1e-2)
     assert rewards.abs().mean() < 0.1
 
@@ -191,7 +195,7 @@ def test_curiosity_rewards_a_bus_and_not_a_sign() -> None:
         env.reset(seed=0)
         trials = walks(env, actions=int(env.single_action_space.n) - 1)
         torch.manual_seed(0)
-        model = IntrinsicCuriosity(env.single_observation_space, int(env.single_action_space.n), 32)
+        model = IntrinsicCuriosity(env.single_observation_space, Actions(env.single_action_space), 32)
         reward, explore = fit(model, trials, updates=300, rate=3e-3), trials[-1].explore
         before, after = explore.obs[:, :-1], explore.obs[:, 1:]
         telling = after[..., 1] > 0 if name == "sign" else (explore.action == PRESS + 2) & (before[..., 0] == 1)

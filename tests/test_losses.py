@@ -433,18 +433,20 @@ def test_the_step_size_falls_with_the_progress_of_training(name: str) -> None:
     loop = Loop(*build(name, learning__learning_rate=0.004, learning__final_learning_rate=0.001))
     loop.rounds(1)
     for progress, expected in ((0.0, 0.004), (0.5, 0.0025), (1.0, 0.001), (1.5, 0.001)):
-        before = deepcopy(loop.method.optimizer.state_dict()["state"])
+        before = deepcopy(loop.method.optimizers["optimizer"].state_dict()["state"])
         loop.method.update(loop.replay, progress, loop.generator)
         assert before
-        assert [group["lr"] for group in loop.method.optimizer.param_groups] == pytest.approx(
-            [expected] * len(loop.method.optimizer.param_groups)
+        assert [group["lr"] for group in loop.method.optimizers["optimizer"].param_groups] == pytest.approx(
+            [expected] * len(loop.method.optimizers["optimizer"].param_groups)
         )
 
 
 @pytest.mark.parametrize("name", ["dream", "posterior", "rnd", "icm", "hyperx", "prediction", "first-explore", "count"])
 def test_networks_are_decayed_and_reward_models_are_not(name: str) -> None:
     method, _ = build(name, learning__weight_decay=0.25)
-    decay = {id(p): group["weight_decay"] for group in method.optimizer.param_groups for p in group["params"]}
+    decay = {
+        id(p): group["weight_decay"] for group in method.optimizers["optimizer"].param_groups for p in group["params"]
+    }
     assert [decay[id(p)] for p in method.networks.parameters()] == [0.25] * len(list(method.networks.parameters()))
     learned = []
     if isinstance(method.reward, nn.Module):

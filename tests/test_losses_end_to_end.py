@@ -278,5 +278,6 @@ def test_gradients_are_clipped_to_their_largest_norm(name: str) -> None:
 @EVERY
 def test_all_networks_are_decayed(name: str) -> None:
     method, _ = build(name, learning__weight_decay=0.25)
-    assert [group["weight_decay"] for group in method.optimizer.param_groups] == [0.25]
-    assert len(method.optimizer.param_groups[0]["params"]) == len(list(method.networks.parameters()))
+    (group,) = method.optimizers["optimizer"].param_groups
+    assert group["weight_decay"] == 0.25
+    assert len(group["params"]) == len(list(method.networks.parameters()))

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.core.actions import Actions
 from dream.core.embedding import DiscreteEncoder
+from dream.core.heads import DuelingHead
 from dream.core.memories import LSTMMemory
 from dream.core.networks import (
-    DuelingHead,
-    RecurrentQ,
+    RecurrentPolicy,
     StepEncoder,
     load_named_weights,
     named_weights,
@@ -21,9 +22,10 @@ from dream.core.networks import (
     update_average,
 )
 from dream.core.observations import observation_encoder
-from dream.envs.base import integer_space
+from dream.spaces import integer_space
 
 SPACE = integer_space([4, 3])
+TWO, SIX = (Actions(gym.spaces.Discrete(n)) for n in (2, 6))
 STREAMS, STEPS = 5, 7
 
 
@@ -37,12 +39,12 @@ def stream() -> tuple[Tensor, Tensor, Tensor]:
 
 
 @pytest.fixture
-def network() -> RecurrentQ:
+def network() -> RecurrentPolicy:
     torch.manual_seed(0)
-    return RecurrentQ(SPACE, 6, width=12, memory_size=8, integers=[6, 2], z_dim=3)
+    return RecurrentPolicy(SPACE, SIX, width=12, memory_size=8, integers=[6, 2], z_dim=3)
 
 
-def test_steps_agree_with_the_whole_stream(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_steps_agree_with_the_whole_stream(network: RecurrentPolicy, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
     assert whole.shape == (STREAMS, STEPS, 6)
@@ -56,7 +58,7 @@ def test_steps_agree_with_the_whole_stream(network: RecurrentQ, stream: tuple[Te
     torch.testing.assert_close(maximum, network.memory.maximum(features).amax(1))
 
 
-def test_every_part_of_the_memory_is_used(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_every_part_of_the_memory_is_used(network: RecurrentPolicy, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     _, state = network.step(obs[:, 0], integers[:, 0], z[:, 0], None)
     plain, _ = network.step(obs[:, 1], integers[:, 1], z[:, 0], state)
@@ -68,7 +70,7 @@ def test_every_part_of_the_memory_is_used(network: RecurrentQ, stream: tuple[Ten
 
 
 def test_neighbours_and_later_steps_do_not_change_an_output(
-    network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]
+    network: RecurrentPolicy, stream: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
@@ -83,14 +85,14 @@ def test_neighbours_and_later_steps_do_not_change_an_output(
 
 
 def test_integers_and_z_may_be_the_same_for_a_whole_stream(
-    network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]
+    network: RecurrentPolicy, stream: tuple[Tensor, Tensor, Tensor]
 ) -> None:
     obs, integers, z = stream
     once = integers[:, :1]
     torch.testing.assert_close(network(obs, once, z), network(obs, once.expand(-1, STEPS, -1), z.expand(-1, STEPS, -1)))
 
 
-def test_the_policy_depends_on_each_input(network: RecurrentQ, stream: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_the_policy_depends_on_each_input(network: RecurrentPolicy, stream: tuple[Tensor, Tensor, Tensor]) -> None:
     obs, integers, z = stream
     whole = network(obs, integers, z)
     assert not torch.allclose(network(obs, integers, z + 1), whole)
@@ -111,24 +113,16 @@ def test_the_weights_of_an_encoder_are_its_table() -> None:
     assert list(DiscreteEncoder([4, 3], 5).state_dict()) == ["table"]
 
 
-def test_an_action_value_network_takes_z_and_integers_only_where_it_has_sizes_for_them() -> None:
-    plain = RecurrentQ(SPACE, 2, width=4, memory_size=4).encoder
+def test_a_policy_takes_z_and_integers_only_where_it_has_sizes_for_them() -> None:
+    plain = RecurrentPolicy(SPACE, TWO, width=4, memory_size=4).encoder
     assert plain.scale_shift is None and plain.integers is None
-    full = RecurrentQ(SPACE, 2, width=4, memory_size=4, integers=[2], z_dim=3).encoder
+    full = RecurrentPolicy(SPACE, TWO, width=4, memory_size=4, integers=[2], z_dim=3).encoder
     assert full.scale_shift is not None and full.integers is not None
 
 
 def test_the_sizes_of_an_observation_space_are_those_of_its_encoder() -> None:
     encoder = observation_encoder(SPACE, 5)
     assert isinstance(encoder, DiscreteEncoder) and encoder.sizes == (4, 3)
-
-
-@pytest.mark.parametrize("space", [gym.spaces.Discrete(3), gym.spaces.Box(0, 1, (2,))])
-def test_a_space_without_an_encoder_is_refused(space: gym.Space) -> None:
-    with pytest.raises(TypeError, match=r"no observation encoder for .*use integers"):
-        observation_encoder(space, 5)
-    with pytest.raises(TypeError, match="no observation encoder"):
-        RecurrentQ(space, 2, width=4, memory_size=4)
 
 
 def test_z_scales_and_shifts_the_features() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -10,12 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dream.core.qlearning import double_q_value, epsilon_greedy, lambda_returns, q_loss, skip_reset_steps, td_error
+from dream.core.actions import Actions
+from dream.core.decisions import PolicyLoss
+from dream.core.qlearning import (
+    double_q_value,
+    epsilon_greedy,
+    lambda_returns,
+    q_loss,
+    q_policy_loss,
+    skip_reset_steps,
+    td_error,
+)
 from dream.core.rollout import Now, rollout
 from dream.core.trial import Episodes
 from dream.envs import make
-from dream.execution.executor import LearnedExecutor, executor_loss
-from dream.exploration.learned import LearnedExplorer, explorer_loss
+from dream.execution.executor import LearnedExecutor, executor_decisions
+from dream.exploration.learned import LearnedExplorer, explorer_decisions
 
 GAMMA, TRACE = 0.5, 0.8
 REWARD = [1.0, 2.0, 3.0, 4.0]
@@ -156,21 +167,6 @@ def test_loss_by_hand() -> None:
     assert float(q_loss(error.detach() * 0, weight * 0)) == 0.0
 
 
-class Table:
-    """Stands in for an explorer or an executor: the same action values for the observations of every stream."""
-
-    actions = 2
-
-    def __init__(self, q: list[list[float]]):
-        self.q = torch.tensor([q])
-
-    def encode_frames(self, episodes: Episodes) -> Tensor:
-        return episodes.obs
-
-    def __call__(self, episodes: Episodes, seen: Tensor, z: Tensor | None = None) -> Tensor:
-        return self.q.expand(len(episodes.mask), -1, -1)
-
-
 def stream(action: list[int], *, length: int, start: tuple[int, ...] = (0,), **fields: Any) -> Episodes:
     steps = len(action)
     begins = torch.zeros(1, steps, dtype=torch.bool)
@@ -187,38 +183,44 @@ def stream(action: list[int], *, length: int, start: tuple[int, ...] = (0,), **f
     return replace(plain, **fields)
 
 
-ONLINE = [[1.0, 2.0], [4.0, 3.0], [5.0, 6.0], [9.0, 9.5]]
-TARGET = [[10.0, 20.0], [30.0, 40.0], [50.0, 60.0], [70.0, 80.0]]
+ONLINE = torch.tensor([[[1.0, 2.0], [4.0, 3.0], [5.0, 6.0], [9.0, 9.5]]])
+TARGET = torch.tensor([[[10.0, 20.0], [30.0, 40.0], [50.0, 60.0], [70.0, 80.0]]])
+
+
+def executed(online: Tensor, target: Tensor, execute: Episodes) -> PolicyLoss:
+    return q_policy_loss(online, target, executor_decisions(execute, GAMMA), TRACE)
+
+
+def explored(online: Tensor, target: Tensor, explore: Episodes, reward: Tensor, trace: float = TRACE) -> PolicyLoss:
+    return q_policy_loss(online, target, explorer_decisions(explore, reward, GAMMA), trace)
 
 
 def test_executor_loss_by_hand() -> None:
-    online, target = Table(ONLINE), Table(TARGET)
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     execute = stream([1, 0, 0], length=2, reward=reward)  # out of time after two steps; both actions greedy
-    z = torch.zeros(1, 1)
-    loss, surprise, value = executor_loss(online, target, execute, z, z, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
+    loss, surprise, value, metrics = executed(ONLINE, TARGET, execute)
     g1 = 2 + 0.5 * 60  # online likes action 1 best there, target says 60
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * g1)  # online likes action 0 best there, and it was taken
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - g1) ** 2) / 2)
-    assert float(value) == 20
+    assert float(value) == 20 and not metrics
     assert float(surprise) == pytest.approx(max(abs(2 - g0), abs(4 - g1)))
     done = replace(execute, terminated=torch.tensor([[False, True, False]]))
-    loss, *_ = executor_loss(online, target, done, z, z, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
+    loss = executed(ONLINE, TARGET, done).loss
     assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - 2) ** 2) / 2)
 
 
 def test_the_end_of_an_exploration_is_terminal_even_after_a_time_limit() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     explore = stream([1, 0, 0], length=2)  # a time limit, not a termination
-    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=TRACE)  # type: ignore[arg-type]
+    loss = explored(ONLINE, TARGET, explore, reward).loss
     g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * 2)
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - 2) ** 2) / 2)
 
 
 def test_an_explorer_bootstraps_past_a_reset_step_which_has_no_loss() -> None:
     reward = torch.tensor([[1.0, 5.0, 3.0]])
-    explore = stream([1, Table.actions, 1], length=3, start=(0, 2))
-    loss, _ = explorer_loss(Table(ONLINE), Table(TARGET), explore, explore.obs, reward, gamma=GAMMA, lambda_=0.0)  # type: ignore[arg-type]
+    explore = stream([1, 2, 1], length=3, start=(0, 2))
+    loss = explored(ONLINE, TARGET, explore, reward, trace=0.0).loss
     g0 = 1 + 0.5 * (5 + 60)  # not 30, the value of an observation without an action
     assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (6 - 3) ** 2) / 2)
 
@@ -267,14 +269,16 @@ def test_executor_loss_ignores_padding_and_is_a_mean_over_steps() -> None:
     torch.manual_seed(0)
     env = make("map", 1)
     space, instruction = env.single_observation_space, env.instruction_space
-    online, target = (LearnedExecutor(space, instruction, 9, width=8, memory_size=4, z_dim=3) for _ in range(2))
+    actions = Actions(env.single_action_space)
+    online, target = (LearnedExecutor(space, instruction, actions, width=8, memory_size=4, z_dim=3) for _ in range(2))
     execute = random_streams("map", 6, "execute")
     assert int(execute.length.min()) < int(execute.length.max())
     z, target_z = torch.randn(6, 3), torch.randn(6, 3)
 
     def loss(episodes: Episodes, which: list[int]) -> tuple[Tensor, Tensor]:
-        z_of, target_of = z[which], target_z[which]
-        return executor_loss(online, target, episodes, z_of, target_of, gamma=0.9, lambda_=0.9)[:2]
+        seen = online.encode_frames(episodes)
+        q, target_q = online(episodes, seen, z[which]), target(episodes, seen, target_z[which])
+        return q_policy_loss(q, target_q, executor_decisions(episodes, 0.9), 0.9)[:2]
 
     everyone = list(range(6))
     whole = loss(execute, everyone)
@@ -291,12 +295,14 @@ def test_executor_loss_ignores_padding_and_is_a_mean_over_steps() -> None:
 def test_explorer_loss_ignores_padding_and_is_a_mean_over_steps() -> None:
     torch.manual_seed(0)
     env = make("signpost", 1)
-    online, target = (LearnedExplorer(env.single_observation_space, 5, width=8, memory_size=4) for _ in range(2))
+    space, actions = env.single_observation_space, Actions(gym.spaces.Discrete(5))
+    online, target = (LearnedExplorer(space, actions, width=8, memory_size=4) for _ in range(2))
     explore = random_streams("signpost", 6, "explore")
     reward = torch.randn(explore.mask.shape)
 
     def loss(episodes: Episodes, reward: Tensor) -> Tensor:
-        return explorer_loss(online, target, episodes, episodes.obs, reward, gamma=0.9, lambda_=0.9)[0]
+        q, target_q = online(episodes, episodes.obs), target(episodes, episodes.obs)
+        return q_policy_loss(q, target_q, explorer_decisions(episodes, reward, 0.9), 0.9).loss
 
     whole = loss(explore, reward)
     longer = torch.cat([reward, torch.full((6, 3), 7.0)], 1)

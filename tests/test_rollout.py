@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from dream.core.actions import Actions
 from dream.core.rollout import Now, no_steps, rollout
 from dream.core.trial import Episodes, chain
 from dream.envs import MetaEnv, make
@@ -14,6 +16,7 @@ from tests.toys import Corridor
 
 LEFT, RIGHT, END, NONE = 0, 1, 4, 5
 """Actions of the signpost; NONE is the index of a reset step."""
+ACTIONS = Actions(gym.spaces.Discrete(NONE))
 
 
 class Script:
@@ -94,7 +97,7 @@ def test_the_policy_observes_what_is_recorded() -> None:
     """The memory of a member that waits does not move: at each of its steps it has counted exactly its own stream."""
     episodes, script = explore_twice(end_right_right_end(), [0, 1, 1])
     reset_call = 6  # the longest first episode has 6 steps, so the reset step is the seventh call
-    previous = episodes.previous_action(none=NONE)
+    previous = episodes.previous_action(ACTIONS)
     for member, first_length in enumerate([1, 4, 6]):
         calls = [*range(first_length), reset_call]
         calls += range(reset_call + 1, reset_call + 1 + int(episodes.length[member]) - first_length - 1)
@@ -215,7 +218,7 @@ def test_two_episodes_played_apart_and_chained_are_those_played_as_one_stream() 
     played = first.length.numpy()
     rest = np.stack([np.roll(row, -length - 1) for row, length in zip(table, played, strict=True)])
     second = rollout(env, Script(rest), ids, phase="explore")
-    chained = chain(first, second, none=NONE)
+    chained = chain(first, second, ACTIONS)
     for name in Episodes.__dataclass_fields__:
         expected, found = getattr(together, name), getattr(chained, name)
         if name == "obs":  # after the end of a stream they mean nothing

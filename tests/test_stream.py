@@ -1,14 +1,18 @@
 """A trial as one stream: the inputs at each step, where credit flows, targets by hand."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
+from dream.core.actions import Actions
+from dream.core.qlearning import q_policy_loss
 from dream.core.trial import Episodes, Trials
-from dream.execution.stream import Layout, TrialStream, stream_loss, trial_stream
+from dream.execution.stream import Layout, TrialStream, stream_decisions, trial_stream
 
 A = 3
-LAYOUT = Layout(actions=A, instruction=(4,), explore_episodes=1)
+ACTIONS = Actions(gym.spaces.Discrete(A))
+LAYOUT = Layout(actions=ACTIONS, instruction=(4,), explore_episodes=1)
 
 
 def episodes(lengths: list[int], slots: int, instruction: list[int], first: int = 0) -> Episodes:
@@ -65,7 +69,7 @@ def test_inputs_at_each_step() -> None:
 
 
 def test_rewarded_explorations_are_ordinary_episodes() -> None:
-    stream = trial_stream(trials(), Layout(A, (4,), 1, rewarded=True))
+    stream = trial_stream(trials(), Layout(ACTIONS, (4,), 1, rewarded=True))
     integers = stream.inputs.integers
     assert integers[0, :5].tolist() == [
         [A, 1, 0, 0],
@@ -89,7 +93,7 @@ def test_several_executions_each_with_its_own_instruction() -> None:
 
 
 def test_without_exploration_a_trial_begins_with_its_first_execution() -> None:
-    stream = trial_stream(trials(2), Layout(A, (4,), 0))
+    stream = trial_stream(trials(2), Layout(ACTIONS, (4,), 0))
     integers = stream.inputs.integers
     assert integers[0, :5].tolist() == [
         [A, 1, 1, 1],
@@ -104,7 +108,7 @@ def test_without_exploration_a_trial_begins_with_its_first_execution() -> None:
 
 def test_the_first_trials_alone() -> None:
     stream = trial_stream(trials(), LAYOUT)
-    first = stream.first(1)
+    first = stream.select(slice(1))
     for name in ("problem_id", "exploring", "reward", "terminated"):
         assert torch.equal(getattr(first, name), getattr(stream, name)[:1])
     for part, whole in zip(first.inputs, stream.inputs, strict=True):
@@ -114,7 +118,7 @@ def test_the_first_trials_alone() -> None:
 
 def test_targets_pass_from_the_execution_to_the_exploration_by_hand() -> None:
     """Trial 1: explore (action 1), reset, execute (2), (0) and end. All that is worth anything is earned at the end."""
-    stream = trial_stream(trials(), LAYOUT).first(2)
+    stream = trial_stream(trials(), LAYOUT)
     stream = TrialStream(**{**stream.__dict__, "reward": torch.zeros_like(stream.reward)})
     stream.reward[1, 3] = 1.0
     q = torch.zeros(2, stream.episodes.mask.shape[1] + 1, A)
@@ -122,7 +126,8 @@ def test_targets_pass_from_the_execution_to_the_exploration_by_hand() -> None:
     q[1, 3] = torch.tensor([0.2, 0.0, 0.0])
     q.requires_grad_()
     target = q.detach() * 2
-    loss, surprise, value = stream_loss(q, target, stream, explore_gamma=0.8, gamma=0.5, lambda_=0.5)
+    decisions = stream_decisions(stream, explore_gamma=0.8, gamma=0.5)
+    loss, surprise, value, _ = q_policy_loss(q, target, decisions, 0.5)
     g3 = 1.0
     g2 = 0.5 * (0.5 * 0.4 + 0.5 * g3)
     g1 = 0.5 * 1.0 + 0.5 * g2  # the reset step: no discount, V(execution) = 1.0
@@ -144,5 +149,5 @@ def test_a_truncated_last_episode_bootstraps() -> None:
     stream = TrialStream(**{**stream.__dict__, "terminated": torch.zeros_like(stream.terminated)})
     q = torch.zeros(2, stream.episodes.mask.shape[1] + 1, A)
     q[0, 4] = 3.0
-    _, surprise, _ = stream_loss(q, q, stream, explore_gamma=1.0, gamma=0.5, lambda_=0.0)
+    surprise = q_policy_loss(q, q, stream_decisions(stream, explore_gamma=1.0, gamma=0.5), 0.0).surprise
     assert float(surprise[0]) == pytest.approx(11 + 0.5 * 3)

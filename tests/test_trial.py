@@ -1,8 +1,10 @@
 """Streams of transitions: masks, trimming, chaining, selecting."""
 
+import gymnasium as gym
 import pytest
 import torch
 
+from dream.core.actions import Actions
 from dream.core.trial import Episodes, Trials, concatenate
 
 NONE = 4
@@ -34,7 +36,7 @@ def test_lengths_reset_steps_and_transitions() -> None:
 
 
 def test_the_previous_action_stands_beside_the_observation_it_led_to() -> None:
-    assert streams().previous_action(none=NONE).tolist() == [
+    assert streams().previous_action(Actions(gym.spaces.Discrete(NONE))).tolist() == [
         [NONE, 0, 1, NONE, 2, 3, 0],
         [NONE, 1, NONE, 2, 2, 0, 0],
         [NONE, 0, 0, 0, 0, 0, 0],

@@ -61,7 +61,9 @@ class Actions:
 
     def integers(self, previous: Tensor) -> Tensor | None:
         """The integers of previous actions for a network, (..., *shape) -> (..., K) int64; None for a Box."""
-        return None if self.numbers else previous.view(*previous.shape[: previous.ndim - len(self.shape)], -1)
+        if self.numbers:
+            return None
+        return previous[..., None] if self.discrete else previous
 
     def as_numbers(self, previous: Tensor) -> Tensor | None:
         """The numbers of previous actions for a network, (..., K) float32; None for integers."""
