@@ -108,6 +108,6 @@ class Import(EndToEndNetworks):
             code = self.f(factors)
         weight = stream.episodes.observed[:count].to(code.dtype)
         error = (outputs.context - code[:count, None]).square().sum(-1)
-        distance = (error * weight).sum() / weight.sum()
+        distance = (error * weight).sum() / weight.sum().clamp(min=1)  # no own trials with id_fraction 1
         metrics = {"loss/distance": distance.detach(), "bottleneck/spread": code.var(0).sum().sqrt()}
         return 0.5 * config.end_to_end.import_weight * distance, metrics

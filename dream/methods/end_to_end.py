@@ -89,7 +89,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             explore_epsilon = execute_epsilon = torch.full((members,), SAMPLED)
         used_id = torch.zeros(members, dtype=torch.bool)
         if self.networks.takes_problem_id:
-            used_id = torch.randperm(members, generator=generator) < members // 2
+            used_id = torch.randperm(members, generator=generator) < int(members * self.config.end_to_end.id_fraction)
         used_id = used_id.to(self.device)
         explore = self._explore(env, problem_id, self.networks, explore_epsilon, generator, used_id, may_stop=False)
         trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, generator, used_id)
@@ -264,6 +264,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         learning = self.config.learning
         count = (learning.explore_batch_size + learning.execute_batch_size + learning.execute_batch_size // 2) // 2
         informed = count // 3 if self.networks.takes_problem_id else 0
+        if self.config.end_to_end.id_fraction == 1.0 and informed:
+            informed = count
         trials, rows = self._sample(replay, count, informed)
         stream, factors = trial_stream(trials, self.layout), self.factors(trials.problem_id)
         loss, surprise, metrics = self._q_loss(stream, factors, count - informed, generator)
@@ -325,6 +327,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         """`count` trials and their rows; all but the last `informed` were played on the memory."""
         exponent = self.config.end_to_end.priority_exponent
         if not self.networks.takes_problem_id:
+            return replay.sample_by_priority(count, exponent)
+        if informed == count:
             return replay.sample_by_priority(count, exponent)
         own, own_rows = replay.sample_by_priority(count - informed, exponent, decoded=True)
         others, other_rows = replay.sample_by_priority(informed, exponent)
