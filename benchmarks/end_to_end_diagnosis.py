@@ -14,7 +14,7 @@ import argparse
 import contextlib
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,18 +56,20 @@ def main() -> None:
     for label in map(MethodLabel.parse, given.methods):
         for seed in given.seeds:
             config = label.config(given.env, seed, {} if given.steps is None else {"steps": given.steps})
-            rows = diagnose(label, config, given.every, given.stop_at)
-            if given.csv:
-                merge_tidy_csv(given.csv, rows)
+            rows: Rows = []
+            for measured in diagnose(label, config, given.every, given.stop_at):
+                rows += measured
+                if given.csv:
+                    merge_tidy_csv(given.csv, rows)
 
 
-def diagnose(label: MethodLabel, config: TrainConfig, every: int, stop_at: float | None = None) -> Rows:
-    """Train, and measure each `every` steps. Returns tidy rows. Raises UserError for a pair."""
+def diagnose(label: MethodLabel, config: TrainConfig, every: int, stop_at: float | None = None) -> Iterator[Rows]:
+    """Train, and measure each `every` steps. Yields the tidy rows of each time. Raises UserError for a pair."""
     torch.manual_seed(config.seed)
     method, env = build(config, config.learning.num_envs)
     if not isinstance(method, EndToEndPolicy):
         raise UserError(f"{label} has no policy for the whole trial: give rl2, e-rl2, import or varibad")
-    training, rows, begun = Training(method, env, config.seed), [], time.monotonic()
+    training, begun = Training(method, env, config.seed), time.monotonic()
     returns: list[float] = []
     updates: list[dict[str, torch.Tensor]] = []
     with contextlib.closing(env), contextlib.closing(make_env(config, TRIALS)) as other_env:
@@ -80,16 +82,16 @@ def diagnose(label: MethodLabel, config: TrainConfig, every: int, stop_at: float
             values = links(method, other_env) | {
                 "collected_return": float(np.mean(returns)),
                 "progress_collected": progress(done.trials.execute),
-                "progress_replayed": replayed_progress(training.replay, config),
                 "updates": float(training.updates),
                 "seconds": time.monotonic() - begun,
             }
+            if config.end_to_end.learner == "q":
+                values["progress_replayed"] = replayed_progress(training.replay, config)
             show(label, config, training.step, values, mean_metrics(updates))
-            rows += [row | {"method": str(label)} for row in tidy_rows(config, training.step, "train", values)]
+            yield [row | {"method": str(label)} for row in tidy_rows(config, training.step, "train", values)]
             returns, updates = [], []
             if finished or (stop_at is not None and values.get("normalised", -np.inf) >= stop_at):
-                break
-    return rows
+                return
 
 
 def links(method: EndToEndPolicy, env: MetaEnv) -> dict[str, float]:

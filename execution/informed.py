@@ -10,7 +10,7 @@ of z in turn:
     max  E_informed[return] + E_recurrent[return] - beta E_recurrent[sum_t |h(tau_:t) - f(mu)|^2]
 
 The rewards of both shape the shared policy, so f keeps what the task needs, and the last term trains the memory to
-predict it. At test time there is only the memory. Here half of the training trials are played informed. In both terms
+predict it. At test time there is only the memory. Here a share of the training trials is played informed. In both terms
 the memory learns only from trials that it played itself, because an informed policy's actions reveal the problem. The
 last term has no gradient with respect to f.
 """
@@ -108,6 +108,6 @@ class Import(EndToEndNetworks):
             code = self.f(factors)
         weight = stream.episodes.observed[:count].to(code.dtype)
         error = (outputs.context - code[:count, None]).square().sum(-1)
-        distance = (error * weight).sum() / weight.sum().clamp(min=1)  # no own trials with id_fraction 1
+        distance = (error * weight).sum() / weight.sum().clamp(min=1.0)  # 0 where no trial was played on the memory
         metrics = {"loss/distance": distance.detach(), "bottleneck/spread": code.var(0).sum().sqrt()}
         return 0.5 * config.end_to_end.import_weight * distance, metrics

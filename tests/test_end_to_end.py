@@ -219,6 +219,24 @@ def test_import_plays_half_of_its_trials_informed() -> None:
         assert torch.equal(informed, trials.used_id)
 
 
+@pytest.mark.parametrize("learner", ["q", "ppo"])
+@CORES
+def test_import_can_learn_from_informed_trials_alone(core: str, learner: str) -> None:
+    changes: dict[str, Any] = {"network__memory": core, "end_to_end__learner": learner}
+    loop = trained("import", end_to_end__id_fraction=1.0, **changes)
+    assert bool(loop.rounds(1).used_id.all())
+    assert all(math.isfinite(float(value)) for value in loop.metrics.values())
+    assert float(loop.metrics["loss/distance"]) == 0.0
+    untrained, _ = build("import", **changes)
+    pairs = zip(untrained.networks.f.parameters(), loop.method.networks.f.parameters(), strict=True)
+    assert not all(torch.equal(before, after) for before, after in pairs)
+
+
+def test_import_plays_the_given_share_of_its_trials_informed() -> None:
+    loop = trained("import", learning__num_envs=40, end_to_end__id_fraction=0.3)
+    assert int(loop.rounds(1).used_id.sum()) == 12
+
+
 def test_import_can_be_played_on_the_problem_id() -> None:
     loop = trained("import", env="map", learning__num_envs=40, bottleneck__init_scale=20.0)
     method, ids = loop.method, np.arange(40) % 2

@@ -119,7 +119,7 @@ class EndToEndConfig(Settings, section="end_to_end"):
     priority_exponent: Annotated[float, Range(0, 10)] = 0.0
     """exponent of prioritised replay; with 0.7 e-rl2 reaches the goal sooner on bus, but then stops improving"""
     id_fraction: Share = 0.5
-    """import: share of training trials played on the problem id"""
+    """import: share of training trials played on f(problem); with 1 the memory learns nothing, a diagnosis"""
     import_weight: Annotated[float, Range(0, 10**9)] = 0.1
     """import: beta, weight of the distance between memory and problem embedding"""
     kl_weight: Annotated[float, Range(0, 10**9)] = 0.1

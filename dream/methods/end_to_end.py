@@ -71,9 +71,9 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
     def collect(self, env: Environment, problem_id: np.ndarray, generator: torch.Generator) -> Trials:
         """Training trials of B problems. Each member has its share of random actions in each phase.
 
-        A policy that can act on the problem id (IMPORT) does so in half of the trials. As with the pairs, a policy that
-        learns by `q` must not choose to end an exploration without reward (random actions may): otherwise, if it ended
-        too early, it would never observe what it misses.
+        A policy that can act on the problem id (IMPORT) does so in a share of the trials (`end_to_end.id_fraction`). As
+        with the pairs, a policy that learns by `q` must not choose to end an exploration without reward (random actions
+        may): otherwise, if it ended too early, it would never observe what it misses.
 
         Args:
             env: of B members.
@@ -89,7 +89,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             explore_epsilon = execute_epsilon = torch.full((members,), SAMPLED)
         used_id = torch.zeros(members, dtype=torch.bool)
         if self.networks.takes_problem_id:
-            used_id = torch.randperm(members, generator=generator) < int(members * self.config.end_to_end.id_fraction)
+            used_id = torch.randperm(members, generator=generator) < int(members * cfg.end_to_end.id_fraction)
         used_id = used_id.to(self.device)
         explore = self._explore(env, problem_id, self.networks, explore_epsilon, generator, used_id, may_stop=False)
         trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, generator, used_id)
@@ -264,7 +264,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         learning = self.config.learning
         count = (learning.explore_batch_size + learning.execute_batch_size + learning.execute_batch_size // 2) // 2
         informed = count // 3 if self.networks.takes_problem_id else 0
-        if self.config.end_to_end.id_fraction == 1.0 and informed:
+        if informed and not replay.holds_decoded:
             informed = count
         trials, rows = self._sample(replay, count, informed)
         stream, factors = trial_stream(trials, self.layout), self.factors(trials.problem_id)
@@ -302,6 +302,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             surprise = torch.cat([surprise, informed.surprise[own:]])
             loss = loss + informed.loss
             metrics["loss/informed"] = informed.loss.detach()
+            if not own:  # the mean over no trial is not a number
+                metrics["execute/value"] = informed.value
         # What the method learns beside the policy
         auxiliary, found = net.auxiliary_loss(features, outputs, stream, factors, config, generator)
         return loss if auxiliary is None else loss + auxiliary, surprise, metrics | found
@@ -326,9 +328,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
     def _sample(self, replay: TrialReplay, count: int, informed: int) -> tuple[Trials, Tensor]:
         """`count` trials and their rows; all but the last `informed` were played on the memory."""
         exponent = self.config.end_to_end.priority_exponent
-        if not self.networks.takes_problem_id:
-            return replay.sample_by_priority(count, exponent)
-        if informed == count:
+        if not self.networks.takes_problem_id or informed == count:
             return replay.sample_by_priority(count, exponent)
         own, own_rows = replay.sample_by_priority(count - informed, exponent, decoded=True)
         others, other_rows = replay.sample_by_priority(informed, exponent)
