@@ -1,6 +1,6 @@
-"""One diagnostic step of an end-to-end policy: train it with changed settings, and score each link on the way.
+r"""One diagnostic step of an end-to-end policy: train it with changed settings, and score each link on the way.
 
-    python -m benchmarks.end_to_end_diagnosis "import[end_to_end.id_fraction=1.0]" --steps 800000 \\
+    python -m benchmarks.end_to_end_diagnosis "import[end_to_end.id_fraction=1.0]" --steps 800000 \
         --csv results/end_to_end_diagnosis.csv
 
 Plays greedy trials on training problems: on the memory's own explorations, on those of the family's script, which
