@@ -342,3 +342,21 @@ def check_canonical(observation: gym.Space[Any], action: gym.Space[Any]) -> None
             f"the action is {action}: a family has Discrete or MultiDiscrete actions from 0, or a bounded float32 Box "
             "of one dimension; canonical_actions of dream.spaces converts others"
         )
+
+
+# ---- recorded actions ----------------------------------------------------------------------------------------------
+
+
+def was_taken(space: gym.Space[Any], action: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which recorded actions (..., *shape) were taken, (...): "no action" between two episodes is the number of values
+    of an integer, and NaN of a Box.
+    """
+    if isinstance(space, spaces.Discrete):
+        return np.less(action, space.n)
+    there = action < space.nvec if isinstance(space, spaces.MultiDiscrete) else np.isfinite(action)
+    return np.asarray(there.all(axis=-1), np.bool_)
+
+
+def at(values: Arrays, index: Any) -> Arrays:
+    """What stands at an index of arrays, of each part where they have parts."""
+    return each(lambda array: array[index], values)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dream.envs.problems import ProblemSet
 from dream.envs.words import counted, plain
-from dream.spaces import Arrays, action_name
+from dream.spaces import Arrays, action_name, was_taken
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,12 @@ class Insight:
     """The optional half of `MetaEnv`: exact bounds, and what explains explorations. Override what the family knows.
 
     Methods without an answer raise NotImplementedError, return an empty value or None, as documented; the tools then
-    leave out what depends on them. Text of subclasses (`summary`, `tell`, `instruction_name`) is stripped of control
-    characters, because it is printed to terminals.
+    leave out what depends on them. Text of subclasses (`summary`, `tell`, `action_name`, `instruction_name`) is
+    stripped of control characters, because it is printed to terminals.
+
+    Observations that have parts are dictionaries of arrays of the shapes given here. Actions are as the environment was
+    given them, (..., K) where they have components; between two episodes of a stream there is "no action", the number
+    of values of an integer or NaN (`dream.spaces.was_taken`).
     """
 
     summary: ClassVar[str] = ""
@@ -80,7 +84,7 @@ class Insight:
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         cls.summary = plain(cls.summary)
-        for name in ("tell", "instruction_name"):
+        for name in ("tell", "action_name", "instruction_name"):
             if name in cls.__dict__:
                 setattr(cls, name, _without_control_characters(cls.__dict__[name]))
 
@@ -177,7 +181,7 @@ class Insight:
         Args:
             problem_id: (N,) ints.
             obs: (N, T + 1, ...), slot t is the observation before action t.
-            action: (N, T, ...); of Discrete actions their number marks the reset step between two episodes of a stream.
+            action: (N, T, ...), no action on the reset step between two episodes of a stream.
             mask: (N, T) bool, the stream has a step here; padding is at the end only.
         """
         return {}
@@ -185,12 +189,20 @@ class Insight:
     def tell(self, problem_id: int, obs: Arrays, action: NDArray[Any]) -> list[str]:
         """One recorded episode in words, a phrase per event, such as "walked to the bowl".
 
+        By default the actions, counted.
+
         Args:
             problem_id: the problem.
             obs: (T + 1, ...), slot t is the observation before action t.
             action: (T, ...).
         """
-        return counted(action_name(self.single_action_space, self.action_names, one) for one in action)
+        return counted(self.action_name(one) for one in action)
+
+    def action_name(self, action: Any) -> str:
+        """An action () or (K,) in words: its name, or the name and value of each component; none: "next episode"."""
+        if not bool(was_taken(self.single_action_space, np.asarray(action))):
+            return "next episode"
+        return action_name(self.single_action_space, self.action_names, action)
 
     def instruction_name(self, instruction: NDArray[np.integer]) -> str:
         """The instruction (I,) in words; "" in a family with a single instruction."""

@@ -93,6 +93,25 @@ class Actions:
         taken = action.cpu().numpy()
         return taken if not self.numbers else (self._centre + self._half * taken.clip(-1.0, 1.0)).astype(np.float32)
 
+    def recorded(self, action: Tensor, taken: Tensor) -> np.ndarray:
+        """Actions of streams as the environment took them, for records: no action is `none`, of a Box NaN.
+
+        Args:
+            action: (N, T, *shape) as stored.
+            taken: (N, T) bool, steps at which an action was taken.
+        """
+        given = self.for_environment(action)
+        if self.numbers:
+            given[~taken.cpu().numpy()] = np.nan
+        return given
+
+    def stored(self, action: np.ndarray) -> Tensor:
+        """Actions (..., *shape) of the environment as they are stored; outside the bounds of a Box they are clipped."""
+        if not self.numbers:
+            return torch.as_tensor(action, dtype=torch.int64)
+        half = np.where(self._half > 0, self._half, 1.0)
+        return torch.from_numpy(((action - self._centre) / half).clip(-1.0, 1.0).astype(np.float32))
+
     def empty(self, *leading: int) -> np.ndarray:
         """Zeros for stored actions, (*leading, *shape)."""
         return np.zeros((*leading, *self.shape), np.float32 if self.numbers else np.int64)

@@ -12,17 +12,26 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.errors import UserError
+from dream.spaces import Arrays
 from dream.storage.atomic import write_atomic
 from dream.storage.reading import read_file
 
 FORMAT = 1
 """Raised when files that were written before can no longer be read."""
+
+NESTED = ("obs", "scene")
+"""Fields of `RecordedStreams` that are, or may be, arrays by name."""
+
+ValuesKind = Literal["values", "probabilities", "gaussian"]
+"""What `RecordedStreams.values` are: action values (V = A, of a policy that learns by `q`), or of one that learns by
+`ppo` the probabilities of the values of all integers of an action, one after the other, or the means and standard
+deviations of a Box in the units of the environment (V = 2 K)."""
 
 PER_TRIAL = ("problem_id", "returns", "optimal", "prefixes", "z", "code", "known")
 """Fields of `RecordedTrials` with one entry for each trial."""
@@ -35,10 +44,11 @@ class RecordedStreams:
     T is the number of steps of the longest stream, at least 1.
     """
 
-    obs: NDArray[Any]
-    """(N, T + 1, ...) int16 or uint8, slot t is the observation before action t."""
-    action: NDArray[np.int64]
-    """(N, T); on a step between two episodes the number of actions."""
+    obs: Arrays
+    """(N, T + 1, ...) int16, uint8 or float32, a dictionary where observations have parts; slot t is the observation
+    before action t."""
+    action: NDArray[Any]
+    """(N, T, ...) as the environment was given them; no action (`dream.spaces.was_taken`) between two episodes."""
     reward: NDArray[np.float32]
     """(N, T)."""
     terminated: NDArray[np.bool_]
@@ -54,8 +64,10 @@ class RecordedStreams:
     informative: NDArray[np.bool_] | None = None
     """(N, T + 1) `MetaEnv.informative` at every observation, False in padding."""
     values: NDArray[np.float32] | None = None
-    """(N, T + 1, A) the policy's values of the actions at every observation. An explorer's are in units of the running
-    scale of its reward."""
+    """(N, T + 1, V) what the policy thought of actions at every observation: `RecordedTrials.values_kind` says in which
+    terms. An explorer's action values are in units of the running scale of its reward."""
+    state_value: NDArray[np.float32] | None = None
+    """(N, T + 1) value of every observation, of a policy that learns by `ppo`. An explorer's in units as above."""
     scene: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """`MetaEnv.scene` at every observation, (N, T + 1, ...) each."""
 
@@ -63,6 +75,13 @@ class RecordedStreams:
     def length(self) -> NDArray[np.int64]:
         """(N,) steps of each stream, those between two episodes included."""
         return self.mask.sum(axis=1)
+
+    @property
+    def transition(self) -> NDArray[np.bool_]:
+        """(N, T) the steps of the environment: all but those between two episodes."""
+        between = np.zeros_like(self.mask)
+        between[:, :-1] = self.start[:, 1:]
+        return self.mask & ~between
 
     def episodes(self, stream: int) -> list[slice]:
         """The observations of each episode of a stream: slots first to last. One with zero steps has one slot."""
@@ -91,6 +110,8 @@ class RecordedTrials:
     """(N, n) undiscounted."""
     optimal: NDArray[np.float64] | None
     """(N, n) the best possible."""
+    values_kind: Mapping[str, ValuesKind] = field(default_factory=dict)
+    """What the values of each phase are; action values of a phase that is not in it."""
     context: str | None = None
     """What the executor was given: "decoded" (g of the exploration), "id" (f of the problem) or "instruction"."""
     noise: float | None = None
@@ -155,16 +176,21 @@ def _each(streams: RecordedStreams, change: Callable[[NDArray[Any]], NDArray[Any
 
 
 def _arrays(streams: RecordedStreams) -> dict[str, Any]:
-    """Every array by name, those of the scene under "scene.NAME"."""
+    """Every array by name, those of the scene under "scene.NAME", parts of observations under "obs.NAME"."""
     values = {item.name: getattr(streams, item.name) for item in dataclasses.fields(streams)}
-    scene = values.pop("scene")
-    return values | {f"scene.{name}": array for name, array in scene.items()}
+    several = {name: values.pop(name) for name in NESTED if isinstance(values[name], Mapping)}
+    return values | {f"{name}.{part}": array for name, parts in several.items() for part, array in parts.items()}
 
 
 def _rebuilt(arrays: Mapping[str, Any]) -> RecordedStreams:
-    scene = {name.removeprefix("scene."): array for name, array in arrays.items() if name.startswith("scene.")}
-    plain = {name: array for name, array in arrays.items() if not name.startswith("scene.")}
-    return RecordedStreams(**plain, scene=scene)
+    several = {name: _under(arrays, name) for name in NESTED}
+    plain = {name: array for name, array in arrays.items() if "." not in name}
+    return RecordedStreams(**plain | {name: parts for name, parts in several.items() if parts})
+
+
+def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The arrays whose names begin with "PREFIX.", under the rest of their names."""
+    return {name.removeprefix(f"{prefix}."): array for name, array in arrays.items() if name.startswith(f"{prefix}.")}
 
 
 def joined(batches: Sequence[RecordedTrials]) -> RecordedTrials:
@@ -249,17 +275,13 @@ def load_trials(path: Path | str) -> RecordedTrials:
         written = facts.pop("format")
         if written != FORMAT:
             raise UserError(f"{path} was written by another version of dream (format {written}): record it again")
-        streams = {phase: _rebuilt(_of_phase(arrays, phase)) for phase in ("explore", "execute")}
+        streams = {phase: _rebuilt(_under(arrays, phase)) for phase in ("explore", "execute")}
         others = {name: value for name, value in arrays.items() if "." not in name}
         recorded = RecordedTrials(**{**facts, **others, **streams})
         _check_lengths(recorded)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged or no recording of trials: give an .npz that dream watch wrote") from error
     return recorded
-
-
-def _of_phase(arrays: Mapping[str, Any], phase: str) -> dict[str, Any]:
-    return {name.removeprefix(f"{phase}."): value for name, value in arrays.items() if name.startswith(f"{phase}.")}
 
 
 def _check_lengths(recorded: RecordedTrials) -> None:

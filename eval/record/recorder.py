@@ -11,13 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dream.core.actions import Actions
 from dream.core.bottleneck import last_prefix
 from dream.core.trial import Episodes, Trials
-from dream.envs import MetaEnv, Watcher
+from dream.envs import MetaEnv, ProblemSet, Watcher
 from dream.envs.watch import one_behind_the_other, side_by_side
 from dream.eval.evaluate import seeded_batches
+from dream.eval.record.outputs import shown
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials, joined, trimmed
+from dream.methods.encoding import description_table
 from dream.methods.protocol import Method
+from dream.spaces import each
 
 MOST_CANDIDATES = 1024
 """Most problems in a belief; the true ones are added."""
@@ -37,15 +41,16 @@ def record_trials(
     """
     problem_id = np.asarray(problem_id, np.int64)
     encoders = _Encoders(method, env, problem_id) if method.pair is not None else None
+    actions = Actions(env.single_action_space)
     batches = []
     for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
         explore = method.explore(watcher, whole, generator)
-        watched_exploring = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        watched_exploring = one_behind_the_other(watcher.take(), explore.mask.shape[1] + 1)
         trials = method.execute(watcher, whole, explore, generator)
         watched_executing = side_by_side(watcher.take())
         n = trials.execute_episodes
-        execute = _streams(trials.execute, watched_executing)
+        execute = _streams(trials.execute, actions, watched_executing)
         best = None
         with contextlib.suppress(NotImplementedError):
             best = env.optimal_return(np.repeat(whole, n), execute.instruction).reshape(-1, n)
@@ -56,7 +61,7 @@ def record_trials(
             step=step,
             seed=seed,
             problem_id=whole,
-            explore=_streams(trials.explore, watched_exploring),
+            explore=_streams(trials.explore, actions, watched_exploring),
             execute=execute,
             returns=execute.reward.sum(axis=1, dtype=np.float64).reshape(-1, n),
             optimal=best,
@@ -73,14 +78,13 @@ class _Encoders:
     def __init__(self, method: Method, env: MetaEnv, problem_id: NDArray[np.int64]) -> None:
         assert method.pair is not None
         self._networks, self._method = method.pair, method
-        table, train = env.problems.factor_table, env.problems.ids("train")
-        # f has learned a problem if each of its factors occurs in the training split.
-        learned = np.all([np.isin(table[:, k], table[train, k]) for k in range(table.shape[1])], axis=0)
+        self._actions = Actions(env.single_action_space)
+        learned, train = learned_problems(env.problems), env.problems.ids("train")
         known = np.flatnonzero(learned)
         some = known[np.linspace(0, len(known) - 1, min(len(known), MOST_CANDIDATES)).astype(np.int64)]
         self._candidates = np.union1d(some, problem_id[learned[problem_id]])
         with torch.no_grad():
-            self._codes = method.pair.f(torch.from_numpy(table).to(method.device)).cpu().numpy()
+            self._codes = method.pair.f(description_table(env).to(method.device)).cpu().numpy()
         self._code, self._known = self._codes.copy(), learned
         matters = [part.labels for part in env.parts() if part.relevant]
         for unknown in np.unique(problem_id[~learned[problem_id]]).tolist():
@@ -90,8 +94,9 @@ class _Encoders:
 
     @torch.no_grad()
     def look(self, recorded: RecordedTrials, trials: Trials) -> RecordedTrials:
-        """The recording with codes, prefixes and action values."""
-        net, ids, explore, execute = self._networks, recorded.problem_id, trials.explore, trials.execute
+        """The recording with codes, prefixes, and what the policies thought of actions."""
+        net, config = self._networks, self._method.config
+        ids, explore, execute = recorded.problem_id, trials.explore, trials.execute
         frame_features = net.g.encode_frames(explore)
         prefixes = net.g(explore, frame_features)
         z = last_prefix(prefixes, explore)
@@ -101,14 +106,23 @@ class _Encoders:
             code = torch.from_numpy(self._codes[ids]).to(z.device)
         z = torch.where(given_id, code, z)
         given = z.repeat_interleave(trials.execute_episodes, 0)
-        values = net.executor(execute, net.executor.encode_frames(execute), given).cpu().numpy()
-        explorer_values = None if net.explorer is None else net.explorer(explore, frame_features).cpu().numpy()
+        out = net.executor(execute, net.executor.encode_frames(execute), given)
+        executing = shown(out, config.executor.learner, self._actions, net.executor_returns)
+        kinds, explored = {"execute": executing.kind}, recorded.explore
+        if net.explorer is not None:
+            own = frame_features
+            if net.explorer.frames is not None:
+                own = net.explorer.encode_frames(explore.obs, explore.observed, net.g.frames)
+            out = net.explorer(explore, own)
+            exploring = shown(out, config.explorer.learner, self._actions, net.explorer_returns)
+            kinds["explore"], explored = exploring.kind, exploring.on(explored)
         return dataclasses.replace(
             recorded,
-            explore=dataclasses.replace(recorded.explore, values=explorer_values),
-            execute=dataclasses.replace(recorded.execute, values=values),
+            explore=explored,
+            execute=executing.on(recorded.execute),
+            values_kind=kinds,
             context=self._method.context,
-            noise=self._method.config.bottleneck.noise_std,
+            noise=config.bottleneck.noise_std,
             prefixes=prefixes.cpu().numpy(),
             z=z.cpu().numpy(),
             code=self._code[ids],
@@ -118,8 +132,22 @@ class _Encoders:
         )
 
 
-def _streams(episodes: Episodes, watched: Mapping[str, NDArray[Any]]) -> RecordedStreams:
-    arrays = {item.name: getattr(episodes, item.name).cpu().numpy() for item in dataclasses.fields(Episodes)}
+def learned_problems(problems: ProblemSet) -> NDArray[np.bool_]:
+    """(problems,) those that f has learned: each of their factors occurs in the training split, or numbers describe
+    them, and f generalises over these.
+    """
+    if problems.description is not None:
+        return np.ones(problems.num_problems, np.bool_)
+    table, train = problems.factor_table, problems.ids("train")
+    return np.all([np.isin(table[:, k], table[train, k]) for k in range(table.shape[1])], axis=0)
+
+
+def _streams(episodes: Episodes, actions: Actions, watched: Mapping[str, NDArray[Any]]) -> RecordedStreams:
+    arrays = {
+        item.name: each(lambda part: part.cpu().numpy(), getattr(episodes, item.name))
+        for item in dataclasses.fields(Episodes)
+    }
+    arrays["action"] = actions.recorded(episodes.action, episodes.transition)
     scene = {name.removeprefix("scene."): array for name, array in watched.items() if name.startswith("scene.")}
     return RecordedStreams(
         **arrays, position=watched.get("position"), informative=watched.get("informative"), scene=scene

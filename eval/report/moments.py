@@ -1,4 +1,6 @@
-"""Recorded trials as data for the player: for each moment pictures, information, beliefs, action values and z."""
+"""Recorded trials as data for the player: for each moment pictures, information, beliefs, z, and what the policy
+thought of actions.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from dream.envs import MetaEnv
 from dream.eval.record.beliefs import belief, part_beliefs
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 from dream.eval.report.tiles import TILE, changed_tiles, exact
+from dream.eval.show.choices import Choices
 from dream.eval.show.movie import Movie
 from dream.eval.show.words import narrate
 from dream.eval.show.z_picture import principal_axes
@@ -35,8 +38,9 @@ def player_data(
         name: of the method.
 
     Returns:
-        name, actions, space (codes of all problems in two dimensions, or None) and trials, each with its episodes:
-        a moment of an episode is an observation, and lists of moments are as long as the episode's observations.
+        name, choices (title and names of the rows of `Choices`, by phase), space (codes of all problems in two
+        dimensions, or None) and trials, each with its episodes: a moment of an episode is an observation, and lists of
+        moments are as long as the episode's observations.
     """
     shown = recorded.select(rows)
     data = _Data(shown, env)
@@ -44,7 +48,8 @@ def player_data(
         trials = list(workers.map(data.trial, range(len(rows))))
     for trial, outcome in zip(trials, outcomes, strict=True):
         trial["outcome"] = outcome
-    return {"name": name, "actions": list(env.action_names), "space": data.space, "tile": TILE, "trials": trials}
+    choices = {phase: {"title": one.title, "names": one.names} for phase, one in data.choices.items()}
+    return {"name": name, "choices": choices, "space": data.space, "tile": TILE, "trials": trials}
 
 
 class _Data:
@@ -54,6 +59,8 @@ class _Data:
         self._recorded, self._env = recorded, env
         self._movie = Movie(recorded, env)
         self._words = narrate(recorded, env)
+        kinds = recorded.values_kind
+        self.choices = {phase: Choices(env, kinds.get(phase, "values")) for phase in ("explore", "execute")}
         self._parts = part_beliefs(recorded, env)
         self._relevant = [number for number, part in enumerate(env.parts()) if part.relevant]
         self._whole = belief(recorded) if not self._parts else None
@@ -105,14 +112,27 @@ class _Data:
             "known": None if known is None else known[:, self._relevant].tolist(),
             "photo": self._movie.frame_box(trial, phase, stream, slots.start) if frames else None,
             "frames": self._frames(streams, stream, slots) if frames else None,
-            "action": streams.action[stream, steps].tolist(),
+            "action": [self._env.action_name(action) for action in streams.action[stream, steps]],
             "reward": _numbers(streams.reward[stream, steps]),
-            "values": None if streams.values is None else [_numbers(row) for row in streams.values[stream, slots]],
+            **self._thoughts(phase, streams, stream, slots),
+        }
+
+    def _thoughts(self, phase: str, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any]:
+        """What the policy thought at each observation (bars, its value where it has one), rows taken at each step."""
+        if streams.values is None:
+            return {"bars": None, "taken": None, "value": None}
+        choices = self.choices[phase]
+        bars = [choices.bars(row) for row in streams.values[stream, slots]]
+        value = streams.state_value
+        return {
+            "bars": [[(_number(begin), _number(end), text) for begin, end, text in row] for row in bars],
+            "taken": [choices.taken(action) for action in streams.action[stream, slots.start : slots.stop - 1]],
+            "value": None if value is None else _numbers(value[stream, slots]),
         }
 
     def _frames(self, streams: RecordedStreams, stream: int, slots: slice) -> dict[str, Any]:
         """The observations, which are frames."""
-        obs = streams.obs[stream, slots]
+        obs: NDArray[Any] = streams.obs[stream, slots]
         return {"size": [obs.shape[2], obs.shape[1]], "images": [exact(frame) for frame in obs]}
 
     def _information(self, trial: int) -> dict[str, Any] | None:
@@ -180,7 +200,8 @@ class _Data:
 
 
 def _are_frames(streams: RecordedStreams) -> bool:
-    return streams.obs.dtype == np.uint8 and streams.obs.ndim == 5
+    obs = streams.obs
+    return isinstance(obs, np.ndarray) and obs.dtype == np.uint8 and obs.ndim == 5
 
 
 def _number(value: float) -> float | None:

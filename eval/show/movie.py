@@ -13,6 +13,7 @@ from dream.envs.render import FAINT, FOOTER, HEADER, INK, PAPER, PHASE_COLOURS, 
 from dream.eval.record.beliefs import SURE
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
 from dream.eval.show.panel import BLUE, Panel, shortened
+from dream.spaces import at, each
 
 Picture = NDArray[np.uint8]
 TITLE = 28
@@ -84,14 +85,14 @@ class Movie:
         """
         streams = self._streams(phase)
         begin = next(slots.start for slots in streams.episodes(stream) if slots.start <= slot < slots.stop)
-        obs = streams.obs[stream, slot]
+        obs = at(streams.obs, (stream, slot))
         return self._env.draw(
             int(self._recorded.problem_id[trial]),
             phase,  # type: ignore[arg-type]
-            np.zeros_like(obs) if blank else obs,
+            each(np.zeros_like, obs) if blank else obs,
             streams.instruction[stream],
             self._caption(phase, stream, begin, slot),
-            trail=list(streams.obs[stream, begin:slot]),
+            trail=[at(streams.obs, (stream, earlier)) for earlier in range(begin, slot)],
             scene={name: array[stream, begin : slot + 1] for name, array in streams.scene.items()},
             known=known,
         )
@@ -128,7 +129,8 @@ class Movie:
             streams = self._streams(phase)
             scene = {name: array[stream, slots] for name, array in streams.scene.items()}
             action = streams.action[stream, slots.start : slots.stop - 1]
-            now = self._env.revealed(int(recorded.problem_id[trial]), streams.obs[stream, slots], action, scene)
+            obs = at(streams.obs, (stream, slots))
+            now = self._env.revealed(int(recorded.problem_id[trial]), obs, action, scene)
             if now is not None:
                 given = phase == "execute" and recorded.context == "id"
                 now = np.logical_or.accumulate(now, axis=0) | (False if before is None else before) | given
@@ -231,8 +233,7 @@ class Movie:
         streams = self._streams(phase)
         if slot == begin:
             return "start"
-        names = (*self._env.action_names, "next episode")
-        caption = f"step {slot - begin}: {names[streams.action[stream, slot - 1]]}"
+        caption = f"step {slot - begin}: {self._env.action_name(streams.action[stream, slot - 1])}"
         reward = streams.reward[stream]
         if phase == "execute" or reward.any():
             gap = ", " if short else "   reward "

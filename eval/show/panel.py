@@ -1,4 +1,4 @@
-"""The panel beside a picture of a moment: information so far, beliefs, and action values."""
+"""The panel beside a picture of a moment: information so far, beliefs, and what the policy thought of actions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from dream.envs import MetaEnv
 from dream.envs.render import FAINT, HEIGHT, INK, PAPER, PHASE_COLOURS, RULE, WHITE, Canvas, Colour
 from dream.eval.record.beliefs import PartBelief, belief, part_beliefs
-from dream.eval.record.recorded import RecordedTrials
+from dream.eval.record.recorded import RecordedStreams, RecordedTrials
+from dream.eval.show.choices import Bar, Choices, no_minus_zero
 
 WIDTH = 336
 BLUE: Colour = (35, 100, 180)
@@ -28,7 +29,9 @@ class Panel:
     """
 
     def __init__(self, recorded: RecordedTrials, env: MetaEnv) -> None:
-        self._recorded, self._actions = recorded, env.action_names
+        self._recorded = recorded
+        kinds = recorded.values_kind
+        self._choices = {phase: Choices(env, kinds.get(phase, "values")) for phase in ("explore", "execute")}
         self._information, self._error = recorded.information, recorded.error
         self._beliefs = part_beliefs(recorded, env)
         self._problems = belief(recorded) if not self._beliefs else None
@@ -40,7 +43,8 @@ class Panel:
         """The panel (400, 336, 3) uint8, red, green, blue.
 
         What it shows belongs to the action before the observation, which the picture beside it names: the information
-        that it brought, and the values of all actions when it was chosen. At the start of an episode there is none.
+        that it brought, and the values (or probabilities) of all actions when it was chosen. At
+        the start of an episode there is none.
 
         Args:
             trial: its row.
@@ -61,8 +65,7 @@ class Panel:
             top = self._likeliest(canvas, top, trial, now)
         streams = self._recorded.explore if phase == "explore" else self._recorded.execute
         if streams.values is not None:
-            taken = int(streams.action[stream, slot - 1]) if slot > begin else None
-            self._values(canvas, top, streams.values[stream, max(begin, slot - 1)], taken, phase)
+            self._values(canvas, top, streams, stream, begin, slot, phase)
         return canvas.picture()
 
     def information(self, trial: int, slot: int) -> str:
@@ -71,7 +74,7 @@ class Panel:
             return ""
         now = float(self._information[trial, slot])
         gain = "" if slot == 0 else f" ({round(now - float(self._information[trial, slot - 1]), 1) + 0.0:+.1f})"
-        return f"{_no_minus_zero(now, 1)} nats{gain}"
+        return f"{no_minus_zero(now, 1)} nats{gain}"
 
     def likeliest(self, trial: int, slot: int) -> list[tuple[str, float]]:
         """The likeliest value of each part after an observation of the exploration, such as "line A = (0, 1)", and its
@@ -155,22 +158,29 @@ class Panel:
         for row in np.argsort(-shares, kind="stable")[:5].tolist():
             number = int(self._recorded.candidates[row])
             name = f"problem {number}" + (" (true)" if number == truth else "")
-            _bar(canvas, top, name, float(shares[row]), f"{shares[row]:.0%}", BLUE)
+            _bar(canvas, top, name, (0.0, float(shares[row]), f"{shares[row]:.0%}"), BLUE)
             top += 17
         return top + 20
 
-    def _values(self, canvas: Canvas, top: float, values: NDArray[np.floating], taken: int | None, phase: str) -> None:
-        canvas.text("action values", (_LEFT, top), 11, INK, align=0, bold=True)
-        when = "before the first step" if taken is None else "when this step was chosen"
+    def _values(
+        self, canvas: Canvas, top: float, streams: RecordedStreams, stream: int, begin: int, slot: int, phase: str
+    ) -> None:
+        assert streams.values is not None
+        choices, at = self._choices[phase], max(begin, slot - 1)
+        taken = choices.taken(streams.action[stream, at]) if slot > begin else []
+        canvas.text(choices.title, (_LEFT, top), 11, INK, align=0, bold=True)
+        when = "when this step was chosen" if slot > begin else "before the first step"
         canvas.text(when, (_RIGHT, top), 8.5, FAINT, align=1)
         top += 14
-        space = min(16.0, (HEIGHT - 6 - top) / len(values))
-        low, high = float(values.min()), float(values.max())
-        digits = 2 if high - low > 0.1 else 3
-        for action, value in enumerate(values.tolist()):
-            colour = PHASE_COLOURS[phase] if action == taken else (176, 180, 188)
-            share = 0.04 + 0.96 * (value - low) / max(high - low, 1e-9)
-            _bar(canvas, top, self._actions[action], share, _no_minus_zero(value, digits), colour, space)
+        if streams.state_value is not None:
+            canvas.text(
+                f"value {no_minus_zero(streams.state_value[stream, at], 2)}", (_LEFT, top + 6), 9.5, INK, align=0
+            )
+            top += 16
+        bars = choices.bars(streams.values[stream, at])
+        space = min(16.0, (HEIGHT - 6 - top) / len(bars))
+        for row, (name, bar) in enumerate(zip(choices.names, bars, strict=True)):
+            _bar(canvas, top, name, bar, PHASE_COLOURS[phase] if row in taken else (176, 180, 188), space)
             top += space
 
 
@@ -179,16 +189,14 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: max(1, length - 2)] + ".."
 
 
-def _bar(canvas: Canvas, top: float, name: str, share: float, text: str, colour: Colour, space: float = 17.0) -> None:
+def _bar(canvas: Canvas, top: float, name: str, bar: Bar, colour: Colour, space: float = 17.0) -> None:
+    begin, end, text = bar
     left = _LEFT + 92.0
-    size = min(9.5, space * 0.62)
+    width, size = _RIGHT - (46 if len(text) < 8 else 84) - left, min(9.5, space * 0.62)
     canvas.text(shortened(name, 17), (_LEFT, top + space / 2), size, INK, align=0)
-    canvas.box(left, top + space * 0.15, max(1.0, (_RIGHT - 46 - left) * share), space * 0.7, colour, radius=2)
+    length = max(1.0, width * (end - begin))
+    canvas.box(left + width * begin, top + space * 0.15, length, space * 0.7, colour, radius=2)
     canvas.text(text, (_RIGHT, top + space / 2), size, INK, align=1)
-
-
-def _no_minus_zero(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _shade(share: float) -> Colour:

@@ -81,9 +81,7 @@ def trial_facts(recorded: RecordedTrials, env: MetaEnv) -> list[dict[str, Any]]:
         {
             "problem_id": int(recorded.problem_id[trial]),
             "instruction": recorded.execute.instruction[trial * n : (trial + 1) * n].tolist(),
-            "explore_steps": int(
-                (recorded.explore.action[trial] < len(env.action_names))[recorded.explore.mask[trial]].sum()
-            ),
+            "explore_steps": int(recorded.explore.transition[trial].sum()),
             "execute_steps": recorded.execute.length[trial * n : (trial + 1) * n].tolist(),
             "return": recorded.returns[trial].tolist(),
             "optimal_return": None if recorded.optimal is None else recorded.optimal[trial].tolist(),

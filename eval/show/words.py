@@ -9,6 +9,7 @@ import numpy as np
 from dream.envs import MetaEnv
 from dream.eval.record.beliefs import SURE, PartBelief, part_beliefs
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
+from dream.spaces import at
 
 MOST_PHRASES = 12
 """In an episode with more events the middle ones are left out."""
@@ -67,7 +68,7 @@ def _events(env: MetaEnv, recorded: RecordedTrials, streams: RecordedStreams, st
     """The events of an episode, one phrase each."""
     trial = stream * len(recorded.problem_id) // len(streams.mask)
     actions = streams.action[stream, slots.start : slots.stop - 1]
-    phrases = env.tell(int(recorded.problem_id[trial]), streams.obs[stream, slots], actions)
+    phrases = env.tell(int(recorded.problem_id[trial]), at(streams.obs, (stream, slots)), actions)
     if len(phrases) > MOST_PHRASES:
         half = MOST_PHRASES // 2
         phrases = [*phrases[:half], f"({len(phrases) - 2 * half} events left out)", *phrases[-half:]]

@@ -188,22 +188,26 @@ function drawBeliefs(trial, now, known, truth) {
   byId("beliefs").querySelector("small").textContent = framed ? "framed: true value" : "";
 }
 
-/** The values of the actions when the action of this step was chosen; at the start, before the first one. */
+/** What the policy thought of actions when that of this step was chosen; at the start, before the first one. */
 function drawValues(method, episode, slot) {
   const at = Math.max(0, slot - 1);
-  const box = panel("values", episode.values, slot ? `when step ${slot} was chosen` : "before the first step");
+  const when = slot ? `when step ${slot} was chosen` : "before the first step";
+  const value = episode.value && episode.value[at] !== null ? `; value ${short(episode.value[at])}` : "";
+  const box = panel("values", episode.bars, when + value);
   if (!box) return;
-  const values = episode.values[at];
-  const low = Math.min(...values), high = Math.max(...values);
-  values.forEach((value, action) => {
-    const taken = slot > 0 && action === episode.action[at];
+  const choices = method.choices[episode.phase];
+  byId("values").querySelector("strong").textContent = choices.title.replace(/^./, (letter) => letter.toUpperCase());
+  episode.bars[at].forEach(([begin, end, text], number) => {
+    const taken = slot > 0 && episode.taken[at].includes(number);
     const row = html("div", `value${taken ? " taken" : ""} ${episode.phase}`);
-    row.append(html("span", "", method.actions[action]));
+    row.append(html("span", "", choices.names[number]));
     const bar = document.createElement("span");
     const length = document.createElement("i");
-    length.style.width = `${4 + 96 * (value - low) / Math.max(1e-9, high - low)}%`;
+    length.style.marginLeft = `${100 * begin}%`;
+    length.style.width = `${100 * (end - begin)}%`;
     bar.append(length);
-    row.append(bar, html("span", "", value.toFixed(high - low > 0.1 ? 2 : 3).replace(/^-(0\.0*)$/, "$1")));
+    row.append(bar, html("span", "", text.replace("+-", "±")));
+    row.classList.toggle("wide", text.length > 7);
     box.append(row);
   });
 }
@@ -420,8 +424,7 @@ class Player {
   describe(episode, slot, found) {
     const phase = episode.phase === "explore" ? "Exploration" : "Execution";
     if (slot === 0) return `${phase}, start`;
-    const action = methods[this.method].actions[episode.action[slot - 1]] ?? "next episode";
-    const said = [`${phase}, step ${slot}: ${action}`];
+    const said = [`${phase}, step ${slot}: ${episode.action[slot - 1]}`];
     const { information } = this.trial;
     if (episode.phase === "explore" && information) said.push(`${signed(information.found[found] - information.found[found - 1])} nats`);
     if (episode.phase === "execute" || episode.reward.some(Boolean)) {
