@@ -139,15 +139,18 @@ def test_the_player_gets_what_was_recorded() -> None:
     method, env, _ = load_method(pretrained("bus"), members=4)
     recorded = record_trials(method, env, spread_over_problems(env, "test", 4, 0), 0)
     data = player_data(recorded, env, [2, 0], ["optimal", "failure"], "dream")
-    assert data["actions"] == list(env.action_names) and len(data["space"]["codes"]) == len(recorded.candidates)
+    assert data["choices"]["explore"] == {"title": "action values", "names": list(env.action_names)}
+    assert len(data["space"]["codes"]) == len(recorded.candidates)
     for row, outcome, trial in zip((2, 0), ("optimal", "failure"), data["trials"], strict=True):
         explore, execute = trial["episodes"]
         length, executed = int(recorded.explore.length[row]), int(recorded.execute.length[row])
         assert trial["problem"] == recorded.problem_id[row] and trial["outcome"] == outcome
         assert trial["steps"] == [length, executed]
         assert trial["instruction"] == execute["instruction"] == env.instruction_name(recorded.execute.instruction[row])
-        assert len(explore["pictures"]) == len(explore["values"]) == length + 1 == len(trial["information"]["found"])
+        assert len(explore["pictures"]) == len(explore["bars"]) == length + 1 == len(trial["information"]["found"])
         assert len(explore["truth"]) == len(explore["known"]) == length + 1
+        names = [env.action_names[number] for number in recorded.explore.action[row, :length]]
+        assert explore["action"] == names == [data["choices"]["explore"]["names"][row] for [row] in explore["taken"]]
         assert len(explore["action"]) == length == len(trial["z"]["g"]) - 1
         assert len(execute["pictures"]) == executed + 1
         assert sum(execute["reward"]) == pytest.approx(recorded.returns[row, 0], abs=1e-3)

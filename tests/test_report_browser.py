@@ -321,20 +321,19 @@ def test_no_picture_is_ever_covered(browser: Any, sign: Path) -> None:
 def test_values_and_reward_belong_to_the_action_that_is_named(browser: Any, shipped: Path) -> None:
     start = opened(browser, shipped)
     assert start["taken"] is None and "before the first step" in start["values"]
-    trial = browser.execute_script(
-        "return [JSON.parse(document.getElementById('trial-0-0').textContent), methods[0].actions]"
-    )
-    episodes, actions = trial[0]["episodes"], trial[1]
+    trial = browser.execute_script("return JSON.parse(document.getElementById('trial-0-0').textContent)")
+    episodes = trial["episodes"]
     at = 0
     for episode in episodes:
         for slot in range(len(episode["pictures"])):
             browser.execute_script(GO, at)
             seen = browser.execute_script(SEEN)
             if slot:
-                name = actions[episode["action"][slot - 1]]
+                name = episode["action"][slot - 1]
                 assert seen["taken"] == name and f": {name}, " in seen["moment"]
-                values = episode["values"][slot - 1]
-                assert values[episode["action"][slot - 1]] == max(values)  # the policies are greedy
+                ends = [end for _, end, _ in episode["bars"][slot - 1]]
+                [taken] = episode["taken"][slot - 1]
+                assert ends[taken] == max(ends)  # the policies are greedy
             if slot and episode["phase"] == "execute":
                 reward = episode["reward"][slot - 1]
                 assert f"reward {reward:+.2f}" in seen["moment"]
