@@ -30,6 +30,22 @@ def member_epsilons(members: int, low: float) -> Tensor:
     return torch.logspace(0.0, float(np.log10(low)), members)
 
 
+def training_epsilons(members: int, learner: LearnerName, low: float, random_fraction: float = 0.0) -> Tensor:
+    """(B,) shares of random actions in training, see `ActionChooser`.
+
+    Args:
+        members: B.
+        learner: of the policy; one that learns by `ppo` samples all of its actions.
+        low: smallest share with `q`.
+        random_fraction: share of the members that act at random with `q`.
+    """
+    if learner == "ppo":
+        return torch.full((members,), SAMPLED)
+    epsilon = member_epsilons(members, low)
+    epsilon[: round(members * random_fraction)] = 1.0
+    return epsilon
+
+
 def random_actions(env: Environment) -> Tensor | None:
     """(A,) probabilities of random Discrete actions: uniform, except that the action that ends the episode is rare.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.acting import SAMPLED, ActionChooser, interleave, member_epsilons, random_actions
+from dream.core.acting import ActionChooser, interleave, random_actions, training_epsilons
 from dream.core.actions import Actions
 from dream.core.environment import Environment
 from dream.core.ppo import ValueNorm
@@ -82,11 +82,9 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         """
         members, cfg = len(problem_id), self.config
         order = torch.randperm(members, generator=generator)
-        explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_min)
-        explore_epsilon[: round(members * cfg.explorer.random_fraction)] = 1.0
-        execute_epsilon = member_epsilons(members, cfg.executor.epsilon_min)[order]
-        if cfg.end_to_end.learner == "ppo":
-            explore_epsilon = execute_epsilon = torch.full((members,), SAMPLED)
+        learner, explorer = cfg.end_to_end.learner, cfg.explorer
+        explore_epsilon = training_epsilons(members, learner, explorer.epsilon_min, explorer.random_fraction)
+        execute_epsilon = training_epsilons(members, learner, cfg.executor.epsilon_min)[order]
         used_id = torch.zeros(members, dtype=torch.bool)
         if self.networks.takes_problem_id:
             used_id = torch.randperm(members, generator=generator) < int(members * cfg.end_to_end.id_fraction)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.acting import SAMPLED, member_epsilons
+from dream.core.acting import training_epsilons
 from dream.core.actions import Actions
 from dream.core.bottleneck import last_prefix
 from dream.core.environment import Environment
@@ -89,13 +89,13 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         members, cfg = len(problem_id), self.config
         explorer_acts = not self.rules.rewards_information or bool(self.losses.explained > cfg.explorer.min_explained)
         order = torch.randperm(members, generator=generator)
-        explore_epsilon = member_epsilons(members, cfg.explorer.epsilon_min)
-        explore_epsilon[: round(members * (cfg.explorer.random_fraction if explorer_acts else 1.0))] = 1.0
-        if cfg.explorer.learner == "ppo" and explorer_acts:
-            explore_epsilon = torch.full((members,), SAMPLED)
-        execute_epsilon = member_epsilons(members, cfg.executor.epsilon_min)[order]
-        if cfg.executor.learner == "ppo":
-            execute_epsilon = torch.full((members,), SAMPLED)
+        explore_epsilon = torch.ones(members)
+        if explorer_acts:
+            explorer = cfg.explorer
+            explore_epsilon = training_epsilons(
+                members, explorer.learner, explorer.epsilon_min, explorer.random_fraction
+            )
+        execute_epsilon = training_epsilons(members, cfg.executor.learner, cfg.executor.epsilon_min)[order]
         on_id = round(cfg.executor.id_fraction * members) if self.losses.executes_on_g else members
         used_id = (torch.randperm(members, generator=generator) < on_id).to(self.device)
         explore = self.acting.explore(env, problem_id, self.networks, explore_epsilon, generator, may_stop=False)
