@@ -86,7 +86,7 @@ class Actions:
         device = torch.device(device)
         if device not in self._none:
             self._none[device] = self._none[torch.device("cpu")].to(device)
-        return self._none[device].expand(*leading, *self.shape)
+        return self._none[device].expand((*leading, *self.shape))
 
     def for_environment(self, action: Tensor) -> np.ndarray:
         """Actions (B, *shape) as the environment takes them."""
