@@ -13,6 +13,7 @@ from torch import Tensor
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Trials
 from dream.envs import MetaEnv, Watcher
+from dream.methods.encoding import description_table
 from dream.methods.pair_networks import PairNetworks
 from dream.methods.protocol import Method
 
@@ -60,7 +61,7 @@ class Diagnosis:
         """Whether g decodes the problem of each exploration (B,), and its error after each step (B, T+1), nats."""
         device = trials.problem_id.device
         all_problems = torch.arange(len(env.problems.factor_table), device=device)
-        self._codes = net.f(torch.from_numpy(env.problems.factor_table).to(device))
+        self._codes = net.f(description_table(env).to(device))
         explore, truth = trials.explore, trials.problem_id
         prefixes = net.g(explore)
         error = prefix_error(self._codes[truth], prefixes, self.method.config.bottleneck.noise_std)
