@@ -116,7 +116,7 @@ def advantages(
     following = torch.zeros_like(mask)  # the stream has a step after this one
     following[:, :-1] = mask[:, 1:]
     delta = (reward + going * value[:, 1:] - value[:, :-1]).masked_fill(reset_step, 0.0)
-    carried = going * torch.where(reset_step, 1.0, lambda_) * following
+    carried = torch.where(reset_step, 1.0, going * lambda_) * following
     delta_columns, carried_columns = delta.unbind(1), carried.unbind(1)
     found = [delta_columns[-1]]
     for t in range(len(delta_columns) - 2, -1, -1):
