@@ -87,7 +87,7 @@ class ExecutorConfig(Settings, section="executor"):
 
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
-    entropy_weight: Annotated[float, Range(0, 100)] = 0.1
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.2
     """ppo: weight of the policy's entropy; with less, executors on map stop riding buses"""
     context: Literal["id", "instruction"] = "id"
     """input of the method `contextual`: the problem and the instruction, or the instruction alone"""
@@ -112,7 +112,7 @@ class EndToEndConfig(Settings, section="end_to_end"):
 
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
-    entropy_weight: Annotated[float, Range(0, 100)] = 0.1
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.2
     """ppo: weight of the policy's entropy"""
     explore_gamma: Share = 0.99
     """discount factor of an exploration step"""

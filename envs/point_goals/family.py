@@ -56,6 +56,8 @@ class PointGoals(MetaEnv):
         "explorer.learner": "ppo",
         "executor.learner": "ppo",
         "end_to_end.learner": "ppo",
+        "executor.entropy_weight": 0.01,
+        "end_to_end.entropy_weight": 0.01,
     }
     observation_names = ("x", "y", "signal")
 
