@@ -360,3 +360,19 @@ def was_taken(space: gym.Space[Any], action: NDArray[Any]) -> NDArray[np.bool_]:
 def at(values: Arrays, index: Any) -> Arrays:
     """What stands at an index of arrays, of each part where they have parts."""
     return each(lambda array: array[index], values)
+
+
+def rows(values: Arrays, leading: int) -> NDArray[Any]:
+    """Observations in one array (..., D) of any of the dtypes, all parts one after the other; `leading` dimensions."""
+    arrays = values.values() if isinstance(values, dict) else [values]
+    return np.concatenate([array.reshape(*array.shape[:leading], -1) for array in arrays], axis=-1)
+
+
+def has_numbers(space: gym.Space[Any]) -> bool:
+    """Whether a canonical space holds floats, in a part or as a whole."""
+    return any(isinstance(part, spaces.Box) and part.dtype == np.float32 for part in parts_of(space).values())
+
+
+def has_image(space: gym.Space[Any]) -> bool:
+    """Whether a canonical space is or has an image."""
+    return any(is_image(part) for part in parts_of(space).values())

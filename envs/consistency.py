@@ -5,15 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
+from dream.spaces import Arrays, each, has_numbers, rows, was_taken, zeros
+
+
+def why_not_exact(env: MetaEnv) -> str | None:
+    """Why the posterior of the family is not taken from replays, None where it may be.
+
+    Numbers are equal only if each step is computed in exactly the same way, whatever plays beside it.
+    """
+    if has_numbers(env.single_observation_space):
+        return f"the observations of {env.family} are numbers, not integers"
+    if has_numbers(env.single_action_space):
+        return f"the actions of {env.family} are numbers, not integers"
+    return None
 
 
 def consistent_problems(
     env: MetaEnv,
-    obs: NDArray[Any],
+    obs: Arrays,
     action: NDArray[Any],
     mask: NDArray[np.bool_],
     start: NDArray[np.bool_] | None = None,
@@ -32,7 +44,7 @@ def consistent_problems(
 
 def steps_of_agreement(
     env: MetaEnv,
-    obs: NDArray[Any],
+    obs: Arrays,
     action: NDArray[Any],
     mask: NDArray[np.bool_],
     start: NDArray[np.bool_] | None = None,
@@ -50,7 +62,7 @@ def steps_of_agreement(
         mask: (N, T) bool, the stream has a step here; padding is at the end only. A stream may stop anywhere: its
             end is not compared.
         start: (N, T) bool, the first step of each episode; the step before it is the reset step. By default the
-            number of Discrete actions marks the reset steps, and streams of other actions are single episodes.
+            actions say where reset steps are (`dream.spaces.was_taken`).
 
     Returns:
         (N, num_problems) from -1 (not even the first observation) to the steps of the stream.
@@ -59,10 +71,13 @@ def steps_of_agreement(
         ValueError: shapes that do not fit, or a stream that agrees with no problem: it was recorded in another family,
             or the family is not deterministic (sign starts elsewhere in each episode).
     """
-    obs, action, mask = np.asarray(obs), np.asarray(action), np.asarray(mask)
-    expected = (len(mask), mask.shape[1] + 1, *(env.single_observation_space.shape or ()))
-    if action.shape != (*mask.shape, *env.single_action_space.shape) or obs.shape != expected:
-        raise ValueError(f"obs, action, mask have shapes {obs.shape}, {action.shape}, {mask.shape}: give {expected}")
+    action, mask, space = np.asarray(action), np.asarray(mask), env.single_action_space
+    given = each(np.shape, obs), action.shape
+    streams = zeros(env.single_observation_space, len(mask), mask.shape[1] + 1)
+    expected = each(np.shape, streams), (*mask.shape, *(space.shape or ()))
+    if given != expected:
+        raise ValueError(f"obs and action have shapes {given[0]} and {given[1]}: give {expected[0]} and {expected[1]}")
+    obs = rows(obs, 2)
     length = mask.sum(axis=1)[:, None]
     agrees = np.repeat(length, env.problems.num_problems, axis=1)
     resets = mask & _resets(env, action, mask, start)
@@ -94,36 +109,29 @@ def _resets(
     """Where a stream has a reset step, (N, T)."""
     if start is not None:
         return np.append(np.asarray(start)[:, 1:], np.zeros((len(mask), 1), np.bool_), axis=1)
-    if isinstance(env.single_action_space, Discrete):
-        return np.asarray(action == env.single_action_space.n)
-    return np.zeros(mask.shape, np.bool_)
+    return ~was_taken(env.single_action_space, action)
 
 
 def _steps_that_agree(
     env: MetaEnv, obs: NDArray[Any], action: NDArray[Any], steps: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The same for single episodes: obs (N, horizon + 1, ...), action (N, horizon, ...), steps (N,); padding is 0."""
+    """The same for single episodes: obs (N, horizon + 1, D), action (N, horizon, ...), steps (N,); padding is 0."""
     count = len(obs)
-    rows = np.concatenate([obs.reshape(count, -1), action.reshape(count, -1), steps[:, None]], axis=1)
-    _, which, back = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    played = np.concatenate([obs.reshape(count, -1), action.reshape(count, -1), steps[:, None]], axis=1)
+    _, which, back = np.unique(played, axis=0, return_index=True, return_inverse=True)
     problems, members = env.problems.num_problems, env.num_envs
     agreed = np.zeros(len(which) * problems, np.int64)
     for begin in range(0, len(agreed), members):
         pair = np.minimum(np.arange(begin, begin + members), len(agreed) - 1)  # the last batch is filled up
         episode = which[pair // problems]
         now, _ = env.reset(options={"problem_id": pair % problems, "phase": "explore"})
-        same = _equal(now, obs[episode, 0])
+        same = (rows(now, 1) == obs[episode, 0]).all(axis=1)
         until = np.where(same, 0, -1)
         for step in range(int(steps[episode].max())):
             now, *_, info = env.step(action[episode, step])
-            same &= (step < steps[episode]) & info["active"] & _equal(now, obs[episode, step + 1])
+            same &= (step < steps[episode]) & info["active"] & (rows(now, 1) == obs[episode, step + 1]).all(axis=1)
             until += same
             if not same.any():
                 break
         agreed[pair] = until
     return agreed.reshape(len(which), problems)[back.reshape(-1)]
-
-
-def _equal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether observations (M, ...) are the same, (M,)."""
-    return (a == b).reshape(len(a), -1).all(axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dream.envs.problems import PHASES, Phase, ProblemSet
 from dream.importing import load_object
-from dream.spaces import Arrays, action_name, each, parts_of
+from dream.spaces import Arrays, at, each, parts_of
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Moment:
 class Drawn:
     """The part of `MetaEnv` that makes pictures. A family names the function that draws it in `picture`."""
 
-    picture: ClassVar[str] = "dream.envs.render:picture_of_numbers"
+    picture: ClassVar[str] = "dream.envs.default_picture:picture_of_observation"
     """`module:function` of (family, Moment) -> (400, 352, 3) uint8, red, green, blue. It is imported when a picture is
-    first drawn, because opencv is slow to import. By default an image observation, or the numbers."""
+    first drawn, because opencv is slow to import. By default the image and the numbers of the observation."""
 
     observation_names: tuple[str, ...] = ()
     """Names of the components of an observation, for the default picture; by default their numbers."""
@@ -68,6 +68,7 @@ class Drawn:
     acted: NDArray[np.bool_]
     active: NDArray[np.bool_]
     out_of_time: NDArray[np.bool_]
+    action_name: Callable[[Any], str]
 
     def draw(
         self,
@@ -123,11 +124,11 @@ class Drawn:
         for member in range(self.num_envs) if members is None else members:
             caption = f"step {self.elapsed[member]}/{self.horizon}"
             if self.acted[member]:
-                done = action_name(self.single_action_space, self.action_names, self.last_actions[member])
+                done = self.action_name(self.last_actions[member])
                 caption += f"   {done}   reward {self.last_reward[member]:+.2f}"
             if not self.active[member]:
                 caption += "   out of time" if self.out_of_time[member] else "   the end"
-            obs, instruction = each(lambda array: array[member], self.last_obs), self.instruction[member]  # noqa: B023
+            obs, instruction = at(self.last_obs, member), self.instruction[member]
             pictures.append(self.draw(int(self.problem_id[member]), self.phase, obs, instruction, caption))
         return pictures
 

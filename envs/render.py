@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cv2
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.drawing import Moment
 
 if TYPE_CHECKING:
-    from dream.envs.base import MetaEnv
+    pass
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -186,57 +185,6 @@ def page(family: str, moment: Moment) -> Canvas:
     canvas.text(f"{family} {moment.problem_id}", (WIDTH - 14, 20), 11, FAINT, align=1)
     canvas.text(moment.caption, (14, HEIGHT - FOOTER / 2), 10.5, INK, align=0)
     return canvas
-
-
-def picture_of_numbers(env: MetaEnv, moment: Moment) -> NDArray[np.uint8]:
-    """The picture of a family that has none of its own: its image observation, or its components by name."""
-    obs = moment.obs
-    canvas = page(env.family, moment)
-    space = HEIGHT - HEADER - FOOTER
-    if obs.ndim == 3:
-        picture = canvas.picture()
-        scale = min((WIDTH - 24) / obs.shape[1], (space - 40) / obs.shape[0])
-        size = (round(obs.shape[1] * scale), round(obs.shape[0] * scale))
-        shown = cv2.resize(obs, size, interpolation=cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA)
-        x, y = (WIDTH - size[0]) // 2, HEADER + (space - size[1]) // 2
-        picture[y : y + size[1], x : x + size[0]] = shown
-        return picture
-    rows = list(_components(env, moment))
-    if moment.phase == "execute" and int(np.prod(env.instruction_space.nvec)) > 1:
-        rows += [("", "", -1.0), ("instruction", env.instruction_name(moment.instruction), -1.0)]
-    most = int((space - 30) / _LINE)
-    if len(rows) > most:
-        rows = [*rows[: most - 1], (f"and {len(rows) - most + 1} more", "", -1.0)]
-    canvas.text("observation", (14, HEADER + 12), 11, FAINT, align=0)
-    for number, (name, value, share) in enumerate(rows):
-        top = HEADER + 30 + _LINE * number
-        canvas.text(name, (14, top + _LINE / 2), 10.5, INK, align=0)
-        if share >= 0:
-            canvas.box(150, top + 4, 136, _LINE - 8, CELL, radius=3)
-            canvas.box(150, top + 4, max(3.0, 136 * share), _LINE - 8, (150, 175, 205), radius=3)
-        canvas.text(value, (WIDTH - 14, top + _LINE / 2), 11, INK, align=1, bold=True)
-    return canvas.picture()
-
-
-_LINE = 20.0
-
-
-def _components(env: MetaEnv, moment: Moment) -> Iterator[tuple[str, str, float]]:
-    """Name and value of each component of an observation, and where the value lies between its bounds.
-
-    -1 where a component has no bounds.
-    """
-    space = env.single_observation_space
-    if isinstance(space, gym.spaces.Box):
-        low, high = space.low.ravel(), space.high.ravel()
-    else:
-        high = np.asarray(getattr(space, "nvec", np.ones(moment.obs.shape, np.int64))).ravel() - 1
-        low = np.zeros_like(high)
-    names = env.observation_names or tuple(f"component {number}" for number in range(moment.obs.size))
-    for name, value, least, most in zip(names, moment.obs.ravel().tolist(), low.tolist(), high.tolist(), strict=True):
-        bounded = np.isfinite(least) and np.isfinite(most)
-        text = f"{value:.2f}" if isinstance(value, float) else str(value)
-        yield name, text, (value - least) / max(1e-9, most - least) if bounded else -1.0
 
 
 def contact_sheet(

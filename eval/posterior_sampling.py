@@ -7,15 +7,18 @@ contradicts its problem. Here it corrects the contradicted part and plans again 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
 from dream.envs import Expert, MetaEnv, consistent_problems
+from dream.envs.consistency import why_not_exact
 from dream.errors import UserError
+from dream.spaces import Arrays, at, each, has_image, zeros
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,9 @@ def posterior_sampling_return(
     if trials < 2 or explore_episodes < 0:
         raise UserError(f"trials is {trials} and explore_episodes {explore_episodes}: give at least 2 and 0")
     rng = np.random.default_rng(seed)
-    if not isinstance(env.single_observation_space, MultiDiscrete):
-        raise UserError(
-            f"posterior sampling needs the exact posterior, which {env.family} does not have (image observations)"
-        )
+    reason = why_not_exact(env) or ("its observations are images" if has_image(env.single_observation_space) else None)
+    if reason:
+        raise UserError(f"posterior sampling needs the exact posterior, which {env.family} does not have: {reason}")
     try:
         env.problems.ids(prior)
         problem_id = env.problems.sample(split, trials, rng)
@@ -142,13 +144,14 @@ def draw_problems(weight: NDArray[np.bool_] | NDArray[np.float64], rng: np.rando
 
 def _episode(
     env: MetaEnv, problem_id: NDArray[np.int64], expert: Expert, instruction: NDArray[np.int64] | None
-) -> tuple[NDArray[np.integer], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
+) -> tuple[Arrays, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
     """An episode of the expert, an exploration without instruction: obs, action, mask as in `Episodes`, return (N,).
 
     Members beyond N play the first problem again and are discarded.
     """
     count, members = len(problem_id), env.num_envs
-    action, mask = np.zeros((count, env.horizon), np.int64), np.zeros((count, env.horizon), np.bool_)
+    shape = env.single_action_space.shape
+    action, mask = np.zeros((count, env.horizon, *shape), np.int64), np.zeros((count, env.horizon), np.bool_)
     returns = np.zeros(count)
     options: dict[str, object] = {"phase": "explore" if instruction is None else "execute"}
     fill = np.where(np.arange(members) < count, np.arange(members), 0)
@@ -156,14 +159,19 @@ def _episode(
     if instruction is not None:
         options["instruction"] = instruction[fill]
     now, _ = env.reset(options=options)
-    obs = np.zeros((count, env.horizon + 1, *now.shape[1:]), now.dtype)
-    obs[:, 0] = now[:count]
-    taken = np.zeros(members, np.int64)
+    obs = zeros(env.single_observation_space, count, env.horizon + 1)
+
+    def put(stored: NDArray[Any], array: NDArray[Any], rows: NDArray[np.int64], step: int) -> None:
+        stored[rows, step] = array[rows]
+
+    each(functools.partial(put, rows=np.arange(count), step=0), obs, now)
+    taken = np.zeros((members, *shape), np.int64)
     for step in range(env.horizon):
-        taken[:count] = expert.act(now[:count])
+        taken[:count] = expert.act(at(now, slice(count)))
         now, reward, _, _, info = env.step(taken)
         active = info["active"][:count]
-        obs[active, step + 1], action[active, step] = now[:count][active], taken[:count][active]
+        each(functools.partial(put, rows=np.flatnonzero(active), step=step + 1), obs, now)
+        action[active, step] = taken[:count][active]
         mask[:, step] = active
         returns += reward[:count]
     return obs, action, mask, returns

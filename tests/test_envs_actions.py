@@ -46,6 +46,6 @@ def test_the_picture_of_a_family_without_one_shows_numbers(monkeypatch: pytest.M
     written: list[str] = []
     monkeypatch.setattr(Canvas, "text", lambda self, text, *rest, **named: written.append(text))
     env = make("point-goals", 1)
-    monkeypatch.setattr(type(env), "picture", "dream.envs.render:picture_of_numbers")
+    monkeypatch.setattr(type(env), "picture", "dream.envs.default_picture:picture_of_observation")
     env.draw(0, "explore", np.array([0.5, -0.25, 0], np.float32), np.array([0]))
     assert written[-6:] == ["x", "0.50", "y", "-0.25", "signal", "0.00"]

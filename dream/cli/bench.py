@@ -19,7 +19,7 @@ class BenchArguments:
     env: tuple[str, ...] = ("bus", "map", "cooking")
     """families to measure"""
     methods: tuple[str, ...] = ("dream",)
-    """methods to measure on each family"""
+    """methods to measure on each family, also with settings, such as rl2[end_to_end.learner=ppo]"""
     device: str = "cpu"
     """torch device, such as cpu or cuda:0"""
     seconds: Annotated[float, Range(0, 86_400, above=True)] = 10.0
@@ -41,11 +41,14 @@ def command(arguments: list[str]) -> int:
     check_threads(given.threads)
     for name in given.env:
         check_config(TrainConfig(env=name))
+    from dream.methods.labels import parse_labels
     from dream.methods.registry import find_method
     from dream.tools.bench import run as measure
 
-    for name in given.methods:
-        find_method(name)
+    for label in parse_labels(given.methods):
+        find_method(label.method)
+        for name in given.env:
+            check_config(label.config(name, 0, {}))
     check_device(given.device)
     found = measure(list(given.env), given.device, given.seconds, given.threads, given.methods)
     if given.json:

@@ -80,6 +80,7 @@ def describe_family(name: str) -> dict[str, Any]:
         "about": about,
         "observation_space": str(env.single_observation_space),
         "instruction_space": str(env.instruction_space),
+        "action_space": str(env.single_action_space),
         "actions": list(env.action_names),
         "horizon": env.horizon,
         "splits": {split: len(env.problems.ids(split)) for split in SPLITS},
@@ -111,7 +112,7 @@ def _print_detail(family: Mapping[str, Any]) -> None:
         ("without exploring", f"{as_text(family['no_exploration_return'])} (best return)"),
         ("observation", family["observation_space"]),
         ("instruction", family["instruction_space"]),
-        ("actions", ", ".join(family["actions"])),
+        ("actions", f"{family['action_space']}: {', '.join(family['actions'])}"),
         ("horizon", f"{family['horizon']} steps"),
         ("picture", family["picture"] or "none"),
     )

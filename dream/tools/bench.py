@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from dream.config import default_config, override
+from dream.config import override
 from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.methods.build import build
+from dream.methods.labels import MethodLabel
 from dream.spaces import random_actions
 from dream.training.allocator import keep_freed_memory
 from dream.training.clock import Clock
@@ -55,7 +56,7 @@ def run(
     threads: int = 1,
     methods: Sequence[str] = ("dream",),
 ) -> list[dict[str, Any]]:
-    """Measure methods with default settings on each family, and the family's environment alone.
+    """Measure methods on each family, and the family's environment alone. A method may be a label (`MethodLabel`).
 
     Returns one dict for each family and method: env, method, train_steps_per_s, env_steps_per_s (alone),
     sequences_per_s (replayed streams per second of learning), updates_per_s, replay_ratio (replayed transitions per
@@ -77,12 +78,12 @@ def run(
     ]
 
 
-def measure_training(method_name: str, name: str, device: str, seconds: float, threads: int) -> dict[str, Any]:
+def measure_training(label: str, name: str, device: str, seconds: float, threads: int) -> dict[str, Any]:
     """One method on one family, as described in `run`. The first fifth of the time warms up and does not count.
 
     The explorer's gate is held open (`explorer.min_explained`), as it is for most of a run.
     """
-    config = default_config(method_name, name, device=device, threads=threads)
+    config = MethodLabel.parse(label).config(name, 0, {"device": device, "threads": threads})
     config = override(config, {"learning.buffer_size": min(config.learning.buffer_size, MOST_TRIALS)})
     torch.manual_seed(0)
     method, env = build(config, config.learning.num_envs)
@@ -111,7 +112,7 @@ def measure_training(method_name: str, name: str, device: str, seconds: float, t
     )
     return {
         "env": name,
-        "method": method_name,
+        "method": label,
         "train_steps_per_s": steps / total,
         "sequences_per_s": streams / learn,
         "updates_per_s": updates / learn,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.envs.consistency import why_not_exact
 from dream.eval.evaluate import spread_over_problems
 from dream.eval.explain.behaviour import behaviour
 from dream.eval.explain.bounds import Explorer, ScriptedExplorer, bound_executors, bound_explorers
@@ -16,7 +17,7 @@ from dream.eval.explain.loading import LoadedRuns
 from dream.eval.explain.probe import ProbeSettings, chance, exact_posterior, knowledge, probe
 from dream.eval.explain.swap import execute_on
 from dream.eval.show.visit_map import count_visits
-from dream.spaces import is_image
+from dream.spaces import has_image
 
 
 def explain(
@@ -62,7 +63,7 @@ def explain(
             cells.append(_cell(label, own_seed, expert_label, None, expert_returns[expert_label]))
         decoded = possible = None
         # Scripts on frames plan by rendering, 0.3 s a path: the thousands of explorations a probe needs take too long.
-        if parts and not (isinstance(explorer, ScriptedExplorer) and is_image(env.single_observation_space)):
+        if parts and not (isinstance(explorer, ScriptedExplorer) and has_image(env.single_observation_space)):
             tell(3 * number + 1, 3 * len(explorers), f"{name}: exact posterior")
             posterior = exact_posterior(env, recording.episodes)
             possible = None if posterior is None else knowledge(posterior, parts, problem_id)
@@ -81,7 +82,7 @@ def explain(
         explored,
         cells,
         None if explored[0].visits is None else env.map_extent,
-        loaded.skipped,
+        [*loaded.skipped, *([f"no exact posterior: {reason}"] if parts and (reason := why_not_exact(env)) else [])],
     )
 
 

@@ -17,6 +17,7 @@ from dream.core.actions import Actions
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, Trials, concatenate
 from dream.envs import Expert, MetaEnv, Watcher
+from dream.spaces import each
 
 Playable = MetaEnv | Watcher
 """An environment, or a `Watcher` that records what happens in one."""
@@ -92,12 +93,13 @@ class ScriptedExplorer:
     ) -> Episodes:
         """B streams. Raises NotImplementedError where the family has no script."""
         script: Expert = env.scripted_explorer(env.num_envs)
+        actions = Actions(env.single_action_space)
 
         def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             nonlocal script
             if bool(now.start.all()):  # members start an episode together
                 script = env.scripted_explorer(env.num_envs)
-            return _ask(script, now), None
+            return _ask(script, now, actions), None
 
         return rollout(env, policy, problem_id, phase="explore", episodes=self.episodes)
 
@@ -119,7 +121,7 @@ class ExpertExecutor:
         every: Episodes | None = None
         for _ in range(self.episodes):
             instruction = env.sample_instruction(problem_id, env.np_random)
-            policy = _following(env.expert(problem_id, instruction))
+            policy = _following(env.expert(problem_id, instruction), Actions(env.single_action_space))
             episode = rollout(env, policy, problem_id, phase="execute", instruction=instruction)
             every = episode if every is None else concatenate(every, episode)
         assert every is not None
@@ -159,12 +161,12 @@ def bound_executors(env: Playable, episodes: int = 1) -> dict[str, Executor]:
     return {"expert": ExpertExecutor(episodes)}
 
 
-def _following(expert: Expert) -> Policy:
+def _following(expert: Expert, actions: Actions) -> Policy:
     def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        return _ask(expert, now), None
+        return _ask(expert, now, actions), None
 
     return policy
 
 
-def _ask(expert: Expert, now: Now) -> Tensor:
-    return torch.from_numpy(expert.act(now.obs.numpy()))
+def _ask(expert: Expert, now: Now, actions: Actions) -> Tensor:
+    return actions.stored(expert.act(each(lambda part: part.numpy(), now.obs)))

@@ -90,7 +90,7 @@ def record_explorations(
     for whole, count, generator in seeded_batches(env, problem_id, seed):
         watcher = Watcher(env)
         explore = explorer.explore(watcher, whole, generator)
-        noted = one_behind_the_other(watcher.take(), explore.obs.shape[1])
+        noted = one_behind_the_other(watcher.take(), explore.mask.shape[1] + 1)
         env_state = dict(env.np_random.bit_generator.state)
         batches.append(Batch(whole, count, explore, noted.get("position"), noted.get("informative"), env_state))
         for _ in range(execute_episodes):  # the draws of an execution, so that the next batch is as in `run_trials`

@@ -17,7 +17,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,11 +27,11 @@ from dream.core.actions import Actions
 from dream.core.bottleneck import TrajectoryEncoder
 from dream.core.trial import Episodes
 from dream.envs import MetaEnv, Part
-from dream.envs.consistency import steps_of_agreement
+from dream.envs.consistency import steps_of_agreement, why_not_exact
 from dream.errors import UserError
 from dream.eval.explain.bounds import Explorer
 from dream.eval.explain.explorations import RecordedExplorations, record_explorations
-from dream.spaces import is_image
+from dream.spaces import each, has_image
 
 HELD_OUT = 0.2
 """Share of the training problems held out for early stopping."""
@@ -151,7 +150,7 @@ def at_every_step(probe: Probe, episodes: Episodes, steps: int) -> list[NDArray[
 
 def default_settings(env: MetaEnv) -> ProbeSettings:
     """Settings that suffice for the families of the toolkit."""
-    return ON_FRAMES if is_image(env.single_observation_space) else ProbeSettings()
+    return ON_FRAMES if has_image(env.single_observation_space) else ProbeSettings()
 
 
 def probe(
@@ -293,15 +292,15 @@ def exact_posterior(env: MetaEnv, episodes: Episodes) -> list[NDArray[np.float64
         episodes: N streams of T steps.
 
     Returns:
-        (N, T + 1, classes) of each part, constant after the end of a stream; None where it cannot be computed: image
-        observations, stochastic dynamics, or too many problems to replay every stream in each.
+        (N, T + 1, classes) of each part, constant after the end of a stream; None where it cannot be computed: images
+        or numbers (`why_not_exact`), stochastic dynamics, or too many problems to replay every stream in each.
     """
     problems = env.problems.num_problems
-    if not isinstance(env.single_observation_space, gym.spaces.MultiDiscrete):
+    if why_not_exact(env) or has_image(env.single_observation_space):
         return None
     if len(episodes.mask) * problems > MOST_REPLAYS:
         return None
-    obs, action, mask = (tensor.numpy() for tensor in (episodes.obs, episodes.action, episodes.mask))
+    obs, action, mask = each(lambda part: part.numpy(), episodes.obs), episodes.action.numpy(), episodes.mask.numpy()
     try:
         agrees = steps_of_agreement(env, obs, action, mask)
     except ValueError:  # not deterministic

@@ -14,7 +14,7 @@ from dream.eval.record.recorded import ValuesKind
 TITLES: dict[ValuesKind, str] = {
     "values": "action values",
     "probabilities": "action probabilities",
-    "gaussian": "action: mean and deviation",
+    "gaussian": "action distribution",
 }
 Bar = tuple[float, float, str]
 """Begin and end between 0 and 1, and what is written beside it."""

@@ -12,6 +12,7 @@ from dream.envs import MetaEnv
 from dream.envs.render import FAINT, FOOTER, HEADER, INK, PAPER, PHASE_COLOURS, RULE, WHITE, Canvas, Colour
 from dream.eval.record.beliefs import SURE
 from dream.eval.record.recorded import RecordedStreams, RecordedTrials
+from dream.eval.show.choices import no_minus_zero
 from dream.eval.show.panel import BLUE, Panel, shortened
 from dream.spaces import at, each
 
@@ -24,6 +25,8 @@ MIN_COLUMNS = 4
 """Width of a contact sheet of short episodes, so that there is room for their titles."""
 SCALE = 0.6
 """Of the pictures on a contact sheet."""
+ROOM = {True: 34, False: 53}
+"""Letters of a caption on a contact sheet, and in a film. The name of an action is cut to fit."""
 
 
 class Movie:
@@ -57,7 +60,7 @@ class Movie:
                     panel = self._panel.draw(trial, phase, stream, slots.start, slot)
                     picture = np.concatenate([picture, panel], axis=1)
                 head = Canvas(picture.shape[1], TITLE, INK)
-                head.text(title, (14, TITLE / 2), 11, WHITE, align=0)
+                head.text(shortened(title, (picture.shape[1] - 124) // 6), (14, TITLE / 2), 11, WHITE, align=0)
                 head.text(number, (picture.shape[1] - 14, TITLE / 2), 11, WHITE, align=1)
                 frames.append(np.concatenate([head.picture(), picture]))
         return frames
@@ -177,7 +180,7 @@ class Movie:
         for column, (slot, lines) in enumerate(zip(moments, below, strict=True)):
             caption = self._caption(phase, stream, slots.start, slot, short=True)
             middle, top = gap + (width + gap) * column + width / 2, head + height + 9.0
-            canvas.text(shortened(caption, 34), (middle, top), 9, INK if slot > slots.start else FAINT)
+            canvas.text(caption, (middle, top), 9, INK if slot > slots.start else FAINT)
             for number, (text, ink) in enumerate(lines, 1):
                 canvas.text(shortened(text, 36), (middle, top + line * number), 8.5, ink)
         row = canvas.picture()
@@ -226,21 +229,21 @@ class Movie:
         title = f"problem {recorded.problem_id[trial]}, {_steps(int(self._streams(phase).mask[stream].sum()))}"
         information, error = recorded.information, recorded.error
         if information is not None and error is not None and np.isfinite(error[trial, 0]):
-            title += f", information {information[trial, -1]:.1f} of {error[trial, 0]:.1f} nats"
+            title += f", information {no_minus_zero(information[trial, -1], 1)} of {error[trial, 0]:.1f} nats"
         return title
 
     def _caption(self, phase: str, stream: int, begin: int, slot: int, short: bool = False) -> str:
         streams = self._streams(phase)
         if slot == begin:
             return "start"
-        caption = f"step {slot - begin}: {self._env.action_name(streams.action[stream, slot - 1])}"
-        reward = streams.reward[stream]
+        step, action = f"step {slot - begin}: ", self._env.action_name(streams.action[stream, slot - 1])
+        reward, got = streams.reward[stream], ""
         if phase == "execute" or reward.any():
-            gap = ", " if short else "   reward "
-            caption += f"{gap}{reward[slot - 1]:+.2f}"
-            if not short:
-                caption += f"   return {reward[begin:slot].sum():+.2f}"
-        return caption
+            now, total = f"{reward[slot - 1]:+.2f}", f"return {reward[begin:slot].sum():+.2f}"
+            got = f"   reward {now}   {total}"
+            if short or len(step + action + got) > ROOM[False]:
+                got = f", {now}" if short else f", {now}, {total}"
+        return step + shortened(action, ROOM[short] - len(step + got)) + got
 
     def _streams(self, phase: str) -> RecordedStreams:
         return self._recorded.explore if phase == "explore" else self._recorded.execute

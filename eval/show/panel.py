@@ -97,7 +97,7 @@ class Panel:
         found = self._information[trial, : explored + 1]
         there_is = float(self._error[trial, 0])
         canvas.text("information", (_LEFT, top), 11, INK, align=0, bold=True)
-        canvas.text(f"{found[now]:.1f} of {there_is:.1f} nats", (_RIGHT, top), 11, INK, align=1)
+        canvas.text(f"{no_minus_zero(found[now], 1)} of {there_is:.1f} nats", (_RIGHT, top), 11, INK, align=1)
         low, high = min(0.0, float(found.min())), max(there_is, float(found.max()), 1e-6)
         height, begin = 74.0, top + 16
 
