@@ -10,20 +10,19 @@ Meta-Learning" (ICLR 2020, arXiv 1910.08348), section 3.
 
 The sum runs over all transitions of the trial, before and after t, exploration and execution; the ELBO is averaged over
 a few random prefixes t of each trial. In a family with instructions the instruction is part of the state, so the
-decoders are given it too. Integers are predicted by one categorical distribution per component, frames by a Gaussian
-after pooling to 15 x 20 pixels, rewards by a Gaussian. `end_to_end.kl_weight` multiplies the KL; the authors' published
-settings have 0.1 to 1, depending on the family.
+decoders are given it too. Observations are predicted as in `dream.core.decoding`, rewards by a Gaussian.
+`end_to_end.kl_weight` multiplies the KL; the authors' published settings have 0.1 to 1, depending on the family.
 """
 
 from __future__ import annotations
 
-import gymnasium as gym
 import torch
-from einops import rearrange, repeat
+from einops import repeat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.config import TrainConfig
+from dream.core.decoding import Gaussian, ObservationLikelihood
 from dream.core.embedding import DiscreteEncoder
 from dream.core.networks import normed_relu
 from dream.core.observations import Encoded, ObservationSpace, frame_encoder, observation_encoder
@@ -31,11 +30,14 @@ from dream.core.rollout import PolicyState
 from dream.core.trial import Observations
 from dream.execution.base import EndToEndNetworks, Outputs, PhasePolicy, trial_encoder
 from dream.execution.stream import Layout, StepInputs, TrialStream
+from dream.spaces import each
 
 REWARD_DEVIATION = 0.25
 """Standard deviation of the decoded reward."""
 POOLED = (15, 20)
 """Height and width to which frames are pooled before they are predicted."""
+DEVIATION = 1.0
+"""Standard deviation of their colours, which range from -1/2 to 1/2, and of standardised numbers."""
 LOG_DEVIATION = (-5.0, 2.0)
 """The belief's log standard deviations are clamped to this range."""
 
@@ -138,7 +140,7 @@ class VariBAD(EndToEndNetworks):
         belief_features, _ = frame_features.chunk(2, -1)
         before, after, inputs = belief_features[:, :-1], belief_features[:, 1:], stream.inputs.before()
         action = self.outcome.actions.valid(episodes.action)
-        outcome = self.outcome.nats(before, episodes.obs[:, 1:], action, inputs, z)
+        outcome = self.outcome.nats(before, episodes.next_obs, action, inputs, z)
         predicted = self.reward(before, action, inputs, z, after)[..., 0]
         reward = 0.5 * ((predicted - stream.reward[:, None]) / REWARD_DEVIATION).square()
         weight = episodes.transition[:, None].to(belief.dtype)  # (N, 1, T)
@@ -221,34 +223,24 @@ class TransitionDecoder(nn.Module):
 
 
 class ObservationDecoder(TransitionDecoder):
-    """Decodes the observation after a transition: integers, or pooled frames. Arguments as for `TransitionDecoder`."""
+    """Decodes the observation after a transition. Arguments as for `TransitionDecoder`."""
 
     def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, z_dim: int):
         observed = space.space if isinstance(space, Encoded) else space
-        sizes = [int(n) for n in observed.nvec] if isinstance(observed, gym.spaces.MultiDiscrete) else None
-        outputs = POOLED[0] * POOLED[1] * observed.shape[-1] if sizes is None else sum(sizes)  # type: ignore[index]
-        super().__init__(space, layout, outputs, width=width, z_dim=z_dim)
-        self.sizes = sizes
+        likelihood = ObservationLikelihood(observed, Gaussian(DEVIATION, POOLED, pooled))
+        super().__init__(space, layout, likelihood.outputs, width=width, z_dim=z_dim)
+        self.likelihood = likelihood
 
-    def nats(self, before: Tensor, outcome: Tensor, action: Tensor, inputs: StepInputs, z: Tensor) -> Tensor:
-        """-log p(o' | o, a, z) of every transition, for frames up to a constant: (N, P, T).
+    def nats(self, before: Tensor, outcome: Observations, action: Tensor, inputs: StepInputs, z: Tensor) -> Tensor:
+        """-log p(o' | o, a, z) of every transition, for Gaussians up to a constant: (N, P, T).
 
         Args:
             before, action, inputs, z: as for `forward`.
             outcome: (N, T, ...) observations after the transitions.
         """
-        predicted = self(before, action, inputs, z)
-        if self.sizes is None:
-            return 0.5 * (predicted - pooled(outcome)[:, None]).square().sum(-1)
-        nats = torch.zeros_like(predicted[..., 0])
-        targets = outcome[:, None].expand(-1, z.shape[1], *outcome.shape[1:]).long()
-        for component, logits in enumerate(predicted.split(self.sizes, -1)):
-            nats = nats - logits.log_softmax(-1).gather(-1, targets[..., component, None])[..., 0]
-        return nats
+        return self.likelihood(self(before, action, inputs, z), each(lambda obs: obs[:, None], outcome))
 
 
-def pooled(frames: Tensor) -> Tensor:
-    """Frames pooled to 15 x 20 pixels, from -1/2 to 1/2: (N, T, H, W, C) uint8 -> (N, T, 15 * 20 * C)."""
-    parts = frames.flatten(0, 1).split(256)  # few at a time: floats take four times the memory
-    small = [F.adaptive_avg_pool2d(rearrange(part, "m h w c -> m c h w").float(), POOLED).flatten(1) for part in parts]
-    return (torch.cat(small) / 255.0 - 0.5).view(*frames.shape[:2], -1)
+def pooled(pixels: Tensor) -> Tensor:
+    """Mean colours from -1/2 to 1/2: (M, C, H, W) float32 from 0 to 255 -> (M, C, 15, 20)."""
+    return F.adaptive_avg_pool2d(pixels, POOLED) / 255.0 - 0.5

@@ -34,6 +34,9 @@ class ExplorationReward(nn.Module, ABC):
 
     Most rewards learn nothing and return the loss 0. A reward may have networks of its own, such as a predictor whose
     error is the reward: its parameters are optimised with those of the pair, without weight decay, and saved with them.
+
+    Running statistics that `forward` keeps may change in training mode only (`Module.training`): the networks of the
+    reward learn from replayed trials, in training mode; `ppo` explorers are rewarded in evaluation mode.
     """
 
     @abstractmethod

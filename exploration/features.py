@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from dream.core.networks import normed_relu
 from dream.core.observations import frame_encoder, observation_encoder
+from dream.core.trial import Observations
 
 
 class ObservationFeatures(nn.Module):
@@ -18,7 +19,7 @@ class ObservationFeatures(nn.Module):
         self.encoder = observation_encoder(space, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, obs: Tensor, observed: Tensor | None = None) -> Tensor:
+    def forward(self, obs: Observations, observed: Tensor | None = None) -> Tensor:
         """(..., observation) -> (..., width); `observed` (...) bool as for `FrameEncoder`."""
         return self.out(normed_relu(self.encoder(self.frames(obs, observed))))
 

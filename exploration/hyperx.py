@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.core.networks import normed_relu
-from dream.core.trial import Trials
+from dream.core.trial import Observations, Trials
 from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import ObservationFeatures, mean_over
 from dream.exploration.outcome import Improvement
@@ -38,7 +38,7 @@ class _HyperState(nn.Module):
         self.belief = nn.Linear(z_dim, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, obs: Tensor, belief: Tensor, observed: Tensor) -> Tensor:
+    def forward(self, obs: Observations, belief: Tensor, observed: Tensor) -> Tensor:
         """(N, T, observation), (N, T, Z), (N, T) -> (N, T, width)."""
         return self.out(normed_relu(self.obs(obs, observed) + self.belief(belief)))
 
@@ -58,11 +58,12 @@ class HyperStateNovelty(ExplorationReward):
     def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
         """Reward (N, T) and loss ()."""
         explore = trials.explore
-        obs, step, after = explore.obs[:, 1:], explore.transition, belief.prefixes[:, 1:]
+        obs, step, after = explore.next_obs, explore.transition, belief.prefixes[:, 1:]
         error = (self.predictor(obs, after, step) - self.target(obs, after, step)).square().mean(-1)
         novelty = error.detach() * step
         total = novelty.sum(1).mean()
-        self.scale.copy_(torch.where(self.scale > 0, self.scale.lerp(total, 0.01), total))
+        if self.training:
+            self.scale.copy_(torch.where(self.scale > 0, self.scale.lerp(total, 0.01), total))
         weight = max(0.0, 1.0 - belief.progress / ANNEALED)
         improvement, loss = self.improvement(trials, belief)
         reward = weight * novelty / self.scale.clamp(min=1e-8) + improvement

@@ -12,10 +12,9 @@ predictor with the problem but without memory would have the larger error at eve
 network, with the code of the problem added or not. The difference then measures the problem alone, not what two
 networks happen to learn differently, which for frames is far larger than the effect of a few words on a wall.
 
-No family has rewards while exploring, so what is left to predict is o'. Integers are predicted by one categorical
-distribution per component, frames by a Gaussian over their colours on a coarse grid. Unlike DREAM's reward, this one
-rewards whatever distinguishes problems, relevant to the task or not. The trajectory has an encoder of its own, because
-g keeps only what the task needs.
+No family has rewards while exploring, so what is left to predict is o', as in `dream.core.decoding`. Unlike DREAM's
+reward, this one rewards whatever distinguishes problems, relevant to the task or not. The trajectory has an encoder of
+its own, because g keeps only what the task needs.
 """
 
 from __future__ import annotations
@@ -23,25 +22,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import gymnasium as gym
-import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.actions import Actions
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.decoding import Gaussian, ObservationLikelihood
 from dream.core.embedding import DiscreteEncoder
 from dream.core.networks import normed_relu
 from dream.core.observations import observation_encoder
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Observations, Trials
 from dream.exploration.base import Belief, ExplorationReward
 from dream.exploration.features import mean_over
-from dream.spaces import is_image
 
 GRID = (15, 20)
 """Frames are predicted as their mean colours on a grid of this many cells."""
 DEVIATION = 0.1
-"""Standard deviation of the Gaussian over these colours, which range from 0 to 1."""
+"""Standard deviation of the Gaussians over these colours, which range from 0 to 1, and over standardised numbers."""
+
+
+def colours(pixels: Tensor) -> Tensor:
+    """Mean colours from 0 to 1: (M, C, H, W) float32 from 0 to 255 -> (M, C, 15, 20)."""
+    return F.adaptive_avg_pool2d(pixels / 255.0, GRID)
 
 
 class Prediction(nn.Module):
@@ -49,11 +51,7 @@ class Prediction(nn.Module):
 
     def __init__(self, space: gym.Space, actions: Actions, z_dim: int, width: int):
         super().__init__()
-        self.frames = is_image(space)
-        if isinstance(space, gym.spaces.MultiDiscrete):
-            self.sizes = [int(n) for n in space.nvec]
-        else:
-            self.sizes = [space.shape[-1] * GRID[0] * GRID[1]]  # type: ignore[index]
+        self.likelihood = ObservationLikelihood(space, Gaussian(DEVIATION, GRID, colours))
         self.before = observation_encoder(space, width)
         self.actions = actions
         self.action: nn.Module = (
@@ -61,12 +59,12 @@ class Prediction(nn.Module):
         )
         self.context = nn.Linear(z_dim, 2 * width)
         self.hidden = nn.Linear(width, width)
-        self.out = nn.Linear(width, sum(self.sizes))
+        self.out = nn.Linear(width, self.likelihood.outputs)
 
     def forward(
-        self, frame_features: Tensor, action: Tensor, contexts: Sequence[Tensor], after: Tensor
+        self, frame_features: Tensor, action: Tensor, contexts: Sequence[Tensor], after: Observations
     ) -> list[Tensor]:
-        """Log-likelihood of the next observations given each of several contexts, in nats, up to a constant for frames.
+        """log p of the next observations given each of several contexts, in nats, for Gaussians up to a constant.
 
         Args:
             frame_features: (N, T, D) of the observation before.
@@ -79,23 +77,12 @@ class Prediction(nn.Module):
         """
         h = self.before(frame_features) + self.action(action if self.actions.numbers else self.actions.integers(action))
         h = F.layer_norm(h, h.shape[-1:])
-        predictions = []
+        found = []
         for context in contexts:
             scale, shift = self.context(context).chunk(2, -1)
-            predictions.append(self.out(normed_relu(self.hidden(normed_relu(h * (1.0 + scale) + shift)))))
-        if self.frames:
-            pixels = rearrange(after, "n t h w c -> (n t) c h w").float() / 255.0
-            colours = F.adaptive_avg_pool2d(pixels, GRID).flatten(1).view(predictions[0].shape)
-            return [-(predicted - colours).square().sum(-1) / (2.0 * DEVIATION**2) for predicted in predictions]
-        return [self._log_likelihood(predicted, after) for predicted in predictions]
-
-    def _log_likelihood(self, predicted: Tensor, after: Tensor) -> Tensor:
-        """For integers: (N, T, logits), (N, T, components) -> (N, T)."""
-        parts = [
-            logits.log_softmax(-1).gather(-1, after[..., i, None].long())[..., 0]
-            for i, logits in enumerate(predicted.split(self.sizes, -1))
-        ]
-        return torch.stack(parts).sum(0)
+            predicted = self.out(normed_relu(self.hidden(normed_relu(h * (1.0 + scale) + shift))))
+            found.append(-self.likelihood(predicted, after))
+        return found
 
 
 class PredictionGain(ExplorationReward):
@@ -134,11 +121,12 @@ class PredictionGain(ExplorationReward):
         features = self.trajectory.encode_frames(explore)
         trajectory = self.trajectory(explore, features)[:, :-1]
         problem = self.problem(self.factor_table.index_select(0, problem_id))[:, None]
-        before, after = features[:, :-1], explore.obs[:, 1:]
-        informed, uninformed = self.prediction(before, explore.action, (trajectory + problem, trajectory), after)
+        contexts = (trajectory + problem, trajectory)
+        informed, uninformed = self.prediction(features[:, :-1], explore.action, contexts, explore.next_obs)
         return informed, uninformed
 
     @property
     def _unit(self) -> float:
         """The loss is divided by this: the nats of a frame are in the thousands."""
-        return self.prediction.sizes[0] / (2.0 * DEVIATION**2) if self.prediction.frames else 1.0
+        continuous = self.prediction.likelihood.continuous
+        return continuous / (2.0 * DEVIATION**2) if continuous else 1.0

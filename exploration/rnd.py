@@ -33,6 +33,6 @@ class RandomNetworkDistillation(ExplorationReward):
     def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
         """Reward (N, T) and loss ()."""
         explore = trials.explore
-        obs, step = explore.obs[:, 1:], explore.transition
+        obs, step = explore.next_obs, explore.transition
         error = (self.predictor(obs, step) - self.target(obs, step)).square().mean(-1)
         return error.detach() * step, mean_over(error, step.to(error.dtype))

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Actions:
@@ -68,6 +69,17 @@ class Actions:
     def as_numbers(self, previous: Tensor) -> Tensor | None:
         """The numbers of previous actions for a network, (..., K) float32; None for integers."""
         return previous if self.numbers else None
+
+    def taken(self, action: Tensor) -> Tensor:
+        """Stored actions (..., *shape) as they take effect: a valid one for "no action", numbers within the bounds."""
+        return action.clamp(-1.0, 1.0) if self.numbers else self.valid(action)
+
+    def features(self, action: Tensor) -> Tensor:
+        """Valid actions (..., *shape) -> (..., F) float32: the one-hots of all integers, or the numbers."""
+        integers = self.integers(action)
+        if integers is None:
+            return action
+        return torch.cat([F.one_hot(integers[..., i], n) for i, n in enumerate(self.sizes)], -1).float()
 
     def valid(self, action: Tensor) -> Tensor:
         """The actions with any valid one in place of "no action", which no policy can take."""

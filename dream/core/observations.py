@@ -62,15 +62,17 @@ class RunningNorm(nn.Module):
 
     Args:
         size: D, how many numbers.
+        part: name of the part of the observations that these numbers are; "" where observations have no parts.
+        until: number of observations after which the statistics stay as they are; None: they never do.
     """
 
     count: Tensor
     mean: Tensor
     variance: Tensor
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, part: str = "", until: int | None = None):
         super().__init__()
-        self.out_features = size
+        self.out_features, self.part, self._until = size, part, until
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(size, dtype=torch.float64))
@@ -83,6 +85,8 @@ class RunningNorm(nn.Module):
     @torch.no_grad()
     def observe(self, obs: Tensor) -> None:
         """Add observations (M, D) to the statistics (Chan, Golub and LeVeque, 1979)."""
+        if self._until is not None and self.count >= self._until:
+            return
         new, count = obs.double(), float(len(obs))
         mean, variance = new.mean(0), new.var(0, correction=0)
         total, before = self.count + count, self.count
@@ -142,7 +146,7 @@ class PartsEncoder(nn.Module):
     def __init__(self, space: gym.spaces.Dict):
         super().__init__()
         self.names = list(space.spaces)
-        self.parts = nn.ModuleList(_part_encoder(part) for part in space.spaces.values())
+        self.parts = nn.ModuleList(_part_encoder(part, name) for name, part in space.spaces.items())
         self.out_features: int = sum(part.out_features for part in self.parts)  # type: ignore[misc]
 
     def forward(self, obs: Observations, observed: Tensor | None = None) -> Tensor:
@@ -180,35 +184,28 @@ def observation_encoder(space: ObservationSpace, width: int) -> nn.Module:
 
 
 def observe(modules: list[nn.Module], *episodes: Episodes) -> None:
-    """Add collected episodes to the running statistics of all encoders in these modules.
+    """Add collected episodes to the running statistics of numbers everywhere in these modules.
 
     Args:
         modules: the networks; copies of one encoder get the same statistics.
         episodes: N streams each.
     """
     for module in modules:
-        for part in module.modules():
-            if isinstance(part, RunningNorm | PartsEncoder):
+        for norm in module.modules():
+            if isinstance(norm, RunningNorm):
                 for some in episodes:
-                    _observe(part, some)
+                    obs = some.obs.get(norm.part) if isinstance(some.obs, dict) else some.obs
+                    if obs is not None:
+                        norm.observe(obs[some.observed])
 
 
-def _observe(encoder: nn.Module, episodes: Episodes) -> None:
-    if isinstance(encoder, RunningNorm) and isinstance(episodes.obs, Tensor):
-        encoder.observe(episodes.obs[episodes.observed])
-    elif isinstance(encoder, PartsEncoder):
-        for name, part in zip(encoder.names, encoder.parts, strict=True):
-            if isinstance(part, RunningNorm):
-                part.observe(episodes.obs[name][episodes.observed])
-
-
-def _part_encoder(space: gym.Space[Any]) -> nn.Module:
-    """The encoder of a part, or of a whole observation that is no row of integers."""
+def _part_encoder(space: gym.Space[Any], name: str = "") -> nn.Module:
+    """The encoder of a part of this name, or of a whole observation that is no row of integers."""
     if isinstance(space, gym.spaces.MultiDiscrete):
         return CodeEncoder(space) if len(space.shape) == 3 else OneHots(space.nvec.tolist())
     if is_image(space):
         return FrameEncoder(space.shape)  # type: ignore[arg-type]
-    return RunningNorm(space.shape[0])  # type: ignore[index]
+    return RunningNorm(space.shape[0], name)  # type: ignore[index]
 
 
 def _is_row(space: gym.Space[Any]) -> bool:

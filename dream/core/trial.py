@@ -65,6 +65,11 @@ class Episodes:
         """(N, T + 1) bool: which observations, and so which prefixes, exist (the empty prefix always does)."""
         return torch.cat([torch.ones_like(self.mask[:, :1]), self.mask], dim=1)
 
+    @property
+    def next_obs(self) -> Observations:
+        """(N, T, ...): the observation after each action."""
+        return each(lambda obs: obs[:, 1:], self.obs)
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Episodes:
         """A copy with `function` applied to every tensor."""
         return Episodes(**{item.name: each(function, getattr(self, item.name)) for item in fields(self)})

@@ -97,8 +97,8 @@ class LearnedMethod(Generic[NetworksT]):
         return bool(self._on_policy)
 
     def _observe(self, trials: Trials) -> None:
-        """Add collected trials to the running statistics of the encoders."""
-        observe([self.networks, self.averaged], trials.explore, trials.execute)
+        """Add collected trials to the running statistics of numbers in all modules, those of the reward included."""
+        observe(list(self.modules().values()), trials.explore, trials.execute)
 
     def modules(self) -> dict[str, nn.Module]:
         """The modules whose weights are saved."""

@@ -103,9 +103,9 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         if cfg.executor.learner == "ppo":  # on-policy: the executor acts on the z that it learns on
             noise = self.losses.noise * torch.randn(members, cfg.bottleneck.z_dim, generator=generator).to(self.device)
         trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, used_id, generator, noise)
+        self._observe(trials)
         if self.reward is not None:
             self.reward.observe(trials)
-        self._observe(trials)
         assert trials.fresh is not None
         return dataclasses.replace(trials, fresh=dataclasses.replace(trials.fresh, explored=explorer_acts))
 

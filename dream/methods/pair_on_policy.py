@@ -89,11 +89,13 @@ class PairOnPolicy:
     def _explorer_streams(self, trials: Trials, progress: float) -> OnPolicy:
         """Explorations with the exploration reward under the current f and g."""
         net, losses, explore = self._net, self._losses, trials.explore
-        assert net.explorer is not None and net.explorer_returns is not None
+        assert net.explorer is not None and net.explorer_returns is not None and losses.reward is not None
         # log q(f(mu) | tau_:t) and the reward that a method makes of it
         code, prefixes = net.f(losses.factors(trials.problem_id)), net.g(explore)
         belief = Belief(code, prefixes, prefix_error(code, prefixes, self._config.bottleneck.noise_std), progress)
+        losses.reward.eval()  # its statistics are those of the replayed updates, in which it learns
         reward, _ = losses.exploration_reward(trials, belief)
+        losses.reward.train()
         decisions = explorer_decisions(explore, losses.scaled(reward, belief), self._config.explorer.gamma)
         # An outcome depends on the exploration only where the execution was on g(exploration)
         if losses.rules.rewards_outcome:
