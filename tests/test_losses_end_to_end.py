@@ -59,6 +59,7 @@ class Update:
         self.rows = torch.cat([drawn[1] for called, _, drawn in self.replay.calls if called == "sample_by_priority"])
         self.own = len(drawn[0].problem_id)
         self.stream = trial_stream(self.trials, method.layout)
+        self.sizes = env.single_observation_space.nvec.tolist()
         self.factors = torch.from_numpy(env.problems.factor_table)[self.trials.problem_id]
         self.seen = self.net.encode_frames(self.stream.episodes.obs, self.stream.episodes.observed)
 
@@ -213,7 +214,7 @@ def test_the_elbo_of_varibad_by_hand() -> None:
         for p in range(PREFIXES):
             mean, log_deviation = belief[i, int(share[i, p] * (length + 1))].chunk(2)
             z = (mean + noise[i, p] * log_deviation.exp())[None, None]
-            logits = net.outcome(before, action, inputs, z)[0, 0].split(net.outcome.sizes, -1)
+            logits = net.outcome(before, action, inputs, z)[0, 0].split(update.sizes, -1)
             outcomes += [cross_entropy(part, next_obs[:, c], reduction="sum") for c, part in enumerate(logits)]
             predicted = net.reward(before, action, inputs, z, after)[0, 0, :, 0]
             rewards.append(0.5 * (((predicted - stream.reward[i, moves]) / 0.25) ** 2).sum())

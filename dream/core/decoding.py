@@ -51,7 +51,7 @@ class Gaussian:
 
     def pooled(self, frames: Tensor) -> Tensor:
         """Frames (..., H, W, C) uint8 -> their mean colours (..., C * rows * columns)."""
-        parts = frames.flatten(0, -4).split(CHUNK)
+        parts = frames.reshape(-1, *frames.shape[-3:]).split(CHUNK)
         small = [self.colours(rearrange(part, "m h w c -> m c h w").float()).flatten(1) for part in parts]
         return torch.cat(small).view(*frames.shape[:-3], -1)
 
