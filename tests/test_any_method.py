@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
     "explorer.min_explained": -1.0,
     "trial.explore_episodes": 2,
 }
-NOT_TRAINED = {name: "online.g.single." for name in ("contextual", "none", "oracle")}
+NOT_TRAINED = dict.fromkeys(("contextual", "none", "oracle"), "online.g.single.")
 """Without explorations there are no single transitions to learn from."""
 EVERY = pytest.mark.parametrize("method", METHODS)
 SPACES = pytest.mark.parametrize(
