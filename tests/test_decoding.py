@@ -39,8 +39,10 @@ def test_integers_have_a_categorical_distribution_each() -> None:
 
 
 def test_codes_have_a_categorical_distribution_for_each_cell_and_channel() -> None:
-    """All logits of the first channel come first, cell by cell."""
-    likelihood = ObservationLikelihood(integer_space(np.broadcast_to([2, 3], (5, 5, 2))), GAUSSIAN)
+    """All logits of the first channel come first, cell by cell; a cell with fewer values has as many as the others."""
+    sizes = np.broadcast_to([2, 3], (5, 5, 2)).copy()
+    sizes[4, 4] = 1
+    likelihood = ObservationLikelihood(integer_space(sizes), GAUSSIAN)
     assert likelihood.outputs == 25 * (2 + 3)
     logits = torch.zeros(125)
     logits[2 * 7 + 1] = math.log(3.0)  # first channel, cell 7, value 1
