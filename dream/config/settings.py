@@ -67,7 +67,7 @@ class ExplorerConfig(Settings, section="explorer"):
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
     entropy_weight: Annotated[float, Range(0, 100)] = 0.01
-    """ppo: weight of the policy's entropy"""
+    """ppo: initial weight of the policy's entropy; it falls in proportion to `learning.learning_rate`"""
     gamma: Share = 0.95
     """discount factor of the exploration reward"""
     lambda_: Share = 0.9
@@ -88,7 +88,7 @@ class ExecutorConfig(Settings, section="executor"):
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
     entropy_weight: Annotated[float, Range(0, 100)] = 0.2
-    """ppo: weight of the policy's entropy; with less, executors on map stop riding buses"""
+    """ppo: initial weight of the policy's entropy; it falls in proportion to `learning.learning_rate`"""
     context: Literal["id", "instruction"] = "id"
     """input of the method `contextual`: the problem and the instruction, or the instruction alone"""
     gamma: Share = 0.9
@@ -113,7 +113,7 @@ class EndToEndConfig(Settings, section="end_to_end"):
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
     entropy_weight: Annotated[float, Range(0, 100)] = 0.2
-    """ppo: weight of the policy's entropy"""
+    """ppo: initial weight of the policy's entropy; it falls in proportion to `learning.learning_rate`"""
     explore_gamma: Share = 0.99
     """discount factor of an exploration step"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.0
@@ -192,6 +192,10 @@ class LearningConfig(Settings, section="learning"):
         """The learning rate after this share of the training steps: linear from the initial to the final one."""
         first, final = self.learning_rate, self.final_learning_rate
         return first + (final - first) * min(1.0, progress)
+
+    def share_at(self, progress: float) -> float:
+        """The learning rate after this share of the training steps, as a share of the initial one."""
+        return self.learning_rate_at(progress) / self.learning_rate
 
 
 @dataclass(frozen=True)

@@ -321,7 +321,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         def step(loss: Tensor) -> None:
             self._update(loss, progress, on_policy=True)
 
-        return list(self.on_policy.update(trials, generator, step))
+        return list(self.on_policy.update(trials, progress, generator, step))
 
     def _sample(self, replay: TrialReplay, count: int, informed: int) -> tuple[Trials, Tensor]:
         """`count` trials and their rows; all but the last `informed` were played on the memory."""

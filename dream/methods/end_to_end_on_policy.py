@@ -41,12 +41,13 @@ class EndToEndOnPolicy:
         self._returns = returns
 
     def update(
-        self, trials: Trials, generator: torch.Generator, step: Callable[[Tensor], None]
+        self, trials: Trials, progress: float, generator: torch.Generator, step: Callable[[Tensor], None]
     ) -> Iterator[dict[str, Tensor]]:
         """Learn from fresh trials; yields the metrics of each gradient step.
 
         Args:
             trials: B trials that were just collected.
+            progress: share of the training steps that is done; the weight of the entropy falls with it.
             generator: draws the parts of each pass, and what the loss samples.
             step: makes a gradient step on a loss ().
         """
@@ -70,7 +71,7 @@ class EndToEndOnPolicy:
                 rows = torch.cat(parts)
                 stream = whole.select(rows)
                 features, outputs = self._outputs(stream, factors[rows], len(parts[0]) if own else 0)
-                learned = self._loss(self._joined(outputs), decisions.select(rows), targets.select(rows))
+                learned = self._loss(self._joined(outputs), decisions.select(rows), targets.select(rows), progress)
                 auxiliary, found = self._networks.auxiliary_loss(
                     features, outputs, stream, factors[rows], config, generator
                 )
@@ -86,8 +87,8 @@ class EndToEndOnPolicy:
         """(N, T + 1, O): each trial's output on what it was played on."""
         return outputs.own if outputs.informed is None else torch.cat([outputs.own, outputs.informed])
 
-    def _loss(self, out: Tensor, decisions: Decisions, targets: Targets) -> PolicyLoss:
-        settings = self._config.ppo
+    def _loss(self, out: Tensor, decisions: Decisions, targets: Targets, progress: float) -> PolicyLoss:
+        settings, fallen = self._config.ppo, self._config.learning.share_at(progress)
         return ppo_loss(
             out,
             decisions,
@@ -95,7 +96,7 @@ class EndToEndOnPolicy:
             self._layout.actions,
             clip=settings.clip,
             value_weight=settings.value_weight,
-            entropy_weight=self._config.end_to_end.entropy_weight,
+            entropy_weight=self._config.end_to_end.entropy_weight * fallen,
         )
 
     def _metrics(self, learned: PolicyLoss, stream: TrialStream) -> dict[str, Tensor]:

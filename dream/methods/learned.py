@@ -75,13 +75,12 @@ class LearnedMethod(Generic[NetworksT]):
 
     def _update(self, loss: Tensor, progress: float, *, on_policy: bool = False) -> None:
         """One gradient step on a loss (), then one step of the averages; `progress` sets the step size."""
-        learning = self.config.learning
-        rate = learning.learning_rate_at(progress)
+        learning, first = self.config.learning, self.config.ppo.learning_rate
         gradient_step(
             self.optimizers["on_policy_optimizer" if on_policy else "optimizer"],
             loss,
             self._on_policy if on_policy else self._replayed,
-            learning_rate=rate * self.config.ppo.learning_rate / learning.learning_rate if on_policy else rate,
+            learning_rate=first * learning.share_at(progress) if on_policy else learning.learning_rate_at(progress),
             clip=learning.max_grad_norm,
         )
         update_average(self.averaged, self.networks, learning.tau)

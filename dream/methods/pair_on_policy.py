@@ -59,12 +59,13 @@ class PairOnPolicy:
 
         Args:
             trials: B trials with `Trials.fresh`.
-            progress: share of the training steps that is done.
+            progress: share of the training steps that is done; the weight of the entropy falls with it.
             generator: draws the parts of each pass.
             step: makes a gradient step on a loss ().
         """
         assert trials.fresh is not None
         count, settings = len(trials.problem_id), self._config.ppo
+        fallen = self._config.learning.share_at(progress)
         explorer = self._explorer_streams(trials, progress) if self._explorer and trials.fresh.explored else None
         executor, noise = self._executor_streams(trials) if self._executor else (None, None)
         if explorer is None and executor is None:
@@ -75,10 +76,10 @@ class PairOnPolicy:
                 metrics: Metrics = {}
                 loss = trials.explore.reward.new_zeros(())
                 if explorer is not None:
-                    explorer_loss, found = self._explorer_loss(trials, explorer, rows)
+                    explorer_loss, found = self._explorer_loss(trials, explorer, rows, fallen)
                     loss, metrics = loss + explorer_loss, metrics | found
                 if executor is not None and noise is not None:
-                    executor_loss, found = self._executor_loss(trials, executor, noise, rows)
+                    executor_loss, found = self._executor_loss(trials, executor, noise, rows, fallen)
                     loss, metrics = loss + executor_loss, metrics | found
                 step(loss)
                 yield metrics | self._counted(trials, rows)
@@ -105,7 +106,7 @@ class PairOnPolicy:
         norm, lambda_ = net.explorer_returns, self._config.ppo.gae_lambda
         return OnPolicy(decisions, ppo_targets(out, decisions, self._actions, norm, lambda_))
 
-    def _explorer_loss(self, trials: Trials, streams: OnPolicy, rows: Tensor) -> tuple[Tensor, Metrics]:
+    def _explorer_loss(self, trials: Trials, streams: OnPolicy, rows: Tensor, fallen: float) -> tuple[Tensor, Metrics]:
         net, explore = self._net, trials.explore.select(rows)
         assert net.explorer is not None
         features = net.explorer.encode_frames(explore.obs, explore.observed, net.g.frames)
@@ -117,7 +118,7 @@ class PairOnPolicy:
             self._actions,
             clip=self._config.ppo.clip,
             value_weight=self._config.ppo.value_weight,
-            entropy_weight=self._config.explorer.entropy_weight,
+            entropy_weight=self._config.explorer.entropy_weight * fallen,
         )
         named = {f"explorer/{name}": value for name, value in learned.metrics.items()}
         return learned.loss, {"loss/explorer": learned.loss.detach()} | named
@@ -137,7 +138,9 @@ class PairOnPolicy:
         targets = ppo_targets(out, decisions, self._actions, norm, lambda_)
         return OnPolicy(decisions, targets), noise
 
-    def _executor_loss(self, trials: Trials, streams: OnPolicy, noise: Tensor, rows: Tensor) -> tuple[Tensor, Metrics]:
+    def _executor_loss(
+        self, trials: Trials, streams: OnPolicy, noise: Tensor, rows: Tensor, fallen: float
+    ) -> tuple[Tensor, Metrics]:
         net, n, losses = self._net, trials.execute_episodes, self._losses
         assert trials.fresh is not None and trials.fresh.z is not None
         streams_of = (rows[:, None] * n + torch.arange(n, device=rows.device)).flatten()
@@ -153,7 +156,7 @@ class PairOnPolicy:
             self._actions,
             clip=self._config.ppo.clip,
             value_weight=self._config.ppo.value_weight,
-            entropy_weight=self._config.executor.entropy_weight,
+            entropy_weight=self._config.executor.entropy_weight * fallen,
         )
         # Bottleneck: lambda times the rate
         rates = rate(code)
