@@ -145,5 +145,5 @@ def split_problems(
         raise ValueError(f"description has shape {np.shape(description)}: give ({num_problems}, numbers)")
     splits = hashed_splits(num_problems, test, validation)
     factors = tuple(int(largest) + 1 for largest in table.max(axis=0))
-    numbers = None if description is None else np.asarray(description, np.float32)
+    numbers = None if description is None else np.array(description, np.float32)  # writable, for torch
     return ProblemSet(family, dict(parameters or {}), num_problems, splits, factors, table, numbers)

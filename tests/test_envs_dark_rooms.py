@@ -180,7 +180,7 @@ def test_the_summary_counts_cells_and_values_of_all_episodes() -> None:
     mask = np.array([[True] * 6 + [False]])
     summary = env.exploration_summary(np.array([0]), obs, np.array([[UP, UP, WAIT, 5, UP, RIGHT, 0]]), mask)
     assert {name: value.tolist() for name, value in summary.items()} == {
-        "cells_visited": [4], "treasures_found": [1], "penalties_found": [1], "best_found": [1.5], "total_found": [1.0],
+        "cells_visited": [4], "treasures_found": [1], "penalties_found": [1], "best_found": [1.5], "total_value": [1.0],
     }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def test_an_exploration_in_words_and_numbers() -> None:
     action, mask = np.array([[3, 10, 3, 10, 0, 10, 1, 0]]), np.array([[True] * 7 + [False]])
     found = env.exploration_summary(np.array([problem]), obs, action, mask)
     assert {name: value.tolist() for name, value in found.items()} == {
-        "arms_pulled": [2], "fixed_pulls": [1], "best_pulls": [2], "total_payoff": [2.25],
+        "arms_pulled": [2], "fixed_pulls": [1], "best_pulls": [2], "total_value": [2.25],
     }  # fmt: skip
     assert env.tell(problem, obs[0, :2], np.array([3])) == ["pulled arm 3: +1.50"]
     assert env.tell(problem, obs[0, 4:6], np.array([0])) == ["pulled the fixed arm: +0.50"]

@@ -24,7 +24,7 @@ def summary_of_finds(env: DarkRooms, obs: Arrays, mask: NDArray[np.bool_]) -> di
 
     Returns:
         cells_visited: distinct cells; treasures_found and penalties_found: distinct cells with a value above and below
-        0; best_found: the largest value, 0 if none is above; total_found: the sum of all values, each time counted: the
+        0; best_found: the largest value, 0 if none is above; total_value: the sum of all values, each time counted: the
         reward of the same steps in execution. Each (N,).
     """
     seen = grid.frames_seen(mask)
@@ -42,7 +42,7 @@ def summary_of_finds(env: DarkRooms, obs: Arrays, mask: NDArray[np.bool_]) -> di
         "treasures_found": cells_with(found > 0),
         "penalties_found": cells_with(found < 0),
         "best_found": np.maximum(found.max(axis=1), 0.0),
-        "total_found": found.sum(axis=1).astype(np.float64),
+        "total_value": found.sum(axis=1).astype(np.float64),
     }
 
 

@@ -17,7 +17,7 @@ def summary_of_pulls(
 
     Returns:
         arms_pulled: distinct arms, the fixed one not counted; fixed_pulls and best_pulls: pulls of the fixed and of the
-        best arm; total_payoff: the sum of all payoffs: the reward of the same pulls in execution. Each (N,).
+        best arm; total_value: the sum of all payoffs: the reward of the same pulls in execution. Each (N,).
     """
     pulled = mask[:, :, None] & (action[:, :, None] == np.arange(means.shape[1]))  # (N, T, arms)
     pulls = pulled.sum(axis=1)
@@ -25,7 +25,7 @@ def summary_of_pulls(
         "arms_pulled": (pulls[:, 1:] > 0).sum(axis=1),
         "fixed_pulls": pulls[:, 0],
         "best_pulls": np.take_along_axis(pulls, means.argmax(axis=1)[:, None], axis=1)[:, 0],
-        "total_payoff": np.where(grid.frames_seen(mask), obs[..., 0], 0.0).sum(axis=1),
+        "total_value": np.where(grid.frames_seen(mask), obs[..., 0], 0.0).sum(axis=1),
     }
     return {name: value.astype(np.float64) for name, value in found.items()}
 
