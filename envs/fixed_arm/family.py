@@ -54,7 +54,12 @@ class FixedArm(MetaEnv):
     summary = "find an arm that pays more than the one whose payoff is known"
     picture = "dream.envs.fixed_arm.picture:draw"
     observation_names = ("payoff",)
-    default_settings: ClassVar[Mapping[str, Any]] = {"steps": 3_000_000, "trial.explore_episodes": 20}
+    # The outcome of an exploration is known at its end, after 20 pulls.
+    default_settings: ClassVar[Mapping[str, Any]] = {
+        "steps": 3_000_000,
+        "trial.explore_episodes": 20,
+        "explorer.gamma": 0.99,
+    }
 
     def __init__(
         self,
