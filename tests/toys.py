@@ -1,4 +1,4 @@
-"""A small configurable family in which theory says which explorers succeed and which cannot."""
+"""Small families: a configurable one in which theory says which explorers succeed, and others of other spaces."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from dream.envs import MetaEnv, ProblemSet, integer_space
+from dream.spaces import number_space
 
 LEFT, RIGHT, PRESS = range(3)
 """PRESS is the first button. After the buttons comes `ride`, where there is a bus; the last action ends the episode."""
@@ -117,3 +118,65 @@ class Corridor(MetaEnv):
             if not self._executing and not (i == 0 and self.bus_at is not None):
                 symbol = np.where(self._x == fact.at, self.first_symbol[i] + self.values[self.problem_id, i], symbol)
         return np.stack([self._x, symbol], axis=1).astype(np.int16)
+
+
+class Dial(MetaEnv):
+    """Turn a dial to a number that is to be read first: continuous observations and actions.
+
+    The dial is at x, 0 at the start; an action from -0.5 to 0.5 turns it, within -1 and 1. obs (x, hint) float32. While
+    exploring, the hint is the target, -0.6 or 0.6, where x is above 0.7, else 0. In execution each of 3 steps earns
+    (1 - |x - target| / 0.6) / 3: 0.94 with the target known, 0 at rest. All problems are in every split.
+
+    Args:
+        num_envs: members.
+    """
+
+    summary = "turn a dial to a number (for tests)"
+    targets = np.float32([-0.6, 0.6])
+
+    def __init__(self, num_envs: int):
+        ids = np.arange(2)
+        self._x = np.zeros(num_envs, np.float32)
+        super().__init__(
+            num_envs,
+            problems=ProblemSet("dial", {}, 2, {"train": ids, "validation": ids, "test": ids}, (2,), ids[:, None]),
+            horizon=3,
+            observation_space=number_space(-1.0, 1.0, (2,)),
+            instruction_space=gym.spaces.MultiDiscrete([1]),
+            action_names=("turn",),
+            action_space=number_space(-0.5, 0.5, (1,)),
+        )
+
+    def sample_instruction(self, problem_id: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Always 0, (N,) -> (N, 1)."""
+        return np.zeros((len(problem_id), 1), np.int64)
+
+    def _begin(self, members: np.ndarray) -> np.ndarray:
+        self._x[members] = 0.0
+        return self._observe()
+
+    def _advance(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self._x = np.clip(self._x + actions[:, 0], -1.0, 1.0)
+        reward = (1.0 - np.abs(self._x - self.targets[self.problem_id]) / 0.6) / 3.0
+        return self._observe(), reward.astype(np.float32), np.zeros(self.num_envs, bool)
+
+    def _observe(self) -> np.ndarray[Any, Any]:
+        shown = (self._x > 0.7) & (self.phase == "explore")
+        return np.stack([self._x, shown * self.targets[self.problem_id]], axis=1).astype(np.float32)
+
+
+class PartsCorridor(Corridor):
+    """The corridor, observed as a Dict: the place as a number, the symbol as an integer."""
+
+    summary = "a corridor observed in parts (for tests)"
+
+    def __init__(self, num_envs: int):
+        super().__init__(num_envs)
+        symbols = int(self.first_symbol[-1])
+        parts = {"place": number_space(0.0, float(self.length), (1,)), "symbol": integer_space([symbols])}
+        self.single_observation_space = gym.spaces.Dict(parts)
+        self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
+
+    def _observe(self) -> Any:
+        both = super()._observe()
+        return {"place": both[:, :1].astype(np.float32), "symbol": both[:, 1:]}
