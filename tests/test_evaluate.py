@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -23,7 +22,6 @@ from dream.errors import UserError
 from dream.eval import evaluate
 from dream.eval import pretrained as pretrained_module
 from dream.eval.evaluate import eval_rows, evaluate_run, load_method, run_trials, score, spread_over_problems
-from dream.methods import build as builder
 from dream.methods.build import build
 from dream.storage.checkpoints import CheckpointStore
 from dream.training.loop import train
@@ -222,16 +220,6 @@ def test_an_evaluation_as_tidy_rows(trained: Path) -> None:
 def test_an_unknown_method_is_refused_before_anything_is_built() -> None:
     with pytest.raises(UserError, match="unknown method 'dreem'"):
         build(TrainConfig(method="dreem", env="no such family"), 4)
-
-
-def test_a_family_with_an_unsupported_observation_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = make("signpost", 1)
-    env.single_observation_space = gym.spaces.Box(0, 1, (3,), np.float32)
-    monkeypatch.setattr(builder, "make", lambda *arguments, **parameters: env)
-    with pytest.raises(
-        UserError, match=r"signpost cannot be trained: its observations are Box.*; the networks read integers"
-    ):
-        build(TrainConfig(env="signpost"), 1)
 
 
 def test_a_pair_in_the_package_is_the_run_it_was_taken_from(

@@ -1,10 +1,13 @@
 """Methods: what their specs say is what they do, an explorer from a plain function, what cannot be built is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from dream import cli
 from dream.config import TrainConfig
 from dream.core.rollout import merge_states
 from dream.core.trial import Trials
@@ -38,6 +41,28 @@ def test_methods_of_pairs_and_no_others_have_networks_that_meet_in_z(name: str) 
 
 def test_the_methods_that_are_given_the_problem_id_are_bounds() -> None:
     assert {name for name, spec in METHODS.items() if spec.given_problem} == {"oracle", "contextual"}
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"), [("dream", "executor"), ("random", "executor"), ("rl2", "end_to_end"), ("import", "end_to_end")]
+)
+def test_q_is_refused_for_actions_that_are_not_discrete(
+    name: str, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = f"{policy}.learner is 'q', which learns Discrete actions only: the actions of tests.toys:Dial are Box"
+    assert cli.run(["train", name, "--env", "tests.toys:Dial", "--run-dir", "run"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and f"give {policy}.learner 'ppo'" in error and "Traceback" not in error
+    assert not Path("run").exists()
+    with pytest.raises(UserError, match=sentence.replace(".", r"\.")):
+        build(name, env="tests.toys:Dial")
+
+
+def test_each_policy_of_a_pair_needs_a_learner_of_its_actions() -> None:
+    with pytest.raises(UserError, match=r"explorer\.learner is 'q'"):
+        build("dream", env="tests.toys:Dial", executor__learner="ppo")
+    build("random", env="tests.toys:Dial", executor__learner="ppo")  # nothing learns to explore
+    build("dream", env="tests.toys:Dial", executor__learner="ppo", explorer__learner="ppo")
 
 
 def ones(trials: Trials, belief: Belief) -> Tensor:

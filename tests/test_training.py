@@ -366,6 +366,53 @@ def test_a_run_on_frames_is_resumed_as_exactly(tmp_path: Path, monkeypatch: pyte
     assert len(collected) > 4 and results(tmp_path / "run") == whole
 
 
+@pytest.mark.parametrize(
+    ("method", "learners"), [("dream", ("explorer", "executor")), ("dream", ("executor",)), ("import", ("end_to_end",))]
+)
+def test_a_run_on_policy_is_killed_and_resumed_as_exactly(
+    method: str, learners: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both policies on-policy with continuous actions, one of the two beside replay, and a policy of two inputs."""
+    env = "signpost" if learners == ("executor",) else "tests.toys:Dial"
+    config = override(
+        TrainConfig(method=method, env=env, seed=1),
+        {
+            **PRESETS["debug"],
+            "steps": 1_200 if env == "signpost" else 600,
+            "network.width": 8,
+            "network.memory_size": 4,
+            "learning.num_envs": 8,
+            "learning.learning_starts": 8,
+            "learning.buffer_size": 16,
+            "evaluation.every": 200,
+            "evaluation.trials": 8,
+            "evaluation.checkpoint_every": 150,
+            "ppo.epochs": 2,
+            "ppo.minibatches": 2,
+            "explorer.min_explained": -1.0,
+            **{f"{policy}.learner": "ppo" for policy in learners},
+        },
+    )
+    whole = results(train(config, tmp_path / "whole"))
+    collect, collected = type(build(config, 1)[0]).collect, []
+
+    class Killed(BaseException):
+        """Ends a run without saving."""
+
+    def killing(*arguments: Any) -> Any:
+        collected.append(1)
+        if len(collected) in (5, 12):
+            raise Killed
+        return collect(*arguments)
+
+    monkeypatch.setattr(type(build(config, 1)[0]), "collect", killing)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            train(config, tmp_path / "run")
+    train(config, tmp_path / "run")
+    assert results(tmp_path / "run") == whole
+
+
 def test_freed_memory_is_kept_where_the_allocator_supports_it() -> None:
     """In a process of its own, as it holds for the whole process: memory taken again costs no page faults."""
     code = (
