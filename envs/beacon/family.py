@@ -57,7 +57,8 @@ class Beacon(MetaEnv):
     summary = "find the gate of a circle by reading a beacon, then leave through it; continuous (360 problems)"
     picture = "dream.envs.beacon.picture:draw"
     default_settings: ClassVar[Mapping[str, Any]] = {
-        "steps": 1_000_000,
+        "steps": 300_000,
+        "evaluation.every": 50_000,
         "explorer.learner": "ppo",
         "executor.learner": "ppo",
         "end_to_end.learner": "ppo",
