@@ -174,8 +174,12 @@ dream bench --env bus --methods dream posterior count rnd icm hyperx prediction 
 varibad contextual random none oracle --seconds 4 --json
 dream train dream --env sign --learning.buffer_size 3000 --run-dir runs/sign-small
 dream train dream --env sign --device cuda --run-dir runs/sign-gpu
-dream train dream --env minigrid_memory:Memory
-dream train dream --env cartpole_lengths:CartPoles
+dream train dream --env minigrid_memory:Memory --run-dir runs/memory/dream/s0
+dream eval runs/memory/dream/s0 --trials 500 --csv ../results/bring_your_own.csv
+dream train dream --env cartpole_lengths:CartPoles --run-dir runs/cartpole/dream/s0
+dream train none --env cartpole_lengths:CartPoles --run-dir runs/cartpole/none/s0
+dream eval runs/cartpole/dream/s0 --trials 500 --csv ../results/bring_your_own.csv
+dream eval runs/cartpole/none/s0 --trials 500 --csv ../results/bring_your_own.csv
 dream train dream --env franka_kitchen:Kitchen --preset debug --steps 3000 --env-parameters workers=2 \
 --run-dir runs/kitchen-debug/s0
 dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0

@@ -95,6 +95,17 @@ def test_who_knows_the_buttons_balances_every_pole() -> None:
     assert swapped.min() > 0 and swapped.max() < 3 and not stopped.any()
 
 
+def test_one_button_alone_holds_a_pole_for_at_most_16_steps() -> None:
+    """From this follows the bound of the page: the stop is the first button or the second one, or neither."""
+    env = family("cartpole_lengths", 480)
+    buttons, ids = example("cartpole_lengths").BUTTONS, np.arange(480) % 48
+    longest = max(balanced(env, ids, buttons[ids // 8][:, [push] * 3]).max() for push in (0, 1))
+    assert longest == pytest.approx(1.6)
+    bound = (0 + 5 + longest) / 3
+    page = (ROOT / "docs" / "bring-your-own.md").read_text(encoding="utf-8")
+    assert f"no executor earns more than {bound:.1f} on average" in page and "at most 16 steps" in page
+
+
 def test_the_stop_button_ends_executions_and_not_explorations() -> None:
     env = family("cartpole_lengths", 3)
     ids, stop = np.array([0, 17, 40]), example("cartpole_lengths").BUTTONS[[0, 2, 5], 2]
