@@ -160,6 +160,19 @@ runs/cooking/rnd/s? --csv results/cut_explorations.csv
 python -m benchmarks.sign_rewards runs/sign/dream/s0 runs/sign/prediction/s0 runs/sign/prediction/s1 \
 runs/sign/prediction/s2 --csv results/sign_rewards.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
+dream compare --env fixed-arm --methods rl2 first-explore --set evaluation.every=50000 --steps 250000 --seeds 1 \
+--trials 1000 --csv results/fixed_arm.csv
+dream train first-explore --env dark-rooms --steps 250000 --set evaluation.every=50000
+dream train rl2 --env dark-rooms --steps 300000 --set evaluation.every=50000
+python -m benchmarks.validations runs/dark-rooms --csv results/dark_rooms.csv
+python -m benchmarks.total_reward runs/fixed-arm/*/s0 runs/dark-rooms/first-explore/s0 --csv results/total_reward.csv
+dream train oracle --env fixed-arm --steps 20000 --set evaluation.every=4000
+dream train oracle --env dark-rooms --steps 400000 --set network.width=128 network.memory_size=64 \
+bottleneck.z_dim=64 executor.gamma=0.97 evaluation.every=50000
+dream train first-explore --env fixed-arm --steps 300000 --set explorer.learner=ppo evaluation.every=50000 \
+--run-dir runs/fixed-arm-ppo/s0
+python -m benchmarks.validations runs/fixed-arm/oracle runs/dark-rooms/oracle runs/fixed-arm-ppo --csv \
+results/exploring_costs.csv
 dream train dream --env map --seed 2 --explorer.step_cost 0.05 --learning.updates_per_round 4
 dream train dream --env map --explorer.step_cost 0.05 --learning.updates_per_round 4 --run-dir runs/map-cost
 dream train dream --env map --stop-at 0.99 --run-dir runs/map-solved
