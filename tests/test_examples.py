@@ -123,6 +123,8 @@ def test_poles_of_other_lengths_fall_at_other_speeds() -> None:
     for _ in range(3):
         obs, *_ = env.step(np.zeros(8, np.int64))
     assert (np.diff(np.abs(obs[:, 3])) < -0.01).all()  # pushed three times, a longer pole turns more slowly
+    carts = [machine.unwrapped for machine in env.envs]  # type: ignore[attr-defined]
+    assert all(cart.polemass_length == cart.masspole * cart.length for cart in carts)
 
 
 def test_cart_poles_train_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
