@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,6 +279,8 @@ def load_trials(path: Path | str) -> RecordedTrials:
         others = {name: value for name, value in arrays.items() if "." not in name}
         recorded = RecordedTrials(**{**facts, **others, **streams})
         _check_lengths(recorded)
+        if not set(recorded.values_kind.values()) <= set(get_args(ValuesKind)):
+            raise ValueError(f"values_kind is {recorded.values_kind}")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged or no recording of trials: give an .npz that dream watch wrote") from error
     return recorded

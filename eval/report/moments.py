@@ -201,7 +201,7 @@ class _Data:
 
 def _are_frames(streams: RecordedStreams) -> bool:
     obs = streams.obs
-    return isinstance(obs, np.ndarray) and obs.dtype == np.uint8 and obs.ndim == 5
+    return isinstance(obs, np.ndarray) and obs.dtype == np.uint8 and obs.ndim == 5 and obs.shape[-1] == 3
 
 
 def _number(value: float) -> float | None:
