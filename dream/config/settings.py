@@ -87,7 +87,7 @@ class ExecutorConfig(Settings, section="executor"):
 
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
-    entropy_weight: Annotated[float, Range(0, 100)] = 0.2
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.3
     """ppo: initial weight of the policy's entropy; it falls in proportion to `learning.learning_rate`"""
     context: Literal["id", "instruction"] = "id"
     """input of the method `contextual`: the problem and the instruction, or the instruction alone"""
@@ -112,7 +112,7 @@ class EndToEndConfig(Settings, section="end_to_end"):
 
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
-    entropy_weight: Annotated[float, Range(0, 100)] = 0.2
+    entropy_weight: Annotated[float, Range(0, 100)] = 0.3
     """ppo: initial weight of the policy's entropy; it falls in proportion to `learning.learning_rate`"""
     explore_gamma: Share = 0.99
     """discount factor of an exploration step"""
@@ -126,24 +126,6 @@ class EndToEndConfig(Settings, section="end_to_end"):
     """varibad: weight of the KL term in the ELBO"""
     elbo_prefixes: Annotated[int, Range(1, 1000)] = 4
     """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
-
-
-@dataclass(frozen=True)
-class PPOConfig(Settings, section="ppo"):
-    """Proximal policy optimisation, for policies whose `learner` is ppo; discounts are those of the policy."""
-
-    epochs: Annotated[int, Range(1, 100)] = 4
-    """passes over the trials of a round"""
-    minibatches: Annotated[int, Range(1, 1000)] = 4
-    """parts of a pass, a gradient step each"""
-    clip: Annotated[float, Range(0, 10, above=True)] = 0.2
-    """epsilon, range of the probability ratio around 1"""
-    gae_lambda: Share = 0.95
-    """lambda of generalised advantage estimation"""
-    value_weight: Annotated[float, Range(0, 100)] = 0.5
-    """weight of the squared error of the values"""
-    learning_rate: PositiveShare = 1e-3
-    """initial learning rate; it falls in proportion to `learning.learning_rate`"""
 
 
 @dataclass(frozen=True)
@@ -199,6 +181,24 @@ class LearningConfig(Settings, section="learning"):
 
 
 @dataclass(frozen=True)
+class PPOConfig(Settings, section="ppo"):
+    """Proximal policy optimisation, for policies whose `learner` is ppo; discounts are those of the policy."""
+
+    epochs: Annotated[int, Range(1, 100)] = 4
+    """passes over the trials of a round"""
+    minibatches: Annotated[int, Range(1, 1000)] = 4
+    """parts of a pass, a gradient step each"""
+    clip: Annotated[float, Range(0, 10, above=True)] = 0.2
+    """epsilon, range of the probability ratio around 1"""
+    gae_lambda: Share = 0.95
+    """lambda of generalised advantage estimation"""
+    value_weight: Annotated[float, Range(0, 100)] = 0.5
+    """weight of the squared error of the values"""
+    learning_rate: PositiveShare = 1e-3
+    """initial learning rate; it falls in proportion to `learning.learning_rate`"""
+
+
+@dataclass(frozen=True)
 class EvaluationConfig(Settings, section="evaluation"):
     """Validation during training, and checkpoints."""
 
@@ -238,8 +238,8 @@ class TrainConfig(Settings):
     explorer: ExplorerConfig = field(default_factory=ExplorerConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     end_to_end: EndToEndConfig = field(default_factory=EndToEndConfig)
-    ppo: PPOConfig = field(default_factory=PPOConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
