@@ -16,6 +16,7 @@ from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 from dream.methods.protocol import Method
 from dream.training.rounds import Training, rounds
+from tests.toys import Dial, PartsCorridor
 
 SMALL: dict[str, Any] = {
     "network.width": 32,
@@ -31,7 +32,7 @@ TRIALS = 400
 
 def learn(method: str, seed: int, steps: int, **changes: Any) -> Method:
     """Train on the signpost, without a run directory."""
-    config = override(TrainConfig(method=method, env="signpost", seed=seed, steps=steps), SMALL | changes)
+    config = override(TrainConfig(method=method, seed=seed, steps=steps), {"env": "signpost"} | SMALL | changes)
     torch.manual_seed(seed)
     pair, env = build(config, config.learning.num_envs)
     training = Training(pair, env, seed)
@@ -103,3 +104,48 @@ def test_after_random_exploration_trials_that_saw_the_sign_succeed() -> None:
         to_the_left, to_the_right = np.append(at[1:], 0.0) * left, np.append(0.0, at[:3]) * right
         at = at * sum(stay) + to_the_left + to_the_right + np.array([at[0] * left, 0.0, 0.0, 0.0])
     assert seen.float().mean() == pytest.approx(arrived, abs=0.1)  # four standard deviations
+
+
+# -- on-policy, and other spaces ---------------------------------------------------------------------------------
+
+PPO: dict[str, Any] = {
+    **{f"{policy}.learner": "ppo" for policy in ("explorer", "executor", "end_to_end")},
+    **{f"{policy}.entropy_weight": 0.01 for policy in ("explorer", "executor", "end_to_end")},
+    "ppo.epochs": 4,
+    "ppo.minibatches": 2,
+    "ppo.clip": 0.2,
+    "ppo.gae_lambda": 0.95,
+    "ppo.value_weight": 0.5,
+    "ppo.learning_rate": 2e-3,
+    "learning.learning_starts": 0,
+}
+
+
+def test_dream_learns_on_policy() -> None:
+    returns, seen = play_trials(learn("dream", 0, 16_000, **PPO))
+    assert seen.all()
+    assert returns.mean() > 0.99
+
+
+def test_an_end_to_end_policy_learns_on_policy() -> None:
+    """RL^2 tries buttons while exploring, where it observes their reward."""
+    returns, _ = play_trials(learn("rl2", 0, 20_000, **PPO))
+    assert returns.mean() > 0.95
+
+
+def test_dream_learns_continuous_actions_from_numbers() -> None:
+    method = learn("dream", 0, 30_000, env="tests.toys:Dial", **PPO)
+    env = Dial(TRIALS)
+    env.reset(seed=1)
+    trials = method.play(env, np.arange(TRIALS) % 2, torch.Generator().manual_seed(1))
+    assert (trials.explore.obs[..., 1] != 0).any(1).all()
+    assert trials.execute.reward.sum(1).mean() > 0.8
+
+
+def test_dream_learns_by_q_from_observations_of_several_parts() -> None:
+    method = learn("dream", 0, 12_000, env="tests.toys:PartsCorridor")
+    env = PartsCorridor(TRIALS)
+    env.reset(seed=1)
+    trials = method.play(env, np.arange(TRIALS) % 2, torch.Generator().manual_seed(1))
+    assert (trials.explore.obs["symbol"] > 0).any(1).all()
+    assert trials.execute.reward.sum(1).mean() > 0.99
