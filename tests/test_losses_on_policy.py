@@ -20,6 +20,7 @@ from tests.small_training import Loop, build
 
 GAMMA, EXPLORE_GAMMA, TRACE, CLIP, VALUE_WEIGHT, ENTROPY_WEIGHT = 0.8, 0.9, 0.7, 0.3, 0.6, 0.02
 NOISE, RATE_WEIGHT, STEP_COST, MEMBERS = 0.5, 0.3, 0.05, 12
+PROGRESS, FALLEN = 0.5, 0.75  # half-way the learning rate, and with it the weight of the entropy, is three quarters
 ONCE: dict[str, Any] = {
     "env": "map",
     "trial__explore_episodes": 2,
@@ -42,6 +43,8 @@ ONCE: dict[str, Any] = {
     "ppo__value_weight": VALUE_WEIGHT,
     "learning__num_envs": MEMBERS,
     "learning__max_grad_norm": 1e9,
+    "learning__learning_rate": 2e-3,
+    "learning__final_learning_rate": 1e-3,
     **{f"{policy}__learner": "ppo" for policy in ("explorer", "executor", "end_to_end")},
     **{f"{policy}__entropy_weight": ENTROPY_WEIGHT for policy in ("explorer", "executor", "end_to_end")},
 }
@@ -109,7 +112,7 @@ def ppo(
         ratio = (log_prob - log_prob.detach()).exp()  # 1, with a gradient
         standard = float((advantage - every.mean()) / (every.std() + 1e-8))
         error = out[i][t, -1] - (target - mean) / deviation
-        terms.append(-ratio * standard + VALUE_WEIGHT * 0.5 * error**2 - ENTROPY_WEIGHT * policy.entropy())
+        terms.append(-ratio * standard + VALUE_WEIGHT * 0.5 * error**2 - ENTROPY_WEIGHT * FALLEN * policy.entropy())
     return torch.stack(terms).mean()
 
 
@@ -127,7 +130,7 @@ class Update:
         self.scale = float(method.losses.reward_scale) if name != "import" else 0.0
         for parameter in method.networks.parameters():
             parameter.grad = None
-        (self.metrics,) = method.update_on_policy(self.trials, 0.5, generator)
+        (self.metrics,) = method.update_on_policy(self.trials, PROGRESS, generator)
         self.method = method
 
     def same_gradients(self, loss: Tensor) -> None:
