@@ -38,7 +38,7 @@ ONCE: dict[str, Any] = {
     "end_to_end__import_weight": 0.0,
     "ppo__epochs": 1,
     "ppo__minibatches": 1,
-    "ppo__clip": CLIP,
+    "ppo__clip_range": CLIP,
     "ppo__gae_lambda": TRACE,
     "ppo__value_weight": VALUE_WEIGHT,
     "learning__num_envs": MEMBERS,

@@ -188,7 +188,7 @@ class PPOConfig(Settings, section="ppo"):
     """passes over the trials of a round"""
     minibatches: Annotated[int, Range(1, 1000)] = 4
     """parts of a pass, a gradient step each"""
-    clip: Annotated[float, Range(0, 10, above=True)] = 0.2
+    clip_range: Annotated[float, Range(0, 10, above=True)] = 0.2
     """epsilon, range of the probability ratio around 1"""
     gae_lambda: Share = 0.95
     """lambda of generalised advantage estimation"""

@@ -94,7 +94,7 @@ class EndToEndOnPolicy:
             decisions,
             targets,
             self._layout.actions,
-            clip=settings.clip,
+            clip=settings.clip_range,
             value_weight=settings.value_weight,
             entropy_weight=self._config.end_to_end.entropy_weight * fallen,
         )

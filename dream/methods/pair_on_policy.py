@@ -116,7 +116,7 @@ class PairOnPolicy:
             streams.decisions.select(rows),
             streams.targets.select(rows),
             self._actions,
-            clip=self._config.ppo.clip,
+            clip=self._config.ppo.clip_range,
             value_weight=self._config.ppo.value_weight,
             entropy_weight=self._config.explorer.entropy_weight * fallen,
         )
@@ -154,7 +154,7 @@ class PairOnPolicy:
             streams.decisions.select(streams_of),
             streams.targets.select(streams_of),
             self._actions,
-            clip=self._config.ppo.clip,
+            clip=self._config.ppo.clip_range,
             value_weight=self._config.ppo.value_weight,
             entropy_weight=self._config.executor.entropy_weight * fallen,
         )
