@@ -86,8 +86,12 @@ def diagnose(label: MethodLabel, config: TrainConfig, every: int, stop_at: float
                 "seconds": time.monotonic() - begun,
             }
             if config.end_to_end.learner == "q":
-                values["progress_replayed"] = replayed_progress(training.replay, config)
-            show(label, config, training.step, values, mean_metrics(updates))
+                exponent = config.end_to_end.priority_exponent
+                values["progress_replayed"] = replayed_progress(training.replay, exponent)
+                values["progress_uniform"] = replayed_progress(training.replay, 0.0)
+            metrics = mean_metrics(updates)
+            values |= {name: value for name, value in metrics.items() if name.startswith("loss/")}
+            show(label, config, training.step, metrics | values)
             yield [row | {"method": str(label)} for row in tidy_rows(config, training.step, "train", values)]
             returns, updates = [], []
             if finished or (stop_at is not None and values.get("normalised", -np.inf) >= stop_at):
@@ -142,17 +146,15 @@ def progress(execute: Episodes) -> float:
     return float((execute.reward[execute.mask] > 0).float().mean())
 
 
-def replayed_progress(replay: TrialReplay, config: TrainConfig) -> float:
-    """`progress` of the trials that an update draws."""
+def replayed_progress(replay: TrialReplay, exponent: float) -> float:
+    """`progress` of trials drawn with this exponent of their priorities."""
     drawn = copy.deepcopy(replay)  # a copy: drawing changes the replay's generator
-    return progress(drawn.sample_by_priority(REPLAYED, config.end_to_end.priority_exponent)[0].execute)
+    return progress(drawn.sample_by_priority(REPLAYED, exponent)[0].execute)
 
 
-def show(
-    label: MethodLabel, config: TrainConfig, step: int, values: Mapping[str, float], metrics: Mapping[str, float]
-) -> None:
+def show(label: MethodLabel, config: TrainConfig, step: int, values: Mapping[str, float]) -> None:
     """Print a line."""
-    text = " ".join(f"{name} {value:.3g}" for name, value in {**values, **metrics}.items())
+    text = " ".join(f"{name} {value:.3g}" for name, value in values.items())
     print(f"{label} seed {config.seed} step {step:,}: {text}", flush=True)
 
 
