@@ -113,7 +113,7 @@ PPO: dict[str, Any] = {
     **{f"{policy}.entropy_weight": 0.01 for policy in ("explorer", "executor", "end_to_end")},
     "ppo.epochs": 4,
     "ppo.minibatches": 2,
-    "ppo.clip": 0.2,
+    "ppo.clip_range": 0.2,
     "ppo.gae_lambda": 0.95,
     "ppo.value_weight": 0.5,
     "ppo.learning_rate": 2e-3,
