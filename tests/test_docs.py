@@ -630,6 +630,7 @@ def test_pages_import_public_names_from_the_package_itself() -> None:
 
 def test_every_page_with_python_is_run() -> None:
     elsewhere = {"README.md", "families.md", "add-an-explorer.md", "add-a-problem-family.md", "miniworld.md"}
+    elsewhere |= {"bring-your-own.md"}  # tests/test_examples.py
     assert {page.name for page in PAGES if blocks(page, "python")} == {*RUN_PAGES, *elsewhere}
 
 
@@ -720,9 +721,16 @@ def logged_tags(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         "random": ["--stop-at", "1"],
         "none": ["--env", "tests.toys:Corridor"],
     }
-    for method in ("dream", "random", "posterior", "rnd", "import", "varibad", "none"):
-        options = ["--env", "signpost", "--preset", "debug", "--run-dir", str(folder / method), *extra.get(method, [])]
-        assert cli.run(["train", method, *options]) == 0
+    ppo = {
+        "dream": ["--explorer.learner=ppo", "--executor.learner=ppo", "--explorer.min-explained=-1000"],
+        "rl2": ["--end-to-end.learner=ppo"],
+    }
+    methods = ("dream", "random", "posterior", "rnd", "import", "varibad", "none")
+    runs = [(method, method, extra.get(method, [])) for method in methods]
+    runs += [(f"{method}-ppo", method, options) for method, options in ppo.items()]
+    for name, method, options in runs:
+        shared = ["--env", "signpost", "--preset", "debug", "--run-dir", str(folder / name)]
+        assert cli.run(["train", method, *shared, *options]) == 0
     lines = [json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.open(encoding="utf-8")]
     return {tag for line in lines for tag in line}
 
@@ -852,7 +860,7 @@ def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture) -> None:
 
 @PAGE
 def test_python_parses(page: Path) -> None:
-    for code in blocks(page, "python", "python notest"):
+    for code in blocks(page, "python", "py"):
         ast.parse(code)
 
 

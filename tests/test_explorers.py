@@ -517,8 +517,8 @@ def test_the_posterior_fits_the_codes() -> None:
     explore = explorations(torch.zeros(32, 3, 2, dtype=torch.int64), [2] * 32)
     features = torch.zeros(32, 3, WIDTH)
     features[:, 2, 0] = code[:, 0]  # the second transition is the informative one
-    optimizer = torch.optim.Adam(posterior.parameters(), lr=0.05)
-    for _ in range(500):
+    optimizer = torch.optim.Adam(posterior.parameters(), lr=0.01)
+    for _ in range(800):
         loss = posterior.loss(code, features, explore)
         optimizer.zero_grad()
         loss.backward()
