@@ -17,8 +17,17 @@ from dream.methods.encoding import description_table
 from dream.methods.pair_networks import PairNetworks
 from dream.methods.protocol import Method
 
+MOST_CODES = 1_000
+"""Distances are measured between no more codes than this: their number grows with the square."""
 MOST_INSTRUCTIONS = 8
 """Mean returns are given for each instruction if a family has no more than this."""
+
+
+def code_distances(codes: Tensor) -> Tensor:
+    """Distances of all pairs of codes (C, Z), or of `MOST_CODES` of them spread evenly over the problems: (pairs,)."""
+    if len(codes) > MOST_CODES:
+        codes = codes[torch.linspace(0, len(codes) - 1, MOST_CODES, device=codes.device).long()]
+    return torch.pdist(codes)
 
 
 class Diagnosis:
@@ -96,7 +105,7 @@ class Diagnosis:
             longest = rows["error"].shape[1] - 1
             for t in sorted({round(longest * share) for share in (0.0, 0.25, 0.5, 1.0)}):
                 found[f"error_{t}"] = rows["error"][:, t].mean()
-            distance = torch.pdist(self._codes)
+            distance = code_distances(self._codes)
             if len(distance):
                 found["code_distance"], found["code_distance_min"] = distance.mean(), distance.min()
         if np.prod(self._sizes) <= MOST_INSTRUCTIONS:

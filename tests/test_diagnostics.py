@@ -10,7 +10,7 @@ from dream.config import TrainConfig
 from dream.core.bottleneck import last_prefix, prefix_error
 from dream.core.trial import Episodes, Trials
 from dream.envs import make
-from dream.eval.diagnostics import Diagnosis
+from dream.eval.diagnostics import Diagnosis, code_distances
 from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 
@@ -78,3 +78,10 @@ def test_a_family_without_a_decisive_observation() -> None:
     found = diagnosis.summary()
     assert "informed" not in found and not [name for name in found if name.startswith("return")]
     assert found["decoded"] == pytest.approx(1 / 8)  # no member moved: the same z in all
+
+
+def test_distances_are_measured_between_a_thousand_codes_at_most() -> None:
+    codes = torch.arange(3_000.0)[:, None]
+    few, many = code_distances(codes[:3]), code_distances(codes)
+    assert few.tolist() == [1.0, 2.0, 1.0]
+    assert len(many) == 1_000 * 999 // 2 and float(many.max()) == 2_999.0 and float(many.min()) >= 3.0
