@@ -435,3 +435,19 @@ def test_it_fits_a_narrow_window(browser: Any, comparison: Path, width: int) -> 
         opened(browser, comparison)
         page, window = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
         assert page <= window
+
+
+def test_a_policy_that_learned_by_ppo_shows_its_distribution_and_value(browser: Any, tmp_path: Path) -> None:
+    run = tmp_path / "beacon" / "dream" / "s0"
+    debug = ["--preset", "debug", "--steps", "600", "--run-dir", str(run)]
+    assert cli.run(["train", "dream", "--env", "beacon", *debug]) == 0
+    write_report([run], tmp_path / "report.html", trials=2)
+    start = opened(browser, tmp_path / "report.html")
+    assert (
+        "<strong>Action distribution</strong>" in start["values"] and "before the first step; value" in start["values"]
+    )
+    assert start["values"].count("±") == 2 and start["taken"] is None
+    browser.execute_script(GO, 1)
+    later = browser.execute_script(SEEN)
+    assert later["taken"] == "x" and "when step 1 was chosen; value" in later["values"]
+    assert ", step 1: x " in later["moment"]
