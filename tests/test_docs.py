@@ -216,8 +216,7 @@ dream compare --env map --methods dream my_explorers:DISTINCT --seeds 5 --proces
 dream compare --env cooking --methods dream random none oracle --trials 2000 --bound-steps 1500000 \
 --processes 2 --csv results/cooking.csv
 dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/sign.csv
-dream compare --env beacon --methods dream --seeds 4 --csv results/beacon.csv
-dream compare --env beacon --methods posterior --seeds 1 --csv results/beacon.csv
+dream compare --env beacon --methods dream posterior --seeds 5 --processes 2 --csv results/beacon.csv
 dream eval runs/bus/dream/s1 --trials 2000
 dream eval runs/bus/dream/s1 --split train --csv results/mine.csv
 dream eval runs/map/dream/s0
