@@ -124,6 +124,8 @@ dream train dream --env bus --seed 1
 dream train dream --env map
 dream train dream --env map --explorer.learner ppo --executor.learner ppo
 dream train rl2 --env map --end-to-end.learner ppo
+dream compare --env map --methods "dream[explorer.learner=ppo,executor.learner=ppo]" \
+--seeds 4 --processes 2 --csv results/learners.csv
 dream compare --env bus --methods dream posterior count rnd icm hyperx prediction first-explore rl2 e-rl2 import \
 varibad contextual random none oracle --bound-steps 500000 --processes 2 --trials 2000 --csv results/bus.csv
 dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/prediction/s1 runs/bus/posterior/s0 \
