@@ -15,6 +15,7 @@ from dream.envs.beacon.scripts import BeaconExplorer, GateExpert
 from dream.envs.insight import Expert, Part
 from dream.envs.plane import DIRECTIONS, angle_of, direction_of, place_name
 from dream.envs.problems import ProblemSet
+from dream.envs.single_instruction import SingleInstruction
 from dream.spaces import number_space
 
 CIRCLE = 0.7
@@ -31,7 +32,7 @@ STEPS_OUT = 4
 """Fewest steps from the start out of the circle."""
 
 
-class Beacon(MetaEnv):
+class Beacon(SingleInstruction, MetaEnv):
     """A point robot in the square [-1, 1] x [-1, 1], from (0, 0); obs (x, y, seen, gate x, gate y) float32.
 
     An action (2,) in [-1, 1] x [-1, 1] is a step of 0.2 times the action; actions longer than 1 are shortened to 1, and
@@ -103,10 +104,6 @@ class Beacon(MetaEnv):
             render_mode=render_mode,
         )
 
-    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Always 0, (N,) -> (N, 1)."""
-        return np.zeros((len(problem_id), 1), np.int64)
-
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """1, by walking straight to the gate, (N,), (N, 1) -> (N,)."""
         ids = self.problems.checked(problem_id)
@@ -172,12 +169,6 @@ class Beacon(MetaEnv):
     def map_extent(self) -> tuple[float, float, float, float]:
         """The square."""
         return (-1.0, 1.0, -1.0, 1.0)
-
-    def instruction_probability(
-        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """1 for the instruction 0, (N,), (N, 1) -> (N,)."""
-        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Walks straight out through the gate, and stays there. Arguments and errors as for `MetaEnv`."""

@@ -16,6 +16,7 @@ from dream.envs.dark_rooms.planning import ACTIONS, best_walks
 from dream.envs.dark_rooms.scripts import Sweeper, WalkExpert, summary_of_finds, tell
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import split_problems
+from dream.envs.single_instruction import SingleInstruction
 from dream.envs.words import counted
 from dream.spaces import Arrays, integer_space, number_space
 
@@ -39,7 +40,7 @@ def rooms(count: int, size: int, treasures: int, penalty: float) -> tuple[NDArra
     return cells, values
 
 
-class DarkRooms(MetaEnv):
+class DarkRooms(SingleInstruction, MetaEnv):
     """A dark room: hidden treasures and penalties; obs cell (x, y) and the value found by the last step.
 
     The agent starts in the middle of a 9 x 9 grid and makes 9 steps: left, up, right, down, no-op. Eight cells hold a
@@ -115,16 +116,6 @@ class DarkRooms(MetaEnv):
         self._found = np.zeros(num_envs, np.float32)
         self._best = np.full(num_problems, np.nan)  # planned when first asked for
         self._walks = np.zeros((num_problems, horizon), np.int64)
-
-    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Always 0, (N,) -> (N, 1)."""
-        return np.zeros((len(problem_id), 1), np.int64)
-
-    def instruction_probability(
-        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """1 for the instruction 0, (N,), (N, 1) -> (N,)."""
-        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return of the best walk in the known room, (N,), (N, 1) -> (N,). Errors as for `MetaEnv`."""

@@ -14,6 +14,7 @@ from dream.envs.base import MetaEnv
 from dream.envs.fixed_arm.scripts import BestArm, summary_of_pulls
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import split_problems
+from dream.envs.single_instruction import SingleInstruction
 from dream.envs.words import counted
 from dream.spaces import number_space
 
@@ -32,7 +33,7 @@ def arm_means(count: int, arms: int, fixed: float) -> NDArray[np.float32]:
     return means
 
 
-class FixedArm(MetaEnv):
+class FixedArm(SingleInstruction, MetaEnv):
     """A bandit whose first arm always pays 0.5; obs the payoff of the pull just made, 0 before it.
 
     An episode is one pull of one of 10 arms. The other arms pay a normally distributed amount with standard deviation
@@ -100,16 +101,6 @@ class FixedArm(MetaEnv):
         )
         self._arm = np.full(num_envs, -1)
         self._noise, self._payoff = np.zeros((2, num_envs), np.float32)
-
-    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Always 0, (N,) -> (N, 1)."""
-        return np.zeros((len(problem_id), 1), np.int64)
-
-    def instruction_probability(
-        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """1 for the instruction 0, (N,), (N, 1) -> (N,)."""
-        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """Expected payoff of the best arm, (N,), (N, 1) -> (N,). Errors as for `MetaEnv`."""

@@ -15,6 +15,7 @@ from dream.envs.plane import angle_of, place_name
 from dream.envs.point_goals.planning import best_wait, reward_at, way_to
 from dream.envs.point_goals.scripts import GoalExpert
 from dream.envs.problems import ProblemSet
+from dream.envs.single_instruction import SingleInstruction
 from dream.spaces import number_space
 
 MAX_STEP = 0.1
@@ -24,7 +25,7 @@ SECTORS = 6
 """Parts of the half circle that a goal can be in, of 30 degrees each."""
 
 
-class PointGoals(MetaEnv):
+class PointGoals(SingleInstruction, MetaEnv):
     """The sparse 2D navigation of PEARL (Rakelly et al. 2019): a robot from (0, 0); obs (x, y, signal) float32.
 
     An action (2,) in [-1, 1] x [-1, 1] is a step of 0.1 times the action. The goal is on the half circle y > 0 of
@@ -99,10 +100,6 @@ class PointGoals(MetaEnv):
             render_mode=render_mode,
         )
 
-    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Always 0, (N,) -> (N, 1)."""
-        return np.zeros((len(problem_id), 1), np.int64)
-
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return of the way that is nearest to the goal at every step, (N,), (N, 1) -> (N,). Errors as for `MetaEnv`.
 
@@ -172,12 +169,6 @@ class PointGoals(MetaEnv):
     def map_extent(self) -> tuple[float, float, float, float]:
         """The square of all places that can be reached."""
         return (-self._reach, self._reach, -self._reach, self._reach)
-
-    def instruction_probability(
-        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """1 for the instruction 0, (N,), (N, 1) -> (N,)."""
-        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Walks to the goal believed in, and waits there. Arguments and errors as for `MetaEnv`."""

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
+from dream.envs.single_instruction import SingleInstruction
 from dream.spaces import integer_space
 
 LEFT, RIGHT, PRESS_A = range(3)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Signpost(MetaEnv):
+class Signpost(SingleInstruction, MetaEnv):
     """A corridor of five cells with a sign at its right end; obs (x, sign), start x = 4 - distance.
 
     sign is problem_id + 1 at x = 4 in the exploration phase, else 0. In execution the right button (A for problem 0, B
@@ -64,10 +65,6 @@ class Signpost(MetaEnv):
             render_mode=render_mode,
         )
 
-    def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Always 0, (N,) -> (N, 1)."""
-        return np.zeros((len(problem_id), 1), np.int64)
-
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """1, by pressing the right button at once, (N,), (N, 1) -> (N,)."""
         ids = self.problems.checked(problem_id)
@@ -112,12 +109,6 @@ class Signpost(MetaEnv):
     def map_extent(self) -> tuple[float, float, float, float]:
         """The corridor, whose cells are centred on whole numbers."""
         return (-0.5, self.length - 0.5, -0.5, 0.5)
-
-    def instruction_probability(
-        self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
-    ) -> NDArray[np.float64]:
-        """1 for the instruction 0, (N,), (N, 1) -> (N,)."""
-        return (np.asarray(instruction) == 0).all(axis=1).astype(np.float64)
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Presses the right button at once. Arguments and errors as for `MetaEnv`."""
