@@ -142,11 +142,11 @@ def load_named_weights(modules: Mapping[str, nn.Module], weights: Mapping[str, T
 
 
 def update_average(average: nn.Module, online: nn.Module, rate: float) -> None:
-    """Polyak averaging of the parameters, average <- average + rate (online - average), in one fused call.
+    """Polyak averaging of the parameters, average <- average + rate (online - average), in fused calls.
 
     Running statistics are copied: they are averages themselves.
     """
     with torch.no_grad():
-        for own, current in zip(average.buffers(), online.buffers(), strict=True):
-            own.copy_(current)
+        if buffers := list(average.buffers()):
+            torch._foreach_copy_(buffers, list(online.buffers()))
         torch._foreach_lerp_(list(average.parameters()), list(online.parameters()), rate)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from dream.config import TrainConfig
-from dream.core.decisions import Decisions, PolicyLoss
-from dream.core.ppo import Targets, ValueNorm, ppo_loss, ppo_targets
+from dream.core.decisions import PolicyLoss
+from dream.core.ppo import ValueNorm
 from dream.core.trial import Trials
 from dream.execution.base import EndToEndNetworks, Outputs
 from dream.execution.stream import Layout, TrialStream, stream_decisions, trial_stream
+from dream.methods.on_policy import on_policy
 
 
 class EndToEndOnPolicy:
@@ -61,8 +62,8 @@ class EndToEndOnPolicy:
         with torch.no_grad():
             _, outputs = self._outputs(whole, factors, own)
             out = self._joined(outputs)
-            targets = ppo_targets(out, decisions, self._layout.actions, self._returns, settings.gae_lambda)
-        count, device = len(factors), factors.device
+            streams = on_policy(out, decisions, self._layout.actions, self._returns, config)
+        count, device, weight = len(factors), factors.device, config.end_to_end.entropy_weight
         for _ in range(settings.epochs):
             # Each part has the same share of both kinds of trials
             kinds = [torch.randperm(own, generator=generator), own + torch.randperm(count - own, generator=generator)]
@@ -71,7 +72,7 @@ class EndToEndOnPolicy:
                 rows = torch.cat(parts)
                 stream = whole.select(rows)
                 features, outputs = self._outputs(stream, factors[rows], len(parts[0]) if own else 0)
-                learned = self._loss(self._joined(outputs), decisions.select(rows), targets.select(rows), progress)
+                learned = streams.loss(self._joined(outputs), rows, self._layout.actions, config, weight, progress)
                 auxiliary, found = self._networks.auxiliary_loss(
                     features, outputs, stream, factors[rows], config, generator
                 )
@@ -86,18 +87,6 @@ class EndToEndOnPolicy:
     def _joined(self, outputs: Outputs) -> Tensor:
         """(N, T + 1, O): each trial's output on what it was played on."""
         return outputs.own if outputs.informed is None else torch.cat([outputs.own, outputs.informed])
-
-    def _loss(self, out: Tensor, decisions: Decisions, targets: Targets, progress: float) -> PolicyLoss:
-        settings, fallen = self._config.ppo, self._config.learning.share_at(progress)
-        return ppo_loss(
-            out,
-            decisions,
-            targets,
-            self._layout.actions,
-            clip=settings.clip_range,
-            value_weight=settings.value_weight,
-            entropy_weight=self._config.end_to_end.entropy_weight * fallen,
-        )
 
     def _metrics(self, learned: PolicyLoss, stream: TrialStream) -> dict[str, Tensor]:
         steps = stream.episodes.transition & stream.exploring

@@ -8,7 +8,6 @@ acted on: z = f(mu) + noise, the noise of each trial held fixed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from einops import repeat
@@ -16,26 +15,12 @@ from torch import Tensor
 
 from dream.core.actions import Actions
 from dream.core.bottleneck import prefix_error, rate
-from dream.core.decisions import Decisions
-from dream.core.ppo import Targets, ppo_loss, ppo_targets
 from dream.core.trial import Trials
 from dream.execution.executor import executor_decisions
 from dream.exploration.base import Belief
 from dream.exploration.learned import explorer_decisions
+from dream.methods.on_policy import OnPolicy, on_policy
 from dream.methods.pair_losses import Metrics, PairLosses
-
-
-@dataclass(frozen=True)
-class OnPolicy:
-    """N fresh streams of one policy.
-
-    Attributes:
-        decisions: the streams.
-        targets: what stays fixed during the updates.
-    """
-
-    decisions: Decisions
-    targets: Targets
 
 
 class PairOnPolicy:
@@ -65,24 +50,27 @@ class PairOnPolicy:
         """
         assert trials.fresh is not None
         count, settings = len(trials.problem_id), self._config.ppo
-        fallen = self._config.learning.share_at(progress)
         explorer = self._explorer_streams(trials, progress) if self._explorer and trials.fresh.explored else None
         executor, noise = self._executor_streams(trials) if self._executor else (None, None)
         if explorer is None and executor is None:
             return
+        steps, streams = self._steps(trials), self._explorer + self._executor * trials.execute_episodes
         for _ in range(settings.epochs):
             order = torch.randperm(count, generator=generator).to(trials.problem_id.device)
             for rows in order.chunk(settings.minibatches):
                 metrics: Metrics = {}
                 loss = trials.explore.reward.new_zeros(())
                 if explorer is not None:
-                    explorer_loss, found = self._explorer_loss(trials, explorer, rows, fallen)
+                    explorer_loss, found = self._explorer_loss(trials, explorer, rows, progress)
                     loss, metrics = loss + explorer_loss, metrics | found
                 if executor is not None and noise is not None:
-                    executor_loss, found = self._executor_loss(trials, executor, noise, rows, fallen)
+                    executor_loss, found = self._executor_loss(trials, executor, noise, rows, progress)
                     loss, metrics = loss + executor_loss, metrics | found
                 step(loss)
-                yield metrics | self._counted(trials, rows)
+                yield metrics | {
+                    "replay/transitions": steps * len(rows) / count,
+                    "replay/streams": torch.tensor(float(len(rows) * streams)),
+                }
 
     # ---- explorer -----------------------------------------------------------------------------------------------
 
@@ -103,23 +91,17 @@ class PairOnPolicy:
             decisions = decisions.only(~trials.used_id)
         features = net.explorer.encode_frames(explore.obs, explore.observed, net.g.frames)
         out = net.explorer(explore, features)
-        norm, lambda_ = net.explorer_returns, self._config.ppo.gae_lambda
-        return OnPolicy(decisions, ppo_targets(out, decisions, self._actions, norm, lambda_))
+        return on_policy(out, decisions, self._actions, net.explorer_returns, self._config)
 
-    def _explorer_loss(self, trials: Trials, streams: OnPolicy, rows: Tensor, fallen: float) -> tuple[Tensor, Metrics]:
+    def _explorer_loss(
+        self, trials: Trials, streams: OnPolicy, rows: Tensor, progress: float
+    ) -> tuple[Tensor, Metrics]:
         net, explore = self._net, trials.explore.select(rows)
         assert net.explorer is not None
         features = net.explorer.encode_frames(explore.obs, explore.observed, net.g.frames)
         out = net.explorer(explore, features)
-        learned = ppo_loss(
-            out,
-            streams.decisions.select(rows),
-            streams.targets.select(rows),
-            self._actions,
-            clip=self._config.ppo.clip_range,
-            value_weight=self._config.ppo.value_weight,
-            entropy_weight=self._config.explorer.entropy_weight * fallen,
-        )
+        weight = self._config.explorer.entropy_weight
+        learned = streams.loss(out, rows, self._actions, self._config, weight, progress)
         named = {f"explorer/{name}": value for name, value in learned.metrics.items()}
         return learned.loss, {"loss/explorer": learned.loss.detach()} | named
 
@@ -130,34 +112,25 @@ class PairOnPolicy:
         """Executions, and the noise added to f(mu) in each trial (B, Z), 0 where it acted on g(exploration)."""
         net, execute, fresh = self._net, trials.execute, trials.fresh
         assert fresh is not None and fresh.z is not None and net.executor_returns is not None
-        noise = (fresh.z - self._code(trials)) * trials.used_id[:, None]
+        noise = (fresh.z - self._code(trials.problem_id)) * trials.used_id[:, None]
         decisions = executor_decisions(execute, self._config.executor.gamma)
         n = trials.execute_episodes
         out = net.executor(execute, net.executor.encode_frames(execute), repeat(fresh.z, "b z -> (b n) z", n=n))
-        norm, lambda_ = net.executor_returns, self._config.ppo.gae_lambda
-        targets = ppo_targets(out, decisions, self._actions, norm, lambda_)
-        return OnPolicy(decisions, targets), noise
+        return on_policy(out, decisions, self._actions, net.executor_returns, self._config), noise
 
     def _executor_loss(
-        self, trials: Trials, streams: OnPolicy, noise: Tensor, rows: Tensor, fallen: float
+        self, trials: Trials, streams: OnPolicy, noise: Tensor, rows: Tensor, progress: float
     ) -> tuple[Tensor, Metrics]:
         net, n, losses = self._net, trials.execute_episodes, self._losses
         assert trials.fresh is not None and trials.fresh.z is not None
         streams_of = (rows[:, None] * n + torch.arange(n, device=rows.device)).flatten()
         execute = trials.execute.select(streams_of)
         # z ~ F(z | mu) where the executor acted on it, else g(tau) without gradient
-        code = self._code(trials)[rows]
+        code = self._code(trials.problem_id[rows])
         z = torch.where(trials.used_id[rows][:, None], code + noise[rows], trials.fresh.z[rows])
         out = net.executor(execute, net.executor.encode_frames(execute), repeat(z, "b z -> (b n) z", n=n))
-        learned = ppo_loss(
-            out,
-            streams.decisions.select(streams_of),
-            streams.targets.select(streams_of),
-            self._actions,
-            clip=self._config.ppo.clip_range,
-            value_weight=self._config.ppo.value_weight,
-            entropy_weight=self._config.executor.entropy_weight * fallen,
-        )
+        weight = self._config.executor.entropy_weight
+        learned = streams.loss(out, streams_of, self._actions, self._config, weight, progress)
         # Bottleneck: lambda times the rate
         rates = rate(code)
         named = {f"executor/{name}": value for name, value in learned.metrics.items()}
@@ -169,15 +142,12 @@ class PairOnPolicy:
         }
         return learned.loss + losses.rate_weight * rates.mean(), metrics | named
 
-    def _code(self, trials: Trials) -> Tensor:
-        """f(mu) of each trial, (B, Z); zeros for an executor that is given the instruction alone."""
-        code = self._net.f(self._losses.factors(trials.problem_id))
+    def _code(self, problem_id: Tensor) -> Tensor:
+        """f(mu) of problems (N,), (N, Z); zeros for an executor that is given the instruction alone."""
+        code = self._net.f(self._losses.factors(problem_id))
         return torch.zeros_like(code) if self._losses.rules.context == "instruction" else code
 
-    def _counted(self, trials: Trials, rows: Tensor) -> Metrics:
+    def _steps(self, trials: Trials) -> Tensor:
+        """() float32, the steps of the policies that learn here."""
         steps = trials.explore.transition.sum() * self._explorer + trials.execute.transition.sum() * self._executor
-        streams = len(rows) * (self._explorer + self._executor * trials.execute_episodes)
-        return {
-            "replay/transitions": steps.float() * len(rows) / len(trials.problem_id),
-            "replay/streams": torch.tensor(float(streams)),
-        }
+        return steps.float()
