@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from dream.core.actions import Actions
 from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
 from dream.core.decoding import Gaussian, ObservationLikelihood
-from dream.core.embedding import DiscreteEncoder
+from dream.core.embedding import action_encoder
 from dream.core.networks import normed_relu
 from dream.core.observations import observation_encoder
 from dream.core.trial import Episodes, Observations, Trials
@@ -54,9 +54,7 @@ class Prediction(nn.Module):
         self.likelihood = ObservationLikelihood(space, Gaussian(DEVIATION, GRID, colours))
         self.before = observation_encoder(space, width)
         self.actions = actions
-        self.action: nn.Module = (
-            nn.Linear(actions.numbers, width) if actions.numbers else DiscreteEncoder(actions.integer_sizes, width)
-        )
+        self.action = action_encoder(actions, width)
         self.context = nn.Linear(z_dim, 2 * width)
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, self.likelihood.outputs)
@@ -75,7 +73,7 @@ class Prediction(nn.Module):
         Returns:
             (N, T) for each context.
         """
-        h = self.before(frame_features) + self.action(action if self.actions.numbers else self.actions.integers(action))
+        h = self.before(frame_features) + self.action(self.actions.inputs(action))
         h = F.layer_norm(h, h.shape[-1:])
         found = []
         for context in contexts:

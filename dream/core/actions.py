@@ -70,6 +70,11 @@ class Actions:
         """The numbers of previous actions for a network, (..., K) float32; None for integers."""
         return previous if self.numbers else None
 
+    def inputs(self, previous: Tensor) -> Tensor:
+        """Previous actions for `action_encoder`: their integers or their numbers, (..., *shape) -> (..., K)."""
+        integers = self.integers(previous)
+        return previous if integers is None else integers
+
     def taken(self, action: Tensor) -> Tensor:
         """Stored actions (..., *shape) as they take effect: a valid one for "no action", numbers within the bounds."""
         return action.clamp(-1.0, 1.0) if self.numbers else self.valid(action)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.actions import Actions
-from dream.core.embedding import DiscreteEncoder
+from dream.core.embedding import DiscreteEncoder, action_encoder
 from dream.core.memories import LSTMMemory
 from dream.core.networks import normed_relu
 from dream.core.observations import ObservationSpace, frame_encoder, observation_encoder
@@ -95,9 +95,7 @@ class TrajectoryEncoder(nn.Module):
         self.frames = frame_encoder(space)
         self.before = observation_encoder(space, width)
         self.after = observation_encoder(space, width)
-        self.action: nn.Module = (
-            nn.Linear(actions.numbers, width) if actions.numbers else DiscreteEncoder(actions.integer_sizes, width)
-        )
+        self.action = action_encoder(actions, width)
         self.hidden = nn.Linear(width, width)
         self.memory = LSTMMemory(width, memory_size, forget_bias=2.0)
         self.head = nn.Linear(self.memory.out_features, width)
@@ -143,8 +141,7 @@ class TrajectoryEncoder(nn.Module):
         """Features of each transition before the memory, (N, T + 1, width); entry 0 is the first observation."""
         features = self.encode_frames(explore) if frame_features is None else frame_features
         previous = torch.cat([features[:, :1], features[:, :-1]], dim=1)
-        action = explore.previous_action(self.actions)
-        given = action if self.actions.numbers else self.actions.integers(action)
+        given = self.actions.inputs(explore.previous_action(self.actions))
         h = normed_relu(self.before(previous) + self.action(given) + self.after(features))
         return normed_relu(self.hidden(h))
 

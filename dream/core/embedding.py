@@ -1,4 +1,4 @@
-"""Integers -> features."""
+"""Integers and actions -> features."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from dream.core.actions import Actions
 
 
 class DiscreteEncoder(nn.Module):
@@ -25,3 +27,8 @@ class DiscreteEncoder(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """(..., D) ints -> (..., width)."""
         return F.embedding(values.long() + self.offset, self.table).sum(-2)
+
+
+def action_encoder(actions: Actions, width: int) -> nn.Module:
+    """The first layer of a network on previous actions as `Actions.inputs` gives them: (..., K) -> (..., width)."""
+    return nn.Linear(actions.numbers, width) if actions.numbers else DiscreteEncoder(actions.integer_sizes, width)
