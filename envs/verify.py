@@ -28,13 +28,7 @@ def checked_instructions(
     given, expected = np.asarray(instruction), (members, *space.shape)
     if given.shape != expected or given.dtype.kind not in "iu":
         raise ValueError(f"instruction is {given.dtype} of shape {given.shape}: give integers of shape {expected}")
-    wanted = given[starts]
-    bad = ((wanted < 0) | (wanted >= space.nvec)).any(axis=1)
-    if bad.any():
-        raise ValueError(
-            f"instruction {wanted[bad][0].tolist()} does not exist: {family} takes values from 0 up to, not "
-            f"including, {space.nvec.tolist()}"
-        )
+    _refuse_outside("instruction", family, space, given[starts])
     return given.astype(np.int64)
 
 
@@ -69,13 +63,18 @@ def _checked_vectors(family: str, given: NDArray[Any], members: int, space: gym.
             raise ValueError(f"an action of {family} is not finite: {given[~np.isfinite(given).all(1)][0].tolist()}")
         return np.clip(given, space.low, space.high, dtype=np.float32)
     assert isinstance(space, gym.spaces.MultiDiscrete)
+    _refuse_outside("action", family, space, given)
+    return given.astype(np.int64)
+
+
+def _refuse_outside(what: str, family: str, space: gym.spaces.MultiDiscrete, given: NDArray[Any]) -> None:
+    """Raise ValueError with the first row of integers (N, K) that is not in the space."""
     bad = ((given < 0) | (given >= space.nvec)).any(axis=1)
     if bad.any():
         raise ValueError(
-            f"action {given[bad][0].tolist()} does not exist: {family} takes values from 0 up to, not including, "
+            f"{what} {given[bad][0].tolist()} does not exist: {family} takes values from 0 up to, not including, "
             f"{space.nvec.tolist()}"
         )
-    return given.astype(np.int64)
 
 
 def check_observations(
