@@ -1,4 +1,4 @@
-"""What the families of a point robot in the plane share: pictures, words for a path, and walking to a place."""
+"""What the families of a point robot in the plane share: learners, pictures, and words for places."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 Extent = tuple[float, float, float, float]
 """Left, right, bottom and top edge, as in `MetaEnv.map_extent`."""
+LEARNERS = {
+    "explorer.learner": "ppo",
+    "executor.learner": "ppo",
+    "end_to_end.learner": "ppo",
+    "executor.entropy_weight": 0.01,
+    "end_to_end.entropy_weight": 0.01,
+}
+"""Settings for continuous actions: `q` cannot learn them, and Gaussians need less entropy than choices."""
 DIRECTIONS = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
 
 

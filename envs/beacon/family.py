@@ -13,7 +13,7 @@ from dream.envs.base import MetaEnv
 from dream.envs.beacon.planning import best_guess, half_width, posterior_sampling_return
 from dream.envs.beacon.scripts import BeaconExplorer, GateExpert
 from dream.envs.insight import Expert, Part
-from dream.envs.plane import DIRECTIONS, angle_of, direction_of, place_name
+from dream.envs.plane import DIRECTIONS, LEARNERS, angle_of, direction_of, place_name
 from dream.envs.problems import ProblemSet
 from dream.envs.single_instruction import SingleInstruction
 from dream.spaces import number_space
@@ -60,11 +60,7 @@ class Beacon(SingleInstruction, MetaEnv):
     default_settings: ClassVar[Mapping[str, Any]] = {
         "steps": 300_000,
         "evaluation.every": 50_000,
-        "explorer.learner": "ppo",
-        "executor.learner": "ppo",
-        "end_to_end.learner": "ppo",
-        "executor.entropy_weight": 0.01,
-        "end_to_end.entropy_weight": 0.01,
+        **LEARNERS,
     }
     observation_names = ("x", "y", "gate seen", "gate x", "gate y")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
-from dream.envs.plane import angle_of, place_name
+from dream.envs.plane import LEARNERS, angle_of, place_name
 from dream.envs.point_goals.planning import best_wait, reward_at, way_to
 from dream.envs.point_goals.scripts import GoalExpert
 from dream.envs.problems import ProblemSet
@@ -54,11 +54,7 @@ class PointGoals(SingleInstruction, MetaEnv):
     default_settings: ClassVar[Mapping[str, Any]] = {
         "steps": 2_000_000,
         "trial.explore_episodes": 3,
-        "explorer.learner": "ppo",
-        "executor.learner": "ppo",
-        "end_to_end.learner": "ppo",
-        "executor.entropy_weight": 0.01,
-        "end_to_end.entropy_weight": 0.01,
+        **LEARNERS,
     }
     observation_names = ("x", "y", "signal")
 
