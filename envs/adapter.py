@@ -25,9 +25,9 @@ class GymnasiumAdapter(MetaEnv):
     "instruction": (I,) int64})`. The env alone decides what ends an episode: if reaching a goal should not end an
     exploration episode, it has to look at the phase. Rewards of the exploration phase are dropped.
 
-    Observations and actions are converted by `canonical_observations` and `canonical_actions` of `dream.spaces`: most
-    spaces have a canonical form, and float64 becomes float32. Where observations have no finite value, where they are
-    outside the env's space, or where rewards are not finite, the error names the problem and the step.
+    Observations and actions are converted by `dream.envs.canonical`: most spaces have a canonical form, and float64
+    becomes float32. Where observations have no finite value, where they are outside the env's space, or where rewards
+    are not finite, the error names the problem and the step.
 
     Args:
         make_env: makes one env.

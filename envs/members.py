@@ -12,9 +12,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.envs.canonical import canonical_actions, canonical_observations, floats_as_declared
 from dream.envs.verify import refuse_observation
 from dream.errors import UserError
-from dream.spaces import Arrays, canonical_actions, canonical_observations, each, floats_as_declared, zeros
+from dream.spaces import Arrays, each, zeros
 
 Codes = Mapping[str, Any] | Sequence[int] | None
 

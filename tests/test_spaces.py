@@ -9,15 +9,13 @@ from gymnasium import Space
 from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiBinary, MultiDiscrete, Sequence, Text, Tuple
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 
+from dream.envs.canonical import canonical_actions, canonical_observations, floats_as_declared
 from dream.errors import UserError
 from dream.spaces import (
-    canonical_actions,
-    canonical_observations,
     check_canonical,
     choose,
     copied,
     each,
-    floats_as_declared,
     integer_space,
     is_image,
     is_integers,
