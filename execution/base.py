@@ -158,7 +158,7 @@ class PhasePolicy(nn.Module):
 
     The value of an exploration step is the return of the execution after it, whatever its instruction will be, so its
     targets vary where its inputs do not. In one network with the values of the execution, this noise drowns what is to
-    be learned about executing where success is rare and the context is trained elsewhere (docs/findings.md, cooking).
+    be learned about executing where success is rare (docs/end-to-end-diagnosis.md).
     """
 
     def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, context_dim: int, learner: LearnerName):

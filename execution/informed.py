@@ -10,7 +10,7 @@ of z in turn:
     max  E_informed[return] + E_recurrent[return] - beta E_recurrent[sum_t |h(tau_:t) - f(mu)|^2]
 
 The rewards of both shape the shared policy, so f keeps what the task needs, and the last term trains the memory to
-predict it. At test time there is only the memory. Here a share of the training trials is played informed. In both terms
+predict it. There is one such policy for each phase (`PhasePolicy`). At test time there is only the memory. Here a share of the training trials is played informed. In both terms
 the memory learns only from trials that it played itself, because an informed policy's actions reveal the problem. The
 last term has no gradient with respect to f.
 """
@@ -25,7 +25,7 @@ from dream.core.bottleneck import ProblemEncoder
 from dream.core.observations import ObservationSpace
 from dream.core.rollout import PolicyState
 from dream.core.trial import Observations
-from dream.execution.base import ContextPolicy, EndToEndNetworks, Outputs, trial_encoder
+from dream.execution.base import EndToEndNetworks, Outputs, PhasePolicy, trial_encoder
 from dream.execution.stream import Layout, StepInputs, TrialStream
 
 
@@ -60,7 +60,7 @@ class Import(EndToEndNetworks):
         with torch.no_grad():  # the codes start small too
             self.context.weight.mul_(z.init_scale)
             self.context.bias.zero_()
-        self.policy = ContextPolicy(space, layout, width=width, context_dim=z.z_dim, learner=config.end_to_end.learner)
+        self.policy = PhasePolicy(space, layout, width=width, context_dim=z.z_dim, learner=config.end_to_end.learner)
 
     def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., D)."""

@@ -6,7 +6,8 @@ Meta-Learning" (ICLR 2020, arXiv 1910.08348), section 3.
     belief    q(m | tau_:t) = N(mean_t, deviation_t), from a memory of the trial, at every step
     ELBO_t    E_q(m | tau_:t)[log p(tau | m)] - KL(q(m | tau_:t) || q(m | tau_:t-1)), the prior N(0, I) before t = 0
               where log p(tau | m) = sum_i log p(o_i+1 | o_i, a_i, m) + log p(r_i+1 | o_i, a_i, o_i+1, m)
-    policy    pi(a | o, mean_t, deviation_t); its gradient does not reach the belief. One for each phase (`PhasePolicy`)
+    policy    pi(a | o, mean_t, deviation_t), one for each phase (`PhasePolicy`). Its gradient does not reach the belief
+              unless `end_to_end.policy_trains_belief`
 
 The sum runs over all transitions of the trial, before and after t, exploration and execution; the ELBO is averaged over
 a few random prefixes t of each trial. In a family with instructions the instruction is part of the state, so the
@@ -63,6 +64,7 @@ class VariBAD(EndToEndNetworks):
         self.outcome = ObservationDecoder(space, layout, width=width, z_dim=z_dim)
         self.reward = TransitionDecoder(space, layout, 1, width=width, z_dim=z_dim, outcome=True)
         self.frames = frame_encoder(space)
+        self.policy_trains_belief = config.end_to_end.policy_trains_belief
         self.policy = PhasePolicy(space, layout, width=width, context_dim=2 * z_dim, learner=config.end_to_end.learner)
 
     def groups(self) -> list[list[nn.Parameter]]:
@@ -90,9 +92,9 @@ class VariBAD(EndToEndNetworks):
         return self._belief_of(self.trial(belief_features, inputs))
 
     def act(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
-        """(..., 2 D), inputs (...), belief (..., 2 Z) -> outputs (..., O); no gradient reaches the belief."""
+        """(..., 2 D), inputs (...), belief (..., 2 Z) -> outputs (..., O)."""
         _, policy_features = frame_features.chunk(2, -1)
-        return self.policy(policy_features, inputs, context.detach())
+        return self.policy(policy_features, inputs, context if self.policy_trains_belief else context.detach())
 
     def _belief_of(self, features: Tensor) -> Tensor:
         mean, log_deviation = self.belief(features).chunk(2, -1)
@@ -107,8 +109,9 @@ class VariBAD(EndToEndNetworks):
         config: TrainConfig,
         generator: torch.Generator,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The negative ELBO. The factors are not used."""
-        return self.negative_elbo(stream, frame_features, outputs.context, config, generator)
+        """The weighted negative ELBO. The factors are not used."""
+        negative, metrics = self.negative_elbo(stream, frame_features, outputs.context, config, generator)
+        return config.end_to_end.elbo_weight * negative, metrics
 
     def negative_elbo(
         self,

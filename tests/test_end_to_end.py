@@ -317,11 +317,12 @@ def test_varibad_keeps_the_policys_gradient_out_of_the_belief() -> None:
     assert named == {id(p) for p in net.parameters()} and len(net.groups()) == 2
 
 
-def test_varibad_has_a_policy_for_each_phase() -> None:
+@pytest.mark.parametrize("name", ["import", "varibad"])
+def test_a_policy_for_each_phase(name: str) -> None:
     """What exploring is worth moves the exploring policy alone, what executing is worth the other one."""
-    loop = trained("varibad")
+    loop = trained(name)
     net = loop.method.networks
-    assert isinstance(net, VariBAD)
+    assert isinstance(net, VariBAD | Import)
     stream, _ = stream_of(loop)
     seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
     q = net.act(seen, stream.inputs, net.contexts(seen, stream.inputs))[:, :-1]
@@ -330,6 +331,18 @@ def test_varibad_has_a_policy_for_each_phase() -> None:
         (q.sum(-1) * (phase & stream.episodes.transition)).sum().backward(retain_graph=True)
         learning = net.policy.explore if idle is net.policy.execute else net.policy.execute
         assert gradients(learning) and not gradients(idle)
+
+
+def test_varibad_may_train_its_belief_by_the_policy() -> None:
+    loop = trained("varibad", end_to_end__policy_trains_belief=True)
+    net = loop.method.networks
+    assert isinstance(net, VariBAD)
+    stream, _ = stream_of(loop)
+    seen = net.encode_frames(stream.episodes.obs, stream.episodes.observed)
+    net.zero_grad()
+    net.act(seen, stream.inputs, net.contexts(seen, stream.inputs)).sum().backward()
+    assert all(gradients(part) for part in (net.trial, net.belief, net.policy))
+    assert not gradients(net.outcome) and not gradients(net.reward)
 
 
 def test_the_kl_of_a_step_by_hand() -> None:

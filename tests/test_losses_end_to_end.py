@@ -193,6 +193,14 @@ def test_the_gradient_of_varibad_is_that_of_its_policy_and_of_the_elbo() -> None
     same_gradients(update, half_mean_square(update.errors(range(COUNT))) + negative)
 
 
+def test_varibad_weighs_the_elbo_where_the_policy_trains_the_belief() -> None:
+    update = Update("varibad", end_to_end__policy_trains_belief=True, end_to_end__elbo_weight=0.3)
+    negative, _ = update.net.negative_elbo(
+        update.stream, update.seen, update.contexts(update.net), update.method.config, torch.Generator().manual_seed(11)
+    )
+    same_gradients(update, half_mean_square(update.errors(range(COUNT))) + 0.3 * negative)
+
+
 def test_the_elbo_of_varibad_by_hand() -> None:
     """Beliefs after random prefixes decode every transition of the trial; the KL is that of each step to the next."""
     update = update_of("varibad")
