@@ -10,9 +10,9 @@ of z in turn:
     max  E_informed[return] + E_recurrent[return] - beta E_recurrent[sum_t |h(tau_:t) - f(mu)|^2]
 
 The rewards of both shape the shared policy, so f keeps what the task needs, and the last term trains the memory to
-predict it. There is one such policy for each phase (`PhasePolicy`). At test time there is only the memory. Here a share of the training trials is played informed. In both terms
-the memory learns only from trials that it played itself, because an informed policy's actions reveal the problem. The
-last term has no gradient with respect to f.
+predict it. There is one such policy for each phase (`PhasePolicy`). At test time there is only the memory. Here a share
+of the training trials is played informed. In both terms the memory learns only from trials that it played itself,
+because an informed policy's actions reveal the problem. The last term has no gradient with respect to f.
 """
 
 from __future__ import annotations
