@@ -28,23 +28,30 @@ def run_script(main: Callable[[], None]) -> None:
 
 
 def measure_runs(
-    description: str | None, which: str, measure: Callable[[Path], Rows], show: Callable[[Rows], list[str]]
+    description: str | None,
+    which: str,
+    measure: Callable[..., Rows],
+    show: Callable[[Rows], list[str]],
+    **options: Mapping[str, Any],
 ) -> None:
     """Main function of a script that measures run directories one after the other, on one thread.
 
     Args:
         description: text of --help.
         which: --help of the run directories.
-        measure: run directory -> rows, added to --csv after each run.
+        measure: run directory and the options by name -> rows, added to --csv after each run.
         show: rows -> lines to print.
+        options: further options of the command line, name -> arguments of `add_argument`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", help=which)
     parser.add_argument("--csv", type=Path, help="also add the rows to this tidy CSV")
+    for name, settings in options.items():
+        parser.add_argument(f"--{name}", **settings)
     given = parser.parse_args()
     torch.set_num_threads(1)
     for run in given.runs:
-        rows = measure(run)
+        rows = measure(run, **{name: getattr(given, name) for name in options})
         for line in show(rows):
             print(f"{run}  {line}", flush=True)
         if given.csv:

@@ -1,10 +1,11 @@
 """What explorations cost and what they are worth: the reward of whole trials, by the number of explorations.
 
-python -m benchmarks.total_reward runs/fixed-arm/*/s? --csv results/fixed_arm_total.csv
+python -m benchmarks.total_reward runs/fixed-arm/*/s? --episodes 100 --csv results/total_reward.csv
 
 Plays 1,000 trials on problems of a split. A pair explores in k episodes, the first k of its explorations, and then
 executes in all other episodes of the trial: its total is what the k episodes found (`exploration_summary`, total_value)
-and its mean return after them, times the number of the others. As in First-Explore (arXiv 2307.02276), k is chosen
+and its mean return after them, times the number of the others. A trial has --episodes episodes, by default the
+explorations of the training and one execution. As in First-Explore (arXiv 2307.02276), k is chosen
 after training: the best on validation problems is used on test problems. An end-to-end policy whose explorations are
 rewarded has one total, the reward of all its episodes.
 """
@@ -34,12 +35,29 @@ TRIALS = 1000
 
 def main() -> None:
     """See the module docstring."""
-    measure_runs(__doc__, "run directories of families whose summary has total_value", measure, show)
+    which = "run directories of families whose summary has total_value"
+    measure_runs(__doc__, which, measure, show, episodes={"type": int, "help": "episodes of a trial"})
 
 
-def measure(run: Path) -> Rows:
-    """Tidy rows of a run. Raises UserError for a family that does not know what explorations found."""
+def measure(run: Path, episodes: int | None = None) -> Rows:
+    """Tidy rows of a run.
+
+    Args:
+        run: its directory.
+        episodes: of a trial.
+
+    Raises:
+        UserError: a family that does not know what explorations found, or episodes that are too few, or for an
+            end-to-end policy others than those that it was trained on.
+    """
     method, env, step = load_method(run, members=TRIALS)
+    trained = method.config.trial.explore_episodes + 1
+    episodes = trained if episodes is None else episodes
+    if episodes < trained or (episodes > trained and isinstance(method, EndToEndPolicy)):
+        raise UserError(
+            f"episodes is {episodes}, but {run} was trained on {trained}: "
+            + (f"train with trial.explore_episodes={episodes - 1}" if episodes > trained else f"give {trained} or more")
+        )
     values: dict[str, dict[str, float]] = {}
     with contextlib.closing(env):
         for split in ("validation", "test"):
@@ -50,7 +68,7 @@ def measure(run: Path) -> Rows:
             found = env.exploration_summary(problem_id, *as_arrays(explore))
             if "total_value" not in found:
                 raise UserError(f"{run} is a run on {method.config.env}, whose summary has no total_value")
-            values[split] = _totals(method, env, problem_id, explore, generator)
+            values[split] = _totals(method, env, problem_id, explore, episodes, generator)
         if isinstance(method, EndToEndPolicy):
             best = method.config.trial.explore_episodes
         else:
@@ -61,20 +79,25 @@ def measure(run: Path) -> Rows:
 
 
 def _totals(
-    method: Method, env: MetaEnv, problem_id: NDArray[np.int64], explore: Episodes, generator: torch.Generator
+    method: Method,
+    env: MetaEnv,
+    problem_id: NDArray[np.int64],
+    explore: Episodes,
+    episodes: int,
+    generator: torch.Generator,
 ) -> dict[str, float]:
     """return_k, found_k and total_k on the given problems: after k explorations, in them, and in the whole trial."""
-    episodes = method.config.trial.explore_episodes
-    values: dict[str, float] = {}
-    for k in [episodes] if isinstance(method, EndToEndPolicy) else range(episodes + 1):
-        first = explore if k == episodes else first_episodes(explore, k)
+    most = method.config.trial.explore_episodes
+    values: dict[str, float] = {"episodes": float(episodes)}
+    for k in [most] if isinstance(method, EndToEndPolicy) else range(most + 1):
+        first = explore if k == most else first_episodes(explore, k)
         found = env.exploration_summary(problem_id, *as_arrays(first))["total_value"].mean()
         trials = method.execute(env, problem_id, first, generator)
         value = float(trials.execute.reward.sum(1).mean())
         values |= {
             f"return_{k}": value,
             f"found_{k}": float(found),
-            f"total_{k}": float(found) + (episodes + 1 - k) * value,
+            f"total_{k}": float(found) + (episodes - k) * value,
         }
     return values
 
@@ -95,7 +118,10 @@ def show(rows: Rows) -> list[str]:
     """The return after each number of explorations, and the total."""
     test = {row["metric"]: row["value"] for row in rows if row["split"] == "test"}
     returns = "  ".join(f"{name.rpartition('_')[2]}: {value:.2f}" for name, value in test.items() if "return_" in name)
-    return [f"return after k explorations: {returns}; total {test['total']:.2f} with k = {test['chosen']:.0f}"]
+    return [
+        f"return after k explorations: {returns}; total of {test['episodes']:.0f} episodes {test['total']:.2f} "
+        f"with k = {test['chosen']:.0f}"
+    ]
 
 
 if __name__ == "__main__":

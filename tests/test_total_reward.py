@@ -1,14 +1,19 @@
 """The script that measures whole trials: its cuts of explorations; values found are the reward of the steps."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.total_reward import as_arrays, first_episodes
+from benchmarks.total_reward import as_arrays, first_episodes, measure
+from dream import train
+from dream.config import PRESETS, default_config, override
 from dream.core.actions import Actions
 from dream.core.rollout import Now, rollout
 from dream.core.trial import Episodes
 from dream.envs import Phase, make
+from dream.errors import UserError
 
 COUNT = 40
 
@@ -43,3 +48,12 @@ def test_what_an_exploration_found_is_the_reward_of_its_steps_in_execution(famil
     found = make(family, 1).exploration_summary(np.arange(COUNT), *as_arrays(explore))["total_value"]
     assert not explore.reward.any() and found == pytest.approx(execute.reward.sum(1).numpy(), abs=1e-4)
     assert np.abs(found).max() > 1
+
+
+def test_episodes_that_a_run_was_not_trained_on_are_refused(tmp_path: Path) -> None:
+    run = tmp_path / "s0"
+    train(override(default_config("rl2", "fixed-arm"), PRESETS["debug"]), run)
+    with pytest.raises(UserError, match=r"trained on [0-9]+: train with trial.explore_episodes=99"):
+        measure(run, 100)
+    with pytest.raises(UserError, match=r"give [0-9]+ or more"):
+        measure(run, 1)
