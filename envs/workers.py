@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import signal
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -23,8 +25,8 @@ from dream.spaces import Arrays, each, zeros
 class Workers:
     """`Members` in processes, with the same methods and results. Each process holds an equal share of the members.
 
-    Observations come back through shared memory. Workers ignore Ctrl-C, so that a training which is interrupted can
-    finish its round.
+    Observations come back through shared memory. Workers ignore the signals that ask a training to stop, which
+    terminals, `timeout` and clusters send to all processes, so that it can finish its round and save.
 
     Args:
         make_env: makes one env; called in the workers, and twice in this process for its spaces.
@@ -58,8 +60,9 @@ class Workers:
 
         def share(index: int) -> gym.Env[Any, Any]:
             if os.getpid() != here:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not the handler of a training
+                for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # Windows has no SIGUSR1
+                    if hasattr(signal, name):
+                        signal.signal(getattr(signal, name), signal.SIG_IGN)
             return _Share(index, *arguments)
 
         self._envs: AsyncVectorEnv[Any, Any] = AsyncVectorEnv(
@@ -67,6 +70,9 @@ class Workers:
             copy=False,
             autoreset_mode=AutoresetMode.DISABLED,
         )
+        # Python ends processes that are left at exit by SIGTERM, which these ignore, and waits for them.
+        self._close = weakref.finalize(self, self._envs.close)
+        atexit.register(self._close)
 
     def reset(
         self,
@@ -102,8 +108,8 @@ class Workers:
         return any(self._envs.call("reads_problem"))
 
     def close(self) -> None:
-        """Close every env and end the workers."""
-        self._envs.close()
+        """Close every env and end the workers; may be called again."""
+        self._close()
 
     def _dealt(self, array: NDArray[Any]) -> NDArray[Any]:
         """(B, ...) -> (processes, share, ...), zeros for members that are not."""

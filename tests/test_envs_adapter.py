@@ -1,9 +1,14 @@
 """Families from elsewhere: the examples of the documentation, and gymnasium envs behind the adapter."""
 
+import gc
 import multiprocessing
+import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -317,6 +322,28 @@ def test_worker_processes_give_what_the_loop_gives(workers: int) -> None:
     assert len(alive) == {1: 1, 2: 2, 3: 3, 9: 5}[workers]
     processes.close()
     assert not multiprocessing.active_children()
+
+
+def test_workers_outlive_the_signals_that_stop_a_training() -> None:
+    """`timeout` and clusters send them to all processes; the training then finishes its round."""
+    envs = drifting(2)
+    envs.reset(seed=0, options={"problem_id": np.arange(5)})
+    for process in multiprocessing.active_children():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            os.kill(process.pid or 0, number)
+    envs.step(np.zeros((5, 2)))
+    del envs  # not closed
+    gc.collect()
+    assert not multiprocessing.active_children()
+
+
+def test_workers_that_are_not_closed_end_with_the_program() -> None:
+    # Finalizers that exist before multiprocessing is imported run after its own at exit
+    program = (
+        "import tempfile\nkept = tempfile.TemporaryDirectory()\n"
+        "from tests.test_envs_adapter import drifting\nenvs = drifting(2)\nenvs.reset(seed=0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
