@@ -7,7 +7,7 @@ Meta-Learning" (ICLR 2020, arXiv 1910.08348), section 3.
     ELBO_t    E_q(m | tau_:t)[log p(tau | m)] - KL(q(m | tau_:t) || q(m | tau_:t-1)), the prior N(0, I) before t = 0
               where log p(tau | m) = sum_i log p(o_i+1 | o_i, a_i, m) + log p(r_i+1 | o_i, a_i, o_i+1, m)
     policy    pi(a | o, mean_t, deviation_t), one for each phase (`PhasePolicy`). Its gradient does not reach the belief
-              unless `end_to_end.policy_trains_belief`
+              unless `end_to_end.belief_learns_from` is "both"
 
 The sum runs over all transitions of the trial, before and after t, exploration and execution; the ELBO is averaged over
 a few random prefixes t of each trial. In a family with instructions the instruction is part of the state, so the
@@ -64,7 +64,7 @@ class VariBAD(EndToEndNetworks):
         self.outcome = ObservationDecoder(space, layout, width=width, z_dim=z_dim)
         self.reward = TransitionDecoder(space, layout, 1, width=width, z_dim=z_dim, outcome=True)
         self.frames = frame_encoder(space)
-        self.policy_trains_belief = config.end_to_end.policy_trains_belief
+        self.policy_trains_belief = config.end_to_end.belief_learns_from == "both"
         self.policy = PhasePolicy(space, layout, width=width, context_dim=2 * z_dim, learner=config.end_to_end.learner)
 
     def groups(self) -> list[list[nn.Parameter]]:

@@ -2,8 +2,9 @@
 
 import math
 import runpy
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -20,6 +21,13 @@ from dream.methods.labels import MethodLabel
 def kind_of(name: str) -> Any:
     section, _, last = name.rpartition(".")
     return kinds(SECTIONS[section] if section else TrainConfig)[last]
+
+
+def test_every_setting_is_of_a_type_that_is_checked() -> None:
+    """A bool, for example, would take any value."""
+    for name in SETTINGS:
+        plain = plain_type(kind_of(name))
+        assert plain in (int, float, str) or get_origin(plain) in (Literal, Mapping), name
 
 
 NUMBERS = [name for name in SETTINGS if plain_type(kind_of(name)) in (int, float)]

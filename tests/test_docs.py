@@ -125,7 +125,12 @@ dream train dream --env map
 dream train dream --env map --explorer.learner ppo --executor.learner ppo
 dream train rl2 --env map --end-to-end.learner ppo
 dream compare --env map --methods "dream[explorer.learner=ppo,executor.learner=ppo]" \
---seeds 4 --processes 2 --csv results/learners.csv
+--seeds 5 --processes 2 --csv results/learners.csv
+dream compare --env bus --methods "dream[explorer.learner=ppo,executor.learner=ppo]" \
+--seeds 2 --processes 2 --csv results/learners.csv
+dream compare --env map bus cooking --methods "rl2[end_to_end.learner=ppo]" --seeds 1 --csv results/learners.csv
+dream compare --env map bus --methods "rl2[end_to_end.learner=ppo,end_to_end.entropy_weight=0.03]" --seeds 1 \
+--csv results/learners.csv
 dream compare --env bus --methods dream posterior count rnd icm hyperx prediction first-explore rl2 e-rl2 import \
 varibad contextual random none oracle --bound-steps 500000 --processes 2 --trials 2000 --csv results/bus.csv
 dream explain runs/bus/dream/s0 runs/bus/prediction/s0 runs/bus/prediction/s1 runs/bus/posterior/s0 \
@@ -164,12 +169,13 @@ runs/cooking/rnd/s? --csv results/cut_explorations.csv
 python -m benchmarks.sign_rewards runs/sign/dream/s0 runs/sign/prediction/s0 runs/sign/prediction/s1 \
 runs/sign/prediction/s2 --csv results/sign_rewards.csv
 python -m benchmarks.validations runs/sign --csv results/sign_ablations.csv
-dream compare --env fixed-arm --methods rl2 first-explore --set evaluation.every=50000 --steps 250000 --seeds 1 \
---trials 1000 --csv results/fixed_arm.csv
-dream train first-explore --env dark-rooms --steps 250000 --set evaluation.every=50000
-dream train rl2 --env dark-rooms --steps 300000 --set evaluation.every=50000
-python -m benchmarks.validations runs/dark-rooms --csv results/dark_rooms.csv
-python -m benchmarks.total_reward runs/fixed-arm/*/s0 runs/dark-rooms/first-explore/s0 --csv results/total_reward.csv
+dream compare --env fixed-arm --methods first-explore rl2 dream 'rl2[trial.explore_episodes=99]' --steps 1000000 \
+--seeds 2 --csv results/fixed_arm.csv
+dream compare --env dark-rooms --methods first-explore rl2 --steps 2000000 --seeds 1 --csv results/dark_rooms.csv
+python -m benchmarks.total_reward runs/fixed-arm/first-explore/s? runs/fixed-arm/dream/s0 runs/fixed-arm/rl2/s0 \
+runs/dark-rooms/first-explore/s0 --csv results/total_reward.csv
+python -m benchmarks.total_reward runs/fixed-arm/first-explore/s? runs/fixed-arm/dream/s0 \
+'runs/fixed-arm/rl2[trial.explore_episodes=99]/s0' --episodes 100 --csv results/total_reward_100.csv
 dream train oracle --env fixed-arm --steps 20000 --set evaluation.every=4000
 dream train oracle --env dark-rooms --steps 400000 --set network.width=128 network.memory_size=64 \
 bottleneck.z_dim=64 executor.gamma=0.97 evaluation.every=50000

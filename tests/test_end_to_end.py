@@ -334,7 +334,7 @@ def test_a_policy_for_each_phase(name: str) -> None:
 
 
 def test_varibad_may_train_its_belief_by_the_policy() -> None:
-    loop = trained("varibad", end_to_end__policy_trains_belief=True)
+    loop = trained("varibad", end_to_end__belief_learns_from="both")
     net = loop.method.networks
     assert isinstance(net, VariBAD)
     stream, _ = stream_of(loop)

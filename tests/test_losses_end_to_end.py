@@ -194,7 +194,7 @@ def test_the_gradient_of_varibad_is_that_of_its_policy_and_of_the_elbo() -> None
 
 
 def test_varibad_weighs_the_elbo_where_the_policy_trains_the_belief() -> None:
-    update = Update("varibad", end_to_end__policy_trains_belief=True, end_to_end__elbo_weight=0.3)
+    update = Update("varibad", end_to_end__belief_learns_from="both", end_to_end__elbo_weight=0.3)
     negative, _ = update.net.negative_elbo(
         update.stream, update.seen, update.contexts(update.net), update.method.config, torch.Generator().manual_seed(11)
     )

@@ -125,9 +125,9 @@ class EndToEndConfig(Settings, section="end_to_end"):
     kl_weight: Annotated[float, Range(0, 10**9)] = 0.1
     """varibad: weight of the KL term in the ELBO"""
     elbo_weight: Annotated[float, Range(0, 10**9)] = 1.0
-    """varibad: weight of the negative ELBO in the loss; matters where the policy trains the belief too"""
-    policy_trains_belief: bool = False
-    """varibad: whether the gradient of the policy reaches the belief (`rlloss_through_encoder` of the authors' code)"""
+    """varibad: weight of the negative ELBO in the loss; it matters with `end_to_end.belief_learns_from=both`"""
+    belief_learns_from: Literal["elbo", "both"] = "elbo"
+    """varibad: what trains the belief, the ELBO or also the policy's loss (`rlloss_through_encoder` in its code)"""
     elbo_prefixes: Annotated[int, Range(1, 1000)] = 4
     """varibad: prefixes of each trial from whose belief the whole trial is decoded"""
 
