@@ -175,7 +175,8 @@ dream compare --env dark-rooms --methods first-explore rl2 --steps 2000000 --see
 python -m benchmarks.total_reward runs/fixed-arm/first-explore/s? runs/fixed-arm/dream/s0 runs/fixed-arm/rl2/s0 \
 runs/dark-rooms/first-explore/s0 --csv results/total_reward.csv
 python -m benchmarks.total_reward runs/fixed-arm/first-explore/s? runs/fixed-arm/dream/s0 \
-'runs/fixed-arm/rl2[trial.explore_episodes=99]/s0' --episodes 100 --csv results/total_reward_100.csv
+'runs/fixed-arm/rl2[trial.explore_episodes=99]/s0' 'runs/fixed-arm/rl2[trial.explore_episodes=99]/s1' --episodes 100 \
+--csv results/total_reward_100.csv
 dream train oracle --env fixed-arm --steps 20000 --set evaluation.every=4000
 dream train oracle --env dark-rooms --steps 400000 --set network.width=128 network.memory_size=64 \
 bottleneck.z_dim=64 executor.gamma=0.97 evaluation.every=50000
@@ -268,6 +269,14 @@ python -m benchmarks.end_to_end_diagnosis 'import[end_to_end.priority_exponent=0
 results/end_to_end_diagnosis.csv
 python -m benchmarks.end_to_end_diagnosis 'varibad[end_to_end.priority_exponent=0.7]' --every 250000 --csv \
 results/end_to_end_diagnosis.csv
+python -m benchmarks.end_to_end_diagnosis \
+'import[end_to_end.priority_exponent=0.7,end_to_end.import_weight=0.001]' --every 200000 --seeds 0 1 --csv \
+results/end_to_end_phases.csv
+python -m benchmarks.end_to_end_diagnosis \
+'varibad[end_to_end.priority_exponent=0.7,end_to_end.belief_learns_from=both,end_to_end.elbo_weight=0.01]' \
+--every 200000 --seeds 0 1 --csv results/end_to_end_phases.csv
+python -m benchmarks.end_to_end_diagnosis 'varibad[end_to_end.belief_learns_from=both,end_to_end.elbo_weight=0.01]' \
+'varibad[end_to_end.priority_exponent=0.7]' --every 200000 --csv results/end_to_end_phases.csv
 python -m benchmarks.mutants
 python -m benchmarks.mutants --show
 python -m benchmarks.mutants --only pair.py --sample 999
