@@ -173,7 +173,7 @@ dream compare --env fixed-arm --methods first-explore rl2 dream 'rl2[trial.explo
 --seeds 2 --csv results/fixed_arm.csv
 dream compare --env dark-rooms --methods first-explore rl2 --steps 2000000 --seeds 1 --csv results/dark_rooms.csv
 python -m benchmarks.total_reward runs/fixed-arm/first-explore/s? runs/fixed-arm/dream/s0 runs/fixed-arm/rl2/s0 \
-runs/dark-rooms/first-explore/s0 --csv results/total_reward.csv
+runs/dark-rooms/first-explore/s0 runs/dark-rooms/rl2/s0 --csv results/total_reward.csv
 python -m benchmarks.total_reward runs/fixed-arm/first-explore/s? runs/fixed-arm/dream/s0 \
 'runs/fixed-arm/rl2[trial.explore_episodes=99]/s0' 'runs/fixed-arm/rl2[trial.explore_episodes=99]/s1' --episodes 100 \
 --csv results/total_reward_100.csv
