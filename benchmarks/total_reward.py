@@ -1,13 +1,13 @@
 """What explorations cost and what they are worth: the reward of whole trials, by the number of explorations.
 
-python -m benchmarks.total_reward runs/fixed-arm/*/s? --episodes 100 --csv results/total_reward.csv
+python -m benchmarks.total_reward runs/fixed-arm/*/s? --episodes 100 --csv results/total_reward_100.csv
 
 Plays 1,000 trials on problems of a split. A pair explores in k episodes, the first k of its explorations, and then
 executes in all other episodes of the trial: its total is what the k episodes found (`exploration_summary`, total_value)
 and its mean return after them, times the number of the others. A trial has --episodes episodes, by default the
-explorations of the training and one execution. As in First-Explore (arXiv 2307.02276), k is chosen
-after training: the best on validation problems is used on test problems. An end-to-end policy whose explorations are
-rewarded has one total, the reward of all its episodes.
+explorations of the training and one execution. As in First-Explore (arXiv 2307.02276), k is chosen after training: the
+best on validation problems is used on test problems. An end-to-end policy whose explorations are rewarded has one
+total, the reward of all its episodes.
 """
 
 from __future__ import annotations

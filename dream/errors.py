@@ -1,4 +1,6 @@
-"""Errors that are shown to the user."""
+"""Errors that are shown to the user, and the signals that end a training."""
+
+import signal
 
 
 class UserError(Exception):
@@ -6,6 +8,10 @@ class UserError(Exception):
 
     The command line prints it to stderr without a traceback and exits with code 2.
     """
+
+
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
+"""Signals that end a run after its current round; Windows has no SIGUSR1."""
 
 
 class Stopped(KeyboardInterrupt):

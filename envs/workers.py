@@ -18,7 +18,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from dream.envs.members import Codes, Members
-from dream.errors import UserError
+from dream.errors import STOP_SIGNALS, UserError
 from dream.spaces import Arrays, each, zeros
 
 
@@ -60,9 +60,8 @@ class Workers:
 
         def share(index: int) -> gym.Env[Any, Any]:
             if os.getpid() != here:
-                for name in ("SIGINT", "SIGTERM", "SIGUSR1"):  # Windows has no SIGUSR1
-                    if hasattr(signal, name):
-                        signal.signal(getattr(signal, name), signal.SIG_IGN)
+                for number in STOP_SIGNALS:
+                    signal.signal(number, signal.SIG_IGN)
             return _Share(index, *arguments)
 
         self._envs: AsyncVectorEnv[Any, Any] = AsyncVectorEnv(

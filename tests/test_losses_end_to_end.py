@@ -184,21 +184,14 @@ def test_the_gradient_of_import_is_that_of_its_three_losses() -> None:
     equal(update.metrics["bottleneck/spread"], np.sqrt(code.numpy().var(0, ddof=1).sum()))
 
 
-def test_the_gradient_of_varibad_is_that_of_its_policy_and_of_the_elbo() -> None:
-    update = update_of("varibad")
+@pytest.mark.parametrize(("learns_from", "weight"), [("elbo", 1.0), ("both", 0.3)])
+def test_the_gradient_of_varibad_is_that_of_its_policy_and_of_the_elbo(learns_from: str, weight: float) -> None:
+    update = Update("varibad", end_to_end__belief_learns_from=learns_from, end_to_end__elbo_weight=weight)
     negative, metrics = update.net.negative_elbo(
         update.stream, update.seen, update.contexts(update.net), update.method.config, torch.Generator().manual_seed(11)
     )
     equal(update.metrics["belief/outcome_nats"], metrics["belief/outcome_nats"])
-    same_gradients(update, half_mean_square(update.errors(range(COUNT))) + negative)
-
-
-def test_varibad_weighs_the_elbo_where_the_policy_trains_the_belief() -> None:
-    update = Update("varibad", end_to_end__belief_learns_from="both", end_to_end__elbo_weight=0.3)
-    negative, _ = update.net.negative_elbo(
-        update.stream, update.seen, update.contexts(update.net), update.method.config, torch.Generator().manual_seed(11)
-    )
-    same_gradients(update, half_mean_square(update.errors(range(COUNT))) + 0.3 * negative)
+    same_gradients(update, half_mean_square(update.errors(range(COUNT))) + weight * negative)
 
 
 def test_the_elbo_of_varibad_by_hand() -> None:

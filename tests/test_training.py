@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from dream.config import PRESETS, TrainConfig, default_config, override
-from dream.errors import Stopped, UserError
+from dream.errors import STOP_SIGNALS, Stopped, UserError
 from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
 from dream.storage.checkpoints import CheckpointStore
@@ -29,7 +29,7 @@ from dream.training import validation
 from dream.training.loop import train
 from dream.training.progress import SilentProgress
 from dream.training.rounds import Training, rounds
-from dream.training.signals import STOP_SIGNALS, stop_signals
+from dream.training.signals import stop_signals
 from dream.training.state import crossed, mean_metrics
 
 CONFIG = override(

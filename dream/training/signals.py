@@ -9,10 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dream.errors import Stopped
+from dream.errors import STOP_SIGNALS, Stopped
 
-STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
-"""Signals that end a run after its current round; Windows has no SIGUSR1."""
 _SAME_REQUEST = 1.0  # seconds: `timeout` and some schedulers send the same signal twice at once
 
 
