@@ -6,14 +6,13 @@ telescopes to log q(z | tau) - log q(z | o_0) - c T, so revealing the same thing
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from dream.core.trial import Episodes, Trials
 from dream.exploration.base import Belief, ExplorationReward
 
 
-def information_reward(error: Tensor, explore: Episodes, cost: float) -> Tensor:
+def information_reward(error: Tensor, explore: Episodes, cost: float | Tensor) -> Tensor:
     """Nats that each transition reveals, minus the cost of a step.
 
     Args:
@@ -31,14 +30,18 @@ def information_reward(error: Tensor, explore: Episodes, cost: float) -> Tensor:
 class InformationReward(ExplorationReward):
     """The exploration reward of DREAM.
 
+    The scale of nats differs between families, with rho and with how far f has spread its codes. So c is given as a
+    share of the information available, the mean error of the empty prefix.
+
     Args:
-        cost: c, nats per step.
+        share: c, cost of a step, as a share of the information available in a batch.
     """
 
-    def __init__(self, cost: float):
+    def __init__(self, share: float):
         super().__init__()
-        self.cost = cost
+        self.share = share
 
     def forward(self, trials: Trials, belief: Belief) -> tuple[Tensor, Tensor]:
-        """Reward (N, T) and loss 0."""
-        return information_reward(belief.error, trials.explore, self.cost), torch.zeros((), device=belief.error.device)
+        """Reward (N, T) in nats and loss 0."""
+        cost = self.share * belief.error[:, 0].mean()
+        return information_reward(belief.error, trials.explore, cost), belief.error.new_zeros(())

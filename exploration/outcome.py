@@ -7,7 +7,7 @@ compared with the return expected after an average exploration, V(instruction), 
 
     r_T = R_execution - V(instruction), all other steps 0
 
-Only executions on g(exploration) depend on the exploration; the others give no reward. The reward is zero until
+Only executions on g of the whole exploration depend on it; the others give no reward. The reward is zero until
 executing succeeds by chance: this is the coupling that DREAM avoids.
 """
 
@@ -41,7 +41,7 @@ class Improvement(ExplorationReward):
         execute, n = trials.execute, trials.execute_episodes
         returns = execute.reward.sum(1)
         expected = self.value(F.relu(self.embed(execute.instruction)))[:, 0]
-        decoded = (~trials.used_id).to(returns.dtype)
+        decoded = trials.used_all.to(returns.dtype)
         error = reduce(returns - expected, "(b n) -> b", "mean", n=n)
         squared = reduce((returns - expected).square(), "(b n) -> b", "mean", n=n)
         loss = 0.5 * (squared * decoded).sum() / decoded.sum().clamp(min=1.0)

@@ -62,8 +62,8 @@ class NetworkConfig(Settings, section="network"):
 class ExplorerConfig(Settings, section="explorer"):
     """The exploration policy."""
 
-    step_cost: Annotated[float, Range(0, 100)] = 0.01
-    """c, cost of an exploration step in nats"""
+    step_cost: Share = 0.01
+    """c, cost of an exploration step, as a share of the information available"""
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
     entropy_weight: Annotated[float, Range(0, 100)] = 0.01
@@ -101,6 +101,18 @@ class ExecutorConfig(Settings, section="executor"):
     """exponent of prioritised replay for the updates on z = f(problem); 0 samples uniformly"""
     id_fraction: Share = 0.5
     """share of training trials executed on z = f(problem); the others are executed on z = g(exploration)"""
+    empty_fraction: Share = 0.5
+    """share of the trials executed on g that are executed on g of no exploration: the executor learns to doubt"""
+    prefix_fraction: Share = 0.25
+    """share of the trials executed on g that are executed on g of a random part of the exploration"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.empty_fraction + self.prefix_fraction > 1:
+            raise UserError(
+                f"executor.empty_fraction is {self.empty_fraction:g} and executor.prefix_fraction "
+                f"{self.prefix_fraction:g}: give at most 1 together, the rest is executed on whole explorations"
+            )
 
 
 @dataclass(frozen=True)

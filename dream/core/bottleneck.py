@@ -148,8 +148,12 @@ class TrajectoryEncoder(nn.Module):
 
 def last_prefix(prefixes: Tensor, explore: Episodes) -> Tensor:
     """g(tau) of the whole exploration: (N, T + 1, Z) -> (N, Z)."""
-    last = explore.length[:, None, None].expand(-1, 1, prefixes.shape[-1])
-    return prefixes.gather(1, last).squeeze(1)
+    return prefix_at(prefixes, explore.length)
+
+
+def prefix_at(prefixes: Tensor, steps: Tensor) -> Tensor:
+    """g(tau_:t) after t = `steps` (N,) transitions: (N, T + 1, Z) -> (N, Z)."""
+    return prefixes.gather(1, steps[:, None, None].expand(-1, 1, prefixes.shape[-1])).squeeze(1)
 
 
 def nats(distance_squared: Tensor, noise: float) -> Tensor:

@@ -46,15 +46,20 @@ class TrialReplay:
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
         self._priority = torch.zeros(capacity, device=self._device)
-        self._holds_decoded_until = 0  # while fewer trials were added, the replay holds one executed on g(exploration)
+        self._held_until = {"decoded": 0, "whole": 0}  # while fewer trials were added, the replay holds such a trial
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
     @property
     def holds_decoded(self) -> bool:
-        """Whether any trial in the replay was executed on g(exploration)."""
-        return self.added < self._holds_decoded_until
+        """Whether any trial in the replay was executed on g of an exploration or of a part of it."""
+        return self.added < self._held_until["decoded"]
+
+    @property
+    def holds_whole(self) -> bool:
+        """Whether any trial in the replay was executed on g of the whole exploration."""
+        return self.added < self._held_until["whole"]
 
     def add(self, trials: Trials) -> None:
         """Store B trials in place of the oldest. Raises ValueError for more than `capacity`."""
@@ -70,8 +75,9 @@ class TrialReplay:
             self._store[name].index_copy_(0, rows, value.to(self._device))
         self._priority[rows] = self._priority.max().clamp(min=1.0)  # replayed soon; then its error is the priority
         self.added += count
-        if not bool(trials.used_id.all()):
-            self._holds_decoded_until = self.added - count + self.capacity
+        for kind, held in (("decoded", ~trials.used_id), ("whole", trials.used_all)):
+            if bool(held.any()):
+                self._held_until[kind] = self.added - count + self.capacity
 
     def sample(self, count: int, observations: Fetched = "both") -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""
@@ -103,10 +109,13 @@ class TrialReplay:
             **{name: at(store[f"explore.{name}"]) for name in names},
         )
 
-    def sample_decoded(self, count: int, observations: Fetched = "both") -> Trials:
-        """As `sample`, from the trials that were executed on g(exploration). Raises ValueError if there are none."""
+    def sample_decoded(self, count: int, observations: Fetched = "both", *, whole: bool = False) -> Trials:
+        """As `sample`, from the trials that were executed on g of an exploration, or of a part of it unless `whole`.
+
+        Raises ValueError if there are none.
+        """
         self._refuse_empty()
-        return self._take(self._draw(count, self._decoded()), observations)
+        return self._take(self._draw(count, self._decoded(whole=whole)), observations)
 
     def sample_by_priority(
         self, count: int, exponent: float, observations: Fetched = "both", *, decoded: bool = False
@@ -133,11 +142,13 @@ class TrialReplay:
         """Set the priorities of rows (M,) from `sample_by_priority` to their errors (M,), which are not negative."""
         self._priority[rows] = error + MIN_PRIORITY
 
-    def _decoded(self) -> Tensor:
+    def _decoded(self, *, whole: bool = False) -> Tensor:
         """(size,) 1 for the trials that were executed on g(exploration), else 0. Raises ValueError where all are 0."""
-        if not self.holds_decoded:
-            raise ValueError("no trial in the replay was executed on g(exploration): lower executor.id_fraction")
-        return (~self._store["used_id"][: len(self)]).float()
+        if not (self.holds_whole if whole else self.holds_decoded):
+            settings = "executor.id_fraction" + (" or executor.empty_fraction" if whole else "")
+            raise ValueError(f"no trial in the replay was executed on g(exploration): lower {settings}")
+        steps = self._store["decoded_steps"][: len(self)]
+        return (steps == self._store["explore_length"][: len(self)] if whole else steps >= 0).float()
 
     def _draw(self, count: int, weight: Tensor) -> Tensor:
         """Rows (count,) with probability proportional to weight (size,), without a transfer to the host."""
@@ -177,7 +188,7 @@ class TrialReplay:
         size = len(self)
         return {
             "added": self.added,
-            "holds_decoded_until": self._holds_decoded_until,
+            "held_until": self._held_until,
             "generator": self._generator.get_state(),
             "priority": self._priority[:size].clone(),
             "store": {name: value[:size] for name, value in self._store.items()},
@@ -186,7 +197,7 @@ class TrialReplay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what `state_dict` returned."""
         self.added = int(state["added"])
-        self._holds_decoded_until = int(state["holds_decoded_until"])
+        self._held_until = {kind: int(until) for kind, until in state["held_until"].items()}
         self._generator.set_state(state["generator"])
         self._priority.zero_()
         self._priority[: len(self)] = state["priority"]
@@ -211,7 +222,11 @@ def trial_bytes(env: Environment, explore_episodes: int, execute_episodes: int) 
 def _flatten(trials: Trials) -> dict[str, Tensor]:
     """One tensor per field, the trial as first dimension: the n execution episodes of a trial become dimension 1."""
     count = trials.problem_id.shape[0]
-    flat = {"problem_id": trials.problem_id, "used_id": trials.used_id}
+    flat = {
+        "problem_id": trials.problem_id,
+        "decoded_steps": trials.decoded_steps,
+        "explore_length": trials.explore.length,
+    }
     for item in fields(Episodes):
         for part, explore in parts_as_dict(getattr(trials.explore, item.name)).items():
             flat[f"explore.{item.name}{part}"] = explore
@@ -227,7 +242,7 @@ def _unflatten(flat: dict[str, Tensor]) -> Trials:
         obs=each(lambda obs: obs.flatten(0, 1), _observations(flat, "execute")),
         **{name: flat[f"execute.{name}"].flatten(0, 1) for name in names},
     )
-    return Trials(flat["problem_id"], explore, execute, flat["used_id"])
+    return Trials(flat["problem_id"], explore, execute, flat["decoded_steps"])
 
 
 def parts_as_dict(values: Any) -> dict[str, Any]:

@@ -197,15 +197,26 @@ class Trials:
         problem_id: (B,) int64.
         explore: B streams, each holding the k exploration episodes one after the other.
         execute: B * n streams of one episode each; stream b * n + j is the j-th execution episode of trial b.
-        used_id: (B,) bool, the policy acted on the problem id, an executor on f(problem) instead of g(exploration).
+        decoded_steps: (B,) int64, how many exploration steps the execution acted on: an executor's z was g of these. In
+            training it may be a part of the exploration. -1 where the policy acted on the problem id, z = f(problem).
         fresh: of trials that were just collected; None of replayed ones.
     """
 
     problem_id: Tensor
     explore: Episodes
     execute: Episodes
-    used_id: Tensor
+    decoded_steps: Tensor
     fresh: Fresh | None = None
+
+    @property
+    def used_id(self) -> Tensor:
+        """(B,) bool: the policy acted on the problem id, an executor on f(problem) instead of g(exploration)."""
+        return self.decoded_steps < 0
+
+    @property
+    def used_all(self) -> Tensor:
+        """(B,) bool: the policy acted on the whole exploration."""
+        return self.decoded_steps == self.explore.length
 
     @property
     def execute_episodes(self) -> int:
@@ -217,11 +228,16 @@ class Trials:
         return int(self.explore.transition.sum()) + int(self.execute.transition.sum())
 
 
+def all_steps(explore: Episodes, used_id: Tensor) -> Tensor:
+    """`Trials.decoded_steps` of executions on whole explorations, or on the problem id where `used_id` (B,): (B,)."""
+    return torch.where(used_id, -1, explore.length)
+
+
 def concatenate_trials(first: Trials, second: Trials) -> Trials:
     """The trials of both."""
     return Trials(
         torch.cat([first.problem_id, second.problem_id]),
         concatenate(first.explore, second.explore),
         concatenate(first.execute, second.execute),
-        torch.cat([first.used_id, second.used_id]),
+        torch.cat([first.decoded_steps, second.decoded_steps]),
     )

@@ -21,7 +21,7 @@ from dream.core.ppo import ValueNorm
 from dream.core.qlearning import q_policy_loss
 from dream.core.replay import TrialReplay
 from dream.core.rollout import Now, Policy, PolicyState, merge_states, no_steps, rollout
-from dream.core.trial import Episodes, Fresh, Trials, concatenate_trials
+from dream.core.trial import Episodes, Fresh, Trials, all_steps, concatenate_trials
 from dream.execution.base import EndToEndNetworks
 from dream.execution.stream import Layout, TrialStream, stream_decisions, trial_stream
 from dream.methods.end_to_end_on_policy import EndToEndOnPolicy
@@ -212,7 +212,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
                     device=self.device,
                 )
             )
-        return Trials(torch.from_numpy(problem_id).to(self.device), explore, interleave(episodes), used_id)
+        steps = all_steps(explore, used_id)
+        return Trials(torch.from_numpy(problem_id).to(self.device), explore, interleave(episodes), steps)
 
     def _policy(
         self,

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.acting import training_epsilons
 from dream.core.actions import Actions
-from dream.core.bottleneck import last_prefix
+from dream.core.bottleneck import prefix_at
 from dream.core.environment import Environment
 from dream.core.replay import TrialReplay
-from dream.core.trial import Episodes, Fresh, Trials
+from dream.core.trial import Episodes, Fresh, Trials, all_steps
 from dream.methods.learned import LearnedMethod
 from dream.methods.pair_acting import PairActing
 from dream.methods.pair_losses import Metrics, PairLosses
@@ -97,12 +97,13 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
             )
         execute_epsilon = training_epsilons(members, cfg.executor.learner, cfg.executor.epsilon_min)[order]
         on_id = round(cfg.executor.id_fraction * members) if self.losses.executes_on_g else members
-        used_id = (torch.randperm(members, generator=generator) < on_id).to(self.device)
+        place = torch.randperm(members, generator=generator)
         explore = self.acting.explore(env, problem_id, self.networks, explore_epsilon, generator, may_stop=False)
+        steps = self._decoded_steps(place, on_id, explore, generator)
         noise = None
         if cfg.executor.learner == "ppo":  # on-policy: the executor acts on the z that it learns on
             noise = self.losses.noise * torch.randn(members, cfg.bottleneck.z_dim, generator=generator).to(self.device)
-        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, used_id, generator, noise)
+        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, steps, generator, noise)
         self._observe(trials)
         if self.reward is not None:
             self.reward.observe(trials)
@@ -135,7 +136,30 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         """The executions of `play` after given explorations (B streams), of this method or another."""
         used_id = torch.full((len(problem_id),), self.rules.context != "decoded", device=self.device)
         zero = torch.zeros(len(problem_id))
-        return self._execute(env, problem_id, explore, self.averaged, zero, used_id, generator)
+        return self._execute(env, problem_id, explore, self.averaged, zero, all_steps(explore, used_id), generator)
+
+    def _decoded_steps(self, place: Tensor, on_id: int, explore: Episodes, generator: torch.Generator) -> Tensor:
+        """`Trials.decoded_steps` of training trials (B,): f(problem), or g of nothing, of a part or of all.
+
+        An executor that only ever acted on g of whole explorations does not know how to act when z says little.
+
+        Args:
+            place: (B,) a random order of the trials; the first `on_id` execute on f(problem).
+            on_id: how many.
+            explore: the explorations.
+            generator: draws the lengths of the parts, uniform from 0 to all.
+        """
+        executor, members, length = self.config.executor, len(place), explore.length
+        on_g = members - on_id
+        nothing = round(executor.empty_fraction * on_g)
+        part = round(executor.prefix_fraction * on_g)
+        place = place.to(self.device)
+        steps = length
+        if part:
+            drawn = torch.rand(members, generator=generator).to(self.device)
+            steps = torch.where(place < on_id + nothing + part, (drawn * (length + 1)).long(), steps)
+        steps = torch.where(place < on_id + nothing, 0, steps)
+        return torch.where(place < on_id, -1, steps)
 
     def _execute(
         self,
@@ -144,28 +168,31 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         explore: Episodes,
         networks: PairNetworks,
         epsilon: Tensor,
-        used_id: Tensor,
+        steps: Tensor,
         generator: torch.Generator | None,
         noise: Tensor | None = None,
     ) -> Trials:
-        """Executions after given explorations; `noise` (B, Z) is added to z where it is f(problem)."""
+        """Executions after given explorations, on what their first `steps` (B,) tell (`Trials.decoded_steps`).
+
+        `noise` (B, Z) is added to z where it is f(problem).
+        """
         ids = torch.from_numpy(problem_id).to(self.device)
-        z = self._z_given(ids, explore, networks, used_id)
+        z = self._z_given(ids, explore, networks, steps)
         if noise is not None:
-            z = z + noise * used_id[:, None]
+            z = z + noise * (steps < 0)[:, None]
         execute = self.acting.execute(env, problem_id, networks, z, epsilon, generator)
-        return Trials(ids, explore, execute, used_id, Fresh(explored=True, z=z))
+        return Trials(ids, explore, execute, steps, Fresh(explored=True, z=z))
 
     @torch.no_grad()
-    def _z_given(self, problem_id: Tensor, explore: Episodes, networks: PairNetworks, used_id: Tensor) -> Tensor:
-        """The executor's z in each trial, (B, Z): f(problem) where `used_id` (B,), else g(exploration)."""
+    def _z_given(self, problem_id: Tensor, explore: Episodes, networks: PairNetworks, steps: Tensor) -> Tensor:
+        """The executor's z in each trial, (B, Z): g(tau_:t) for t = `steps` (B,), or f(problem) where t is -1."""
         z = torch.zeros(len(problem_id), self.config.bottleneck.z_dim, device=self.device)
-        on_id, on_g = used_id.nonzero()[:, 0], (~used_id).nonzero()[:, 0]
+        on_id, on_g = (steps < 0).nonzero()[:, 0], (steps >= 0).nonzero()[:, 0]
         if len(on_id) and self.rules.context != "instruction":
             z.index_copy_(0, on_id, networks.f(self.factors(problem_id.index_select(0, on_id))))
         if len(on_g):
             decoded = explore.select(on_g).trimmed()
-            z.index_copy_(0, on_g, last_prefix(networks.g(decoded), decoded))
+            z.index_copy_(0, on_g, prefix_at(networks.g(decoded), steps.index_select(0, on_g)))
         return z
 
     # ---- learning -----------------------------------------------------------------------------------------------
@@ -179,9 +206,9 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
             generator: draws the noise of the bottleneck.
         """
         learning = self.config.learning
-        # Explorations for g and the explorer; a reward of outcomes needs executions on g(exploration)
-        if self.rules.rewards_outcome and replay.holds_decoded:
-            drawn = replay.sample_decoded(learning.explore_batch_size, "explore")
+        # Explorations for g and the explorer; a reward of outcomes needs executions on g of the whole exploration
+        if self.rules.rewards_outcome and replay.holds_whole:
+            drawn = replay.sample_decoded(learning.explore_batch_size, "explore", whole=True)
         else:
             drawn = replay.sample(learning.explore_batch_size, "explore")
         loss, metrics = self.losses.explore(drawn, progress)

@@ -18,7 +18,7 @@ from einops import reduce, repeat
 from torch import Tensor
 
 from dream.config import TrainConfig
-from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
+from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_at, prefix_error, rate
 from dream.core.qlearning import q_policy_loss
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials, concatenate
@@ -198,11 +198,11 @@ class PairLosses:
             code, average_code = torch.zeros_like(code), torch.zeros_like(code)
         noise = self.noise * torch.randn(code.shape, generator=generator).to(self.device)
         execute, z, target_z = informed.execute, code + noise, average_code + noise
-        # z = g(tau) for trials executed on it, without gradient to g, which learns from f's codes alone
+        # z = g(tau_:t) for trials executed on it, without gradient to g, which learns from f's codes alone
         if self.executes_on_g and replay.holds_decoded:
             decoded = replay.sample_decoded(batch // 2)
             with torch.no_grad():
-                g_z = last_prefix(net.g(decoded.explore), decoded.explore)
+                g_z = prefix_at(net.g(decoded.explore), decoded.decoded_steps)
             execute = concatenate(execute, decoded.execute)
             z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
         # Executor: double Q(lambda) on the n execution episodes of each trial; each frame is encoded once

@@ -88,7 +88,7 @@ class PairOnPolicy:
         decisions = explorer_decisions(explore, losses.scaled(reward, belief), self._config.explorer.gamma)
         # An outcome depends on the exploration only where the execution was on g(exploration)
         if losses.rules.rewards_outcome:
-            decisions = decisions.only(~trials.used_id)
+            decisions = decisions.only(trials.used_all)
         features = net.explorer.encode_frames(explore.obs, explore.observed, net.g.frames)
         out = net.explorer(explore, features)
         return on_policy(out, decisions, self._actions, net.explorer_returns, self._config)

@@ -42,11 +42,16 @@ class Cooking(MetaEnv):
         split: "held-out" keeps a quarter of the kitchens for test and an eighth for validation; every pair of
             contents of two drawers occurs in several training kitchens, so that held-out ones are new combinations of
             known parts. "paper" trains on 63 and tests on kitchen 10 (default kitchen only).
+        description: what f reads in training, "drawers", the contents of each drawer, or "id", one-hot ids as in the
+            paper. With ids f cannot compose the code of a held-out kitchen from known parts, only g can.
         render_mode: None or "rgb_array".
 
     Raises:
         ValueError: a parameter that is not allowed, or more than a million kitchens.
     """
+
+    contents: NDArray[np.int64]
+    """(problems, drawers) what each drawer holds."""
 
     summary = "fetch the ingredients of a recipe from drawers whose contents are unknown (64 problems)"
     picture = "dream.envs.cooking.picture:draw"
@@ -61,6 +66,7 @@ class Cooking(MetaEnv):
         recipe: int = 2,
         horizon: int | None = None,
         split: str = "held-out",
+        description: str = "drawers",
         render_mode: str | None = None,
     ) -> None:
         n = grid_size
@@ -68,6 +74,8 @@ class Cooking(MetaEnv):
             raise ValueError(f"grid_size is {n}: cooking needs at least 3")
         if not 1 <= drawers <= 4 * (n - 1):
             raise ValueError(f"drawers is {drawers}: a grid of {n} x {n} has room for 1 to {4 * (n - 1)}")
+        if description not in ("drawers", "id"):
+            raise ValueError(f"unknown description {description!r}: choose 'drawers' or 'id'")
         if ingredients < 2:
             raise ValueError(f"ingredients is {ingredients}: give at least 2")
         if recipe < 1:
@@ -93,8 +101,8 @@ class Cooking(MetaEnv):
             },
             num_problems=num_problems,
             splits=_splits(split, contents, ingredients),
-            factors=(ingredients,) * drawers,
-            factor_table=contents,
+            factors=(num_problems,) if description == "id" else (ingredients,) * drawers,
+            factor_table=np.arange(num_problems)[:, None] if description == "id" else contents,
         )
         super().__init__(
             num_envs,
@@ -107,6 +115,7 @@ class Cooking(MetaEnv):
             render_mode=render_mode,
         )
         self.grid_size, self.ingredients, self.recipe = n, ingredients, recipe
+        self.contents = contents
         self.start = self.bowl = (n // 2, n // 2)
         self.drawers = _drawer_cells(n)[:drawers]
         self._cells = n * n
@@ -131,13 +140,13 @@ class Cooking(MetaEnv):
 
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
         """A recipe for each problem, drawn with replacement from its drawers' contents, (N,) -> (N, recipe)."""
-        contents = self.problems.features(problem_id)
+        contents = self.contents[problem_id]
         drawn = rng.integers(contents.shape[1], size=(len(contents), self.recipe))
         return np.take_along_axis(contents, drawn, axis=1)
 
     def check_instruction(self, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
         """Raise ValueError for a recipe (N, recipe) that asks for what no drawer of its kitchen (N,) holds."""
-        contents = self.problems.features(problem_id)
+        contents = self.contents[problem_id]
         bad = ~(instruction[:, :, None] == contents[:, None, :]).any(axis=2).all(axis=1)
         if bad.any():
             raise ValueError(
@@ -158,7 +167,7 @@ class Cooking(MetaEnv):
         """
         ids = self.problems.checked(problem_id)
         recipes = self._checked_instructions(ids, instruction)
-        contents = self.problems.features(ids)
+        contents = self.contents[ids]
         return optimal_returns(self._walk[-1, :-1], contents, recipes, self.horizon, grid.STEP_COST, PROGRESS_REWARD)
 
     def no_exploration_return(self, split: str = "all") -> float:
@@ -167,7 +176,7 @@ class Cooking(MetaEnv):
         Errors as for `MetaEnv`.
         """
         if split not in self._without_exploring:
-            kitchens = self.problems.features(self.problems.ids(split))
+            kitchens = self.contents[self.problems.ids(split)]
             self._without_exploring[split] = no_exploration_return(
                 self._walk, kitchens, self.ingredients, self.recipe, self.horizon, grid.STEP_COST, PROGRESS_REWARD
             )
@@ -175,7 +184,7 @@ class Cooking(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """What each drawer holds."""
-        contents = self.problems.factor_table
+        contents = self.contents
         names = tuple(ingredient_name(item) for item in range(self.ingredients))
         return tuple(
             Part(f"drawer {i + 1}", contents[:, i], self.ingredients, True, names) for i in range(contents.shape[1])
@@ -240,7 +249,7 @@ class Cooking(MetaEnv):
         self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """Product over the recipe of the share of the drawers that hold it, (N,), (N, recipe) -> (N,)."""
-        contents = self.problems.features(problem_id)
+        contents = self.contents[problem_id]
         return (contents[:, None, :] == np.asarray(instruction)[:, :, None]).mean(axis=2).prod(axis=1)
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:

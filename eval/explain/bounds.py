@@ -15,7 +15,7 @@ from torch import Tensor
 from dream.core.acting import random_actions
 from dream.core.actions import Actions
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
-from dream.core.trial import Episodes, Trials, concatenate
+from dream.core.trial import Episodes, Trials, all_steps, concatenate
 from dream.envs import Expert, MetaEnv, Watcher
 from dream.spaces import each
 
@@ -128,7 +128,7 @@ class ExpertExecutor:
         members = len(problem_id)
         by_trial = torch.arange(self.episodes * members).view(self.episodes, members).T.flatten()
         used_id = torch.ones(members, dtype=torch.bool)
-        return Trials(torch.from_numpy(problem_id), explore, every.select(by_trial), used_id)
+        return Trials(torch.from_numpy(problem_id), explore, every.select(by_trial), all_steps(explore, used_id))
 
 
 def bound_explorers(env: Playable, episodes: int = 1) -> dict[str, Explorer]:
