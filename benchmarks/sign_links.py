@@ -137,7 +137,7 @@ def reward_by_moment(
     net = pair.averaged
     codes = net.f(torch.arange(3)[:, None])
     error = prefix_error(codes[colour], net.g(explore), pair.config.bottleneck.noise_std)
-    reward = information_reward(error, explore, 0.0)
+    reward = information_reward(error, explore)
     legible = torch.from_numpy(pixels[:, 1:]) >= LEGIBLE_PIXELS  # in the frame that the step led to
     before = explore.mask & (legible.cumsum(1) == 0)
     in_view = explore.mask & legible

@@ -29,7 +29,7 @@ from dream.core.trial import Episodes, Trials
 from dream.envs import make
 from dream.execution.executor import LearnedExecutor, executor_decisions
 from dream.exploration.base import Belief
-from dream.exploration.information import InformationReward, information_reward
+from dream.exploration.information import information_reward, revealed_information
 
 MEMBERS, Z = 6, 3
 
@@ -124,39 +124,37 @@ def test_the_last_prefix_is_that_of_the_whole_exploration() -> None:
 @given(
     st.lists(st.lists(st.floats(0, 50, width=32), min_size=7, max_size=7), min_size=1, max_size=4),
     st.lists(st.integers(0, 6), min_size=4, max_size=4),
-    st.floats(0, 1),
 )
 @settings(max_examples=60, deadline=None)
-def test_information_telescopes(errors: list[list[float]], lengths: list[int], cost: float) -> None:
-    """An exploration earns what is known at its end and was not at its beginning, less the cost of its steps."""
+def test_information_telescopes(errors: list[list[float]], lengths: list[int]) -> None:
+    """An exploration earns what is known at its end and was not at its beginning."""
     error = torch.tensor(errors)
     explore = masked(lengths[: len(errors)], 6)
-    reward = information_reward(error, explore, cost)
+    reward = information_reward(error, explore)
     assert not reward[~explore.mask].any()
     final = error.gather(1, explore.length[:, None])[:, 0]
-    torch.testing.assert_close(reward.sum(1), error[:, 0] - final - cost * explore.length, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(reward.sum(1), error[:, 0] - final, atol=1e-4, rtol=1e-5)
 
 
-def test_a_reset_step_can_have_a_reward_and_no_cost() -> None:
+def test_a_reset_step_can_have_a_reward() -> None:
     error = torch.tensor([[9.0, 8.0, 6.0, 5.0, 5.0]])
     explore = masked([4], 4, starts=(2,))
     assert explore.reset_step.tolist() == [[False, True, False, False]]
-    assert information_reward(error, explore, 0.5).tolist() == [[0.5, 2.0, 0.5, -0.5]]
+    assert information_reward(error, explore).tolist() == [[1.0, 2.0, 1.0, 0.0]]
 
 
 def test_revealing_the_same_thing_twice_is_rewarded_once() -> None:
     error = torch.tensor([[4.0, 1.0, 4.0, 1.0]])
-    assert information_reward(error, masked([3], 3), 0.0).tolist() == [[3.0, -3.0, 3.0]]
-    assert float(information_reward(error, masked([3], 3), 0.0).sum()) == 3.0
+    assert information_reward(error, masked([3], 3)).tolist() == [[3.0, -3.0, 3.0]]
+    assert float(information_reward(error, masked([3], 3)).sum()) == 3.0
 
 
 def test_the_reward_of_dream_is_the_information_in_the_error() -> None:
     explore = masked([2, 3], 3)
     error = torch.rand(2, 4)
-    trials = Trials(torch.arange(2), explore, explore, torch.zeros(2, dtype=torch.bool))
+    trials = Trials(torch.arange(2), explore, explore, explore.length)
     belief = Belief(torch.zeros(2, Z), torch.zeros(2, 4, Z), error)
-    reward, loss = InformationReward(0.25)(trials, belief)
-    assert torch.equal(reward, information_reward(error, explore, 0.25)) and loss == 0
+    assert torch.equal(revealed_information(trials, belief), information_reward(error, explore))
 
 
 # -- encoders ----------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ def test_every_setting_is_of_a_type_that_is_checked() -> None:
 NUMBERS = [name for name in SETTINGS if plain_type(kind_of(name)) in (int, float)]
 TOGETHER = {
     # What else must change for a value at the border of its own range.
+    "executor.empty_fraction": {"executor.prefix_fraction": 0},
+    "executor.prefix_fraction": {"executor.empty_fraction": 0},
     "learning.num_envs": {"learning.buffer_size": 100_000},
     "learning.buffer_size": {"learning.num_envs": 2, "learning.learning_starts": 0},
     "learning.learning_starts": {"learning.buffer_size": 10_000_000},

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from dream.config import TrainConfig, override
 from dream.core.actions import Actions
 from dream.core.frames import FrameEncoder
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Trials, all_steps
 from dream.envs import integer_space
 from dream.exploration import hyperx, icm
 from dream.exploration.base import Belief, ExplorationReward
@@ -67,7 +67,7 @@ def trials(explore: Episodes, returns: list[float] | None = None, used_id: list[
         instruction=torch.arange(executions)[:, None] % 2,
     )
     on_id = torch.zeros(n, dtype=torch.bool) if used_id is None else torch.tensor(used_id)
-    return Trials(torch.arange(n) % 2, explore, execute, on_id)
+    return Trials(torch.arange(n) % 2, explore, execute, all_steps(explore, on_id))
 
 
 def belief(explore: Episodes, progress: float = 0.0, seed: int = 0) -> Belief:

@@ -39,6 +39,8 @@ class Update:
             "executor__gamma": GAMMA,
             "executor__lambda_": TRACE,
             "executor__priority_exponent": 0.7,
+            "executor__empty_fraction": 0.2,
+            "executor__prefix_fraction": 0.6,
             "learning__explore_batch_size": EXPLORE_BATCH,
             "learning__transition_batch_size": TRANSITIONS,
             "learning__execute_batch_size": EXECUTE_BATCH,
@@ -132,7 +134,7 @@ class Update:
         z = self.code(self.net, informed.problem_id) + NOISE * self.noise
         target_z = (self.code(self.average, informed.problem_id) + NOISE * self.noise).detach()
         g = self.net.g(decoded.explore).detach()
-        g_z = g[torch.arange(len(g)), decoded.explore.mask.sum(1)]
+        g_z = g[torch.arange(len(g)), decoded.decoded_steps]
         errors = []
         for trials, online_z, averaged_z in ((informed, z, target_z), (decoded, g_z, g_z)):
             for i in range(len(trials.problem_id)):
@@ -207,7 +209,7 @@ def test_no_transitions_are_drawn_without_explorations_or_with_a_batch_of_none(n
 def test_a_reward_for_outcomes_is_learned_from_trials_that_were_executed_on_g(name: str) -> None:
     replay = Update(name).replay
     calls = [(called, arguments) for called, arguments, _ in replay.calls if called != "set_priority"]
-    assert ("sample_decoded", (EXPLORE_BATCH, "explore")) in calls
+    assert ("sample_decoded", (EXPLORE_BATCH, "explore", True)) in calls  # whole explorations alone
     assert "sample" not in [called for called, _ in calls]
 
 
@@ -257,11 +259,11 @@ def test_the_explained_share_follows_one_minus_error_over_spread() -> None:
 
 
 def information_rewards(update: Update) -> list[np.ndarray]:
-    """Fall of g's error in nats, less the cost of a step; a reset step costs nothing."""
-    rewards = []
+    """Fall of g's error in nats, less the cost of a step, a share of the available nats; a reset step is free."""
+    rewards, scale = [], information_scale(update)
     for i, errors in enumerate(update.nats()):
         start = update.explored.explore.start[i].numpy()
-        cost = [0.0 if t + 1 < len(errors) - 1 and start[t + 1] else STEP_COST for t in range(len(errors) - 1)]
+        cost = [0.0 if t + 1 < len(errors) - 1 and start[t + 1] else STEP_COST * scale for t in range(len(errors) - 1)]
         rewards.append(errors[:-1] - errors[1:] - np.array(cost))
     return rewards
 
@@ -278,7 +280,8 @@ def test_the_explorer_learns_the_information_reward_from_the_averaged_explorer()
     assert update.explored.explore.reset_step.any()  # two episodes: a reset step lies between them
     equal(update.method.losses.reward_scale, scale)
     equal(update.metrics["loss/explorer"], update.explorer_loss(rewards, scale))
-    equal(update.metrics["explore/return"], np.mean([reward.sum() for reward in rewards]))
+    found = [errors[0] - errors[-1] for errors in update.nats()]
+    equal(update.metrics["explore/return"], np.mean(found))  # without the cost
 
 
 def test_the_explorers_value_is_reported_in_the_units_of_the_reward() -> None:
@@ -328,12 +331,14 @@ def test_the_executors_target_reads_the_averaged_code_with_the_same_noise() -> N
     torch.testing.assert_close(update.fed["averaged"][: 2 * EXECUTE_BATCH], expected.detach().repeat_interleave(2, 0))
 
 
-def test_trials_executed_on_g_are_learned_on_g_of_the_whole_exploration_without_noise() -> None:
+def test_trials_executed_on_g_are_learned_on_g_of_the_same_steps_without_noise() -> None:
     update = dream_update()
+    steps, length = update.decoded.decoded_steps, update.decoded.explore.mask.sum(1)
+    assert (steps == 0).any() and (steps == length).any() and ((steps != 0) & (steps != length)).any()
     prefixes = update.net.g(update.decoded.explore).detach()
-    last = prefixes[torch.arange(len(prefixes)), update.decoded.explore.mask.sum(1)].repeat_interleave(2, 0)
+    read = prefixes[torch.arange(len(prefixes)), steps].repeat_interleave(2, 0)
     for part in ("online", "averaged"):
-        torch.testing.assert_close(update.fed[part][2 * EXECUTE_BATCH :], last, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(update.fed[part][2 * EXECUTE_BATCH :], read, rtol=1e-4, atol=1e-5)
 
 
 def test_a_method_without_bottleneck_has_neither_noise_nor_rate() -> None:

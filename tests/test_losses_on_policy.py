@@ -158,7 +158,7 @@ def dream_update() -> Update:
 
 
 def explorer_loss(update: Update) -> Tensor:
-    """The fall of |f - g|^2 / (2 rho^2) less the cost of a step, over the running mean of what there is to know."""
+    """The fall of |f - g|^2 / (2 rho^2) as a share of the running mean of the available nats, less the cost of a step."""
     net, explore = update.net, update.trials.explore
     code, prefixes = net.f(update.factors).detach(), net.g(explore).detach()
     nats = ((code[:, None] - prefixes) ** 2).sum(-1).numpy() / (2 * NOISE**2)
@@ -169,7 +169,7 @@ def explorer_loss(update: Update) -> Tensor:
     for i in range(MEMBERS):
         length, action, reset = lists(explore, i)
         cost = [0.0 if t in reset else STEP_COST for t in range(length)]
-        rewards.append([float(nats[i, t] - nats[i, t + 1] - cost[t]) / scale for t in range(length)])
+        rewards.append([float(nats[i, t] - nats[i, t + 1]) / scale - cost[t] for t in range(length)])
         out.append(whole[i, : length + 1])
         actions.append(action)
         gammas.append([GAMMA] * length)
@@ -213,7 +213,7 @@ def test_a_pair_acts_on_both_codes_with_the_noise_of_the_bottleneck() -> None:
     assert int(trials.used_id.sum()) == MEMBERS // 2
     assert trials.explore.reset_step.any() and len(set(trials.explore.length.tolist())) > 1
     code, prefixes = update.net.f(update.factors).detach(), update.net.g(trials.explore).detach()
-    decoded = prefixes[torch.arange(MEMBERS), trials.explore.length]
+    decoded = prefixes[torch.arange(MEMBERS), trials.decoded_steps]
     torch.testing.assert_close(trials.fresh.z[~trials.used_id], decoded[~trials.used_id], rtol=1e-3, atol=1e-4)
     noise = (trials.fresh.z - code)[trials.used_id]
     assert 0.5 * NOISE < float(noise.std()) < 1.5 * NOISE

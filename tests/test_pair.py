@@ -139,10 +139,31 @@ def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest
     trials = method.collect(loop.env, np.arange(40) % 2, loop.generator)
     assert int(trials.used_id.sum()) == 20 and not torch.equal(trials.used_id, first.used_id)
     code = method.networks.f(trials.problem_id[:, None])
-    decoded = last_prefix(method.networks.g(trials.explore), trials.explore)
+    decoded = method.networks.g(trials.explore)[torch.arange(40), trials.decoded_steps]
     for z in given:
         torch.testing.assert_close(z, torch.where(trials.used_id[:, None], code, decoded))
     assert not torch.allclose(code, decoded, atol=1e-4)
+
+
+def test_executors_learn_from_nothing_from_parts_and_from_whole_explorations() -> None:
+    shares = {"executor__id_fraction": 0.5, "executor__empty_fraction": 0.25, "executor__prefix_fraction": 0.5}
+    loop = trained("random", env="map", learning__num_envs=400, **shares)
+    trials = loop.method.collect(loop.env, np.arange(400) % 24, loop.generator)
+    steps, length = trials.decoded_steps, trials.explore.length
+    assert int((steps == -1).sum()) == 200 and torch.equal(trials.used_id, steps == -1)
+    on_g = steps[steps >= 0] / length[steps >= 0]
+    nothing, whole = int((on_g == 0).sum()), int((on_g == 1).sum())
+    assert 50 <= nothing <= 70 and 50 <= whole <= 70  # a random part may be nothing or the whole
+    parts = on_g[(on_g > 0) & (on_g < 1)]
+    assert len(parts) + nothing + whole == 200 and 0.4 < float(parts.mean()) < 0.6
+
+
+@pytest.mark.parametrize(("empty", "prefix", "expected"), [(0.0, 0.0, "whole"), (1.0, 0.0, "nothing")])
+def test_the_shares_of_an_executor_may_be_none_or_all(empty: float, prefix: float, expected: str) -> None:
+    loop = trained("random", env="map", executor__empty_fraction=empty, executor__prefix_fraction=prefix)
+    trials = loop.rounds(1)
+    steps, length = trials.decoded_steps[~trials.used_id], trials.explore.length[~trials.used_id]
+    assert torch.equal(steps, length if expected == "whole" else torch.zeros_like(length))
 
 
 @pytest.mark.parametrize(("fraction", "method", "share"), [(0.0, "dream", 0), (1.0, "dream", 1), (0.0, "oracle", 1)])

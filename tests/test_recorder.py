@@ -84,7 +84,7 @@ def test_recorded_information_telescopes_and_is_the_explorers_reward() -> None:
     with torch.no_grad():
         code = net.f(torch.from_numpy(env.problems.features(ids)))
         error = prefix_error(code, net.g(explore), pair.config.bottleneck.noise_std)
-    rewards = information_reward(error, explore, cost=0.0).cumsum(1).numpy()
+    rewards = information_reward(error, explore).cumsum(1).numpy()
     steps = recorded.explore.mask.shape[1]
     assert recorded.information is not None and recorded.error is not None
     assert recorded.information[:, 0].tolist() == [0.0] * 6

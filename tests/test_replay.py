@@ -1,6 +1,7 @@
 """Replay of trials: a ring that forgets the oldest, samples alike after a reload, and keeps trials whole."""
 
 import io
+import dataclasses
 from dataclasses import fields
 
 import numpy as np
@@ -42,12 +43,12 @@ def trials(*numbers: int, n: int = 1, lengths: tuple[int, ...] = (), image: bool
         problem_id=ids,
         explore=episodes(ids, steps, image),
         execute=episodes(execute, steps.repeat_interleave(n) + 1, image),
-        used_id=ids % 2 == 0,
+        decoded_steps=torch.where(ids % 2 == 0, -1, steps),
     )
 
 
 def same(one: Trials, other: Trials) -> bool:
-    pairs = [(one.problem_id, other.problem_id), (one.used_id, other.used_id)]
+    pairs = [(one.problem_id, other.problem_id), (one.decoded_steps, other.decoded_steps)]
     for part in ("explore", "execute"):
         a, b = getattr(one, part), getattr(other, part)
         pairs += [(getattr(a, item.name), getattr(b, item.name)) for item in fields(Episodes)]
@@ -80,7 +81,7 @@ def test_the_parts_of_a_trial_stay_together(n: int, image: bool) -> None:
     drawn = replay.sample(20)
     assert drawn.execute_episodes == n
     whole = trials(*drawn.problem_id.tolist(), n=n, image=image)
-    assert same(drawn, Trials(whole.problem_id, whole.explore.trimmed(), whole.execute.trimmed(), whole.used_id))
+    assert same(drawn, Trials(whole.problem_id, whole.explore.trimmed(), whole.execute.trimmed(), whole.decoded_steps))
     assert drawn.explore.obs.dtype == (torch.uint8 if image else torch.int16)
 
 
@@ -168,6 +169,20 @@ def test_sample_decoded_draws_trials_executed_on_g_only() -> None:
     assert counts[3] + counts[5] == 2000 and abs(int(counts[3]) - 1000) < 120
     assert not drawn.used_id.any()
     assert drawn.execute.instruction[:, 0].tolist() == (10 * drawn.problem_id).tolist()
+
+
+def test_trials_executed_on_a_part_of_their_exploration_are_decoded_but_not_whole() -> None:
+    replay = TrialReplay(8, seed=0)
+    some = trials(1, 2, 3, 5, 7, lengths=(3, 3, 0, 2, 4))  # 2 was executed on f(problem)
+    replay.add(dataclasses.replace(some, decoded_steps=torch.tensor([0, -1, 0, 1, 4])))
+    assert set(replay.sample_decoded(200).problem_id.tolist()) == {1, 3, 5, 7}
+    drawn = replay.sample_decoded(200, whole=True)
+    assert set(drawn.problem_id.tolist()) == {3, 7}  # all steps of 3 are none
+    assert drawn.used_all.all() and not replay.sample_decoded(200).used_all.all()
+    replay.add(dataclasses.replace(trials(*range(8)), decoded_steps=torch.ones(8, dtype=torch.int64)))
+    assert replay.holds_decoded and not replay.holds_whole
+    with pytest.raises(ValueError, match="empty_fraction"):
+        replay.sample_decoded(4, whole=True)
 
 
 def test_sample_decoded_is_refused_without_trials_executed_on_g() -> None:
@@ -292,6 +307,6 @@ def test_the_bytes_of_a_trial_are_those_it_takes_in_the_replay(env_name: str, k:
     replay = TrialReplay(12, seed=0)
     replay.add(method.collect(env, np.zeros(12, np.int64), torch.Generator().manual_seed(0)))
     store = replay.state_dict()["store"]
-    small = ("problem_id", "used_id", "explore.instruction", "execute.instruction")  # not counted
-    taken = sum(value[0].numel() * value.element_size() for name, value in store.items() if name not in small)
+    uncounted = "problem_id decoded_steps explore_length explore.instruction execute.instruction".split()
+    taken = sum(value[0].numel() * value.element_size() for name, value in store.items() if name not in uncounted)
     assert trial_bytes(env, k, n) == taken

@@ -46,7 +46,7 @@ class TrialReplay:
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
         self._priority = torch.zeros(capacity, device=self._device)
-        self._held_until = {"decoded": 0, "whole": 0}  # while fewer trials were added, the replay holds such a trial
+        self._held_until = {"decoded": -1, "whole": -1}  # until so many trials were added, the replay holds such a trial
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -54,12 +54,12 @@ class TrialReplay:
     @property
     def holds_decoded(self) -> bool:
         """Whether any trial in the replay was executed on g of an exploration or of a part of it."""
-        return self.added < self._held_until["decoded"]
+        return self.added <= self._held_until["decoded"]
 
     @property
     def holds_whole(self) -> bool:
         """Whether any trial in the replay was executed on g of the whole exploration."""
-        return self.added < self._held_until["whole"]
+        return self.added <= self._held_until["whole"]
 
     def add(self, trials: Trials) -> None:
         """Store B trials in place of the oldest. Raises ValueError for more than `capacity`."""
@@ -76,8 +76,8 @@ class TrialReplay:
         self._priority[rows] = self._priority.max().clamp(min=1.0)  # replayed soon; then its error is the priority
         self.added += count
         for kind, held in (("decoded", ~trials.used_id), ("whole", trials.used_all)):
-            if bool(held.any()):
-                self._held_until[kind] = self.added - count + self.capacity
+            if len(numbers := held.nonzero()):
+                self._held_until[kind] = self.added - count + int(numbers[-1]) + self.capacity
 
     def sample(self, count: int, observations: Fetched = "both") -> Trials:
         """`count` trials drawn uniformly with replacement, streams trimmed to the longest (on the CPU)."""

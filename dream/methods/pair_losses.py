@@ -136,10 +136,16 @@ class PairLosses:
             )
         return reward.masked_fill(~mask, 0.0), loss
 
-    def scaled(self, reward: Tensor, belief: Belief) -> Tensor:
-        """The reward (N, T), scaled so that values are of order one: by the information available, or by its total."""
+    def scaled(self, reward: Tensor, belief: Belief, explore: Episodes) -> Tensor:
+        """The reward (N, T), scaled so that values are of order one: by the information available, or by its total.
+
+        A reward for information costs c per step then, a share of the information available. A reset step is free.
+        """
         total = belief.error[:, 0] if self.rules.rewards_information else reward.abs().sum(1)
-        return reward / self.update_reward_scale(total)
+        scaled = reward / self.update_reward_scale(total)
+        if self.rules.rewards_information:
+            scaled = scaled - self.config.explorer.step_cost * explore.transition.to(scaled.dtype)
+        return scaled
 
     def _explorer_q(
         self, trials: Trials, frame_features: Tensor, belief: Belief, reward: Tensor
@@ -154,7 +160,7 @@ class PairLosses:
         """
         net, average, cfg, explore = self.networks, self.averaged, self.config.explorer, trials.explore
         assert net.explorer is not None and average.explorer is not None
-        scaled = self.scaled(reward, belief)
+        scaled = self.scaled(reward, belief, explore)
         q = net.explorer(explore, frame_features)
         with torch.no_grad():
             target_q = average.explorer(explore, frame_features)

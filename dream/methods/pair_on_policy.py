@@ -85,7 +85,7 @@ class PairOnPolicy:
         losses.reward.eval()  # its statistics are those of the replayed updates, in which it learns
         reward, _ = losses.exploration_reward(trials, belief)
         losses.reward.train()
-        decisions = explorer_decisions(explore, losses.scaled(reward, belief), self._config.explorer.gamma)
+        decisions = explorer_decisions(explore, losses.scaled(reward, belief, explore), self._config.explorer.gamma)
         # An outcome depends on the exploration only where the execution was on g(exploration)
         if losses.rules.rewards_outcome:
             decisions = decisions.only(trials.used_all)

@@ -12,10 +12,11 @@ from dream.execution.informed import Import
 from dream.execution.rl2 import RL2
 from dream.execution.stream import Layout
 from dream.execution.varibad import VariBAD
+from dream.exploration.base import FunctionReward
 from dream.exploration.counts import Counts
 from dream.exploration.hyperx import HyperStateNovelty
 from dream.exploration.icm import IntrinsicCuriosity
-from dream.exploration.information import InformationReward
+from dream.exploration.information import revealed_information
 from dream.exploration.outcome import Improvement
 from dream.exploration.prediction import PredictionGain
 from dream.exploration.rnd import RandomNetworkDistillation
@@ -43,10 +44,6 @@ def find_method(name: str) -> MethodSpec:
             + (f" (did you mean {close[0]!r}?)" if close else "")
         )
     return METHODS[name]
-
-
-def _information(env: Environment, config: TrainConfig) -> InformationReward:
-    return InformationReward(config.explorer.step_cost)
 
 
 def _counts(env: Environment, config: TrainConfig) -> Counts:
@@ -98,7 +95,7 @@ def _improvement(env: Environment, config: TrainConfig) -> Improvement:
 METHODS: dict[str, MethodSpec] = {
     "dream": explorer(
         "explorer rewarded for the information about z that its trajectory reveals; executor on the bottlenecked z",
-        reward_for=_information,
+        reward_for=lambda env, config: FunctionReward(revealed_information),
         exploration="learned, information reward",
         paper="Liu et al. 2021, arXiv 2008.02790",
         rewards_information=True,
