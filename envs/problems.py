@@ -47,6 +47,11 @@ class ProblemSet:
             raise ValueError(f"unknown split {split!r}: choose one of {', '.join(self.splits)} or all")
         return self.splits[split]
 
+    @property
+    def validates(self) -> bool:
+        """Whether no validation problem is a test problem: only then may a checkpoint be chosen by validation."""
+        return not np.isin(self.splits["validation"], self.splits["test"]).any()
+
     def sample(self, split: str, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """n ids of a split, balanced: every id floor(n / size) times and the rest without replacement, shuffled."""
         ids = self.ids(split)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,10 @@ MEMBERS = 512
 """Most trials evaluated side by side."""
 HOW_TO_GET_A_SCORE = "implement optimal_return and no_exploration_return in the family to get one"
 """Ends a sentence about a family without a normalised score."""
+
+
+Weights = Literal["best", "final"]
+"""The checkpoint with the best validation score, or the newest one."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class EvalResult:
     trials: int
     trials_seed: int
     """Seed of the order of problems, the instructions and a random explorer's actions: same seed, same trials."""
+    weights: Weights
+    """The checkpoint that was evaluated: the best on validation, or the final one."""
+    counts: bool
+    """Whether these weights give the score of the run, see `load_method`."""
     return_mean: float
     return_low: float
     return_high: float
@@ -88,11 +96,15 @@ _METRICS = {
 
 
 def eval_rows(result: EvalResult) -> list[dict[str, Any]]:
-    """The result as tidy rows, `env,method,seed,step,split,metric,value`, without what the family does not know."""
+    """The result as tidy rows, `env,method,seed,step,split,metric,value`, without what the family does not know.
+
+    The metrics of weights that do not give the score of the run begin with "best_" or "final_".
+    """
     values = dataclasses.asdict(result)
     identity = {name: values[name] for name in ("env", "method", "seed", "step", "split")}
+    prefix = "" if result.counts else f"{result.weights}_"
     return [
-        {**identity, "metric": metric, "value": values[name]}
+        {**identity, "metric": prefix + metric, "value": values[name]}
         for metric, name in _METRICS.items()
         if values[name] is not None and np.isfinite(values[name])
     ]
@@ -210,14 +222,18 @@ def load_method(
     device: str = "cpu",
     members: int = MEMBERS,
     env_parameters: Mapping[str, Any] | None = None,
+    weights: Weights | None = None,
 ) -> tuple[Method, MetaEnv, int]:
-    """Load the trained method of a run: its best checkpoint on validation, or the newest if there is no best.
+    """Load the trained method of a run.
 
     Args:
         run_dir: the directory that `train` wrote, or what `pretrained` returns.
         device: torch device.
         members: of the environment.
         env_parameters: parameters of the family that differ from those of training, such as {"variant": "walls"}.
+        weights: which checkpoint. By default the best on validation; where validation problems are test problems the
+            final one, because choosing the best of several scores on test problems would overstate it. A run that has
+            no best checkpoint has its final one loaded, and vice versa.
 
     Returns:
         The method, an environment of its family, and the step of the checkpoint.
@@ -241,11 +257,19 @@ def load_method(
         check_weights(weights, method.weights())
         method.load_weights(weights)
 
-    loaded = run.checkpoints.load(best=True, device=device, use=use) or run.checkpoints.load(device=device, use=use)
+    best = (weights or score_weights(env)) == "best"
+    loaded = None
+    for choice in (best, not best):
+        loaded = loaded or run.checkpoints.load(best=choice, device=device, use=use)
     if loaded is None:
         raise UserError(f"the checkpoints in {run_dir} were deleted while they were read: give the command again")
     step, _, _ = loaded
     return method, env, step
+
+
+def score_weights(env: MetaEnv) -> Weights:
+    """The weights that give the score of a run: the best on validation where validation problems are held out."""
+    return "best" if env.problems.validates else "final"
 
 
 def evaluate_run(
@@ -256,15 +280,17 @@ def evaluate_run(
     seed: int = 0,
     device: str = "cpu",
     env_parameters: Mapping[str, Any] | None = None,
+    weights: Weights | None = None,
 ) -> EvalResult:
     """Evaluate a trained run on a split. Arguments and errors as for `load_method`.
 
     Where parameters differ from those of training, the result's `env` names them: "sign[variant=walls]".
     """
-    method, env, step = load_method(run_dir, device, min(trials, MEMBERS), env_parameters)
+    method, env, step = load_method(run_dir, device, min(trials, MEMBERS), env_parameters, weights)
     with contextlib.closing(env):
         results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
         bounds, floor = mean_bounds(env, results), no_exploration(env)
+        counting = score_weights(env)
     config, got = method.config, return_interval(results)
     best = None if results.optimal is None else float(results.optimal.mean())
     interval: Any = (None, None, None)
@@ -278,6 +304,8 @@ def evaluate_run(
         split=split,
         trials=trials,
         trials_seed=seed,
+        weights=weights or counting,
+        counts=weights in (None, counting),
         return_mean=float(results.returns.mean()),
         return_low=got.low,
         return_high=got.high,

@@ -33,7 +33,7 @@ def words(text: str) -> set[str]:
         (["coupling", "--actions", "4", "2", "--problems", "2", "--runs", "4"], {"decoupled", "explorer", "executor"}),
         (
             ["compare", "--from", str(ROOT / "results/bus.csv"), "--out", "figures"],
-            {"first-explore", "contextual", "prediction", "escaped", "800,015"},
+            {"first-explore", "contextual", "prediction", "final", "800,015"},
         ),
     ],
 )

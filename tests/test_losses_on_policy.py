@@ -158,7 +158,7 @@ def dream_update() -> Update:
 
 
 def explorer_loss(update: Update) -> Tensor:
-    """The fall of |f - g|^2 / (2 rho^2) as a share of the running mean of the available nats, less the cost of a step."""
+    """The fall of |f - g|^2 / (2 rho^2), as a share of the running mean of the available nats, less a step's cost."""
     net, explore = update.net, update.trials.explore
     code, prefixes = net.f(update.factors).detach(), net.g(explore).detach()
     nats = ((code[:, None] - prefixes) ** 2).sum(-1).numpy() / (2 * NOISE**2)

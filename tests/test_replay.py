@@ -1,7 +1,7 @@
 """Replay of trials: a ring that forgets the oldest, samples alike after a reload, and keeps trials whole."""
 
-import io
 import dataclasses
+import io
 from dataclasses import fields
 
 import numpy as np
@@ -307,6 +307,6 @@ def test_the_bytes_of_a_trial_are_those_it_takes_in_the_replay(env_name: str, k:
     replay = TrialReplay(12, seed=0)
     replay.add(method.collect(env, np.zeros(12, np.int64), torch.Generator().manual_seed(0)))
     store = replay.state_dict()["store"]
-    uncounted = "problem_id decoded_steps explore_length explore.instruction execute.instruction".split()
+    uncounted = ["problem_id", "decoded_steps", "explore_length", "explore.instruction", "execute.instruction"]
     taken = sum(value[0].numel() * value.element_size() for name, value in store.items() if name not in uncounted)
     assert trial_bytes(env, k, n) == taken

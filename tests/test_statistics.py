@@ -8,13 +8,14 @@ from scipy import stats
 
 from dream.eval.statistics import (
     Interval,
+    improvement_interval,
     iqm,
     mean,
     normalised,
     normalised_interval,
     performance_profile,
     probability_of_improvement,
-    share_escaped,
+    seed_interval,
     stratified_bootstrap,
 )
 
@@ -36,11 +37,30 @@ def test_iqm_by_hand():
     assert iqm(stack[None]).tolist() == [[1.5, 2.5]]
 
 
-def test_mean_and_share_escaped_by_hand():
+def test_mean_by_hand():
     assert mean([[0, 1], [2, 5]]) == 2
-    assert share_escaped([-0.2, 0.0, 0.1, 0.95, 1.0]) == 0.4
-    assert share_escaped([[0.5, 0.0], [1.0, 1.0]], threshold=0.6) == 0.5
-    np.testing.assert_allclose(share_escaped([[[0.0], [1.0]], [[1.0], [1.0]]]), [0.5, 1.0])
+
+
+@pytest.mark.parametrize(("seeds", "k"), [(1, 1), (3, 1), (5, 1), (8, 1), (9, 2), (10, 2), (20, 6)])
+def test_the_interval_of_seeds_is_the_one_of_the_median_for_any_distribution(seeds: int, k: int):
+    scores = np.random.default_rng(0).permutation(np.arange(seeds) ** 2.0)
+    assert seed_interval(scores) == ((k - 1) ** 2, (seeds - k) ** 2)
+    if seeds >= 5:  # P(k or more seeds on both sides of the median), and the next narrower interval covers too little
+        assert 1 - 2 * stats.binom.cdf(k - 1, seeds, 0.5) >= 0.93 > 1 - 2 * stats.binom.cdf(k, seeds, 0.5)
+
+
+def test_the_interval_of_a_probability_of_improvement():
+    # All above: (1 - theta)^2 = z^2 V(theta); by hand for 5 and 5 seeds: theta = 0.6427
+    above = improvement_interval(np.arange(5) + 10, np.arange(5))
+    assert above.value == 1 and above.high == 1 and above.low == pytest.approx(0.6427, abs=1e-4)
+    theta = above.low
+    variance = theta * (1 - theta) / 25 * (1 + 4 * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
+    assert (1 - theta) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-6)
+    below = improvement_interval(np.arange(5), np.arange(5) + 10)
+    assert (below.value, below.low, below.high) == (0, 0, pytest.approx(1 - theta))
+    equal = improvement_interval([1.0] * 5, [1.0] * 5)
+    assert equal.value == 0.5 and equal.low == pytest.approx(1 - equal.high) and equal.low < 0.25
+    assert improvement_interval(np.arange(10) + 20, np.arange(10)).low > theta  # more seeds, narrower
 
 
 def test_probability_of_improvement_by_hand():

@@ -64,8 +64,8 @@ def test_a_summary_by_hand():
     dream, random = summarise(read_runs([*DREAM, *RANDOM]))
     assert (dream.method, dream.seeds, dream.scores) == ("dream", (0, 1, 2, 3), (1.0, 0.8, 0.9, 0.05))
     assert dream.iqm.value == pytest.approx(0.85)  # one of four goes at each end
-    assert dream.iqm.low < 0.85 < dream.iqm.high
-    assert dream.mean == pytest.approx(0.6875) and dream.escaped == 0.75
+    assert dream.mean == pytest.approx(0.6875) and dream.final_iqm is None
+    assert dream.ranged and (dream.iqm.low, dream.iqm.high) == (0.05, 1.0)
     assert dream.return_mean == pytest.approx(0.3 + 0.5 * 0.6875) and dream.explore_length == 11.5
     assert dream.train_iqm == pytest.approx((0.9 + 1.0) / 2)
     half, most = dream.reached
@@ -73,7 +73,7 @@ def test_a_summary_by_hand():
     assert (half.share, half.seeds, half.steps, half.minutes) == (0.5, 3, 250.0, pytest.approx(3.1))
     # Steps 200, 300, never, never: between 300 and never is never.
     assert (most.share, most.seeds, most.steps, most.minutes) == (0.9, 2, math.inf, math.inf)
-    assert random.reached == () and random.escaped == 0.5
+    assert random.reached == ()
 
 
 def test_probability_of_improvement_over_the_first():
@@ -81,6 +81,26 @@ def test_probability_of_improvement_over_the_first():
     assert (pair.method, pair.baseline) == ("dream", "random")
     assert pair.probability.value == 0.75  # three of four seeds beat both, the fourth neither
     assert pair.probability.low < 0.75 < pair.probability.high
+
+
+def test_five_seeds_have_an_interval_and_fewer_a_range():
+    scores = [0.5, 0.9, 0.7, 0.6, 1.0]
+    five, three = (summarise(read_runs([row for i in range(n) for row in rows_of("m", i, scores[i])])) for n in (5, 3))
+    assert "| 0.733 [0.500, 1.000] |" in markdown(five) and "| 0.700 (0.500 to 0.900) |" in markdown(three)
+
+
+def final_row(run: list[Row], metric: str, score: float, step: int) -> list[Row]:
+    return [*run, {**run[0], "step": step, "metric": metric, "value": score}]
+
+
+def test_the_score_of_the_final_weights_stands_beside_that_of_the_best():
+    chosen = [*final_row(rows_of("m", 0, 1.0), "final_normalised", 0.6, 1000)]
+    chosen += final_row(rows_of("m", 1, 0.8), "final_normalised", 0.4, 1000)
+    (summary,) = summarise(read_runs(chosen))
+    assert summary.scores == (1.0, 0.8) and summary.final_iqm == pytest.approx(0.5)
+    # Where validation problems are test problems the final weights give the score, and the best have other rows
+    (summary,) = summarise(read_runs(final_row(rows_of("m", 0, 0.3), "best_normalised", 0.9, 500)))
+    assert summary.scores == (0.3,) and summary.final_iqm == pytest.approx(0.3)
 
 
 def test_a_single_seed_has_no_interval():
@@ -94,7 +114,7 @@ def test_without_bounds_the_return_is_the_score():
     rows = [*rows_of("dream", 0, 1.0, [(100, 60.0, 5.0)], normalised=False), *rows_of("random", 0, 0.1)]
     dream, random = summarise(read_runs(rows))
     assert (dream.measure, random.measure) == ("return", "return")
-    assert dream.scores == (0.8,) and dream.escaped is None and dream.reached == ()
+    assert dream.scores == (0.8,) and dream.reached == ()
     assert "without known bounds" in markdown([dream])
 
 
@@ -126,7 +146,7 @@ def test_rows_that_contradict_each_other_are_refused(rows: list[Row], sentence: 
 def test_the_markdown_reports_never_and_counts():
     line = next(line for line in markdown(summarise(read_runs(DREAM))).splitlines() if "| dream |" in line)
     cells = [cell.strip() for cell in line.strip("|").split("|")]
-    assert cells[3:7] == ["1.00 0.80 0.90 0.05", "0.688", "3 of 4", "11.5"]
+    assert cells[2:7] == ["0.850 (0.050 to 1.000)", "1.00 0.80 0.90 0.05", "0.688", "-", "11.5"]
     assert cells[7:9] == ["250 (3 of 4) / never (2 of 4)", "3.1 / never"]
 
 

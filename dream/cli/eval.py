@@ -32,6 +32,9 @@ class EvalArguments:
     """number of trials, spread evenly over the problems"""
     seed: Seed = 0
     """seed of the trials"""
+    weights: Literal["best", "final"] | None = None
+    """the best checkpoint on validation, or the final one; by default the best, or, where validation problems are test
+    problems, the final one"""
     device: str = "cpu"
     """torch device, such as cpu or cuda:0"""
     csv: Path | None = None
@@ -43,7 +46,8 @@ class EvalArguments:
 def command(arguments: list[str]) -> int:
     """Evaluate a trained run on held-out problems: greedy policies, no problem ids.
 
-    The best checkpoint on validation is evaluated. The rows are added to eval.csv in the run directory.
+    The best checkpoint on validation is evaluated, or the final one where validation problems are test problems
+    (map, sign). The rows are added to eval.csv in the run directory.
 
     Example: dream eval runs/bus/dream/s1 --trials 2000
 
@@ -66,6 +70,7 @@ def command(arguments: list[str]) -> int:
         seed=given.seed,
         device=given.device,
         env_parameters=given.env_parameters,
+        weights=given.weights,
     )
     rows, result = eval_rows(found), dataclasses.asdict(found)
     for path in tables:
@@ -84,7 +89,8 @@ def command(arguments: list[str]) -> int:
         ("exploration steps", as_text(result["explore_length"])),
     )
     title = f"{result['method']} on {result['env']}, {result['split']} problems"
-    print_table(("", f"{result['trials']:,} trials at step {result['step']:,}"), facts, title=title)
+    what = f"{result['trials']:,} trials, {result['weights']} weights, step {result['step']:,}"
+    print_table(("", what), facts, title=title)
     if found.normalised is None:
         print(f"{found.env} has no normalised score: {HOW_TO_GET_A_SCORE}.")
     return 0

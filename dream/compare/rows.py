@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dream.compare.plan import PlannedRun
 from dream.config import WITHOUT_EFFECT
 from dream.errors import UserError
-from dream.eval.evaluate import eval_rows, evaluate_run
+from dream.eval.evaluate import Weights, eval_rows, evaluate_run
 from dream.storage.logs import METRICS, TIMING, read_log
 from dream.storage.run_directory import RunDirectory, settings_that_differ
 from dream.storage.tidy_csv import merge_tidy_csv, read_tidy_csv
@@ -69,23 +69,35 @@ def choose_trained(runs: Sequence[PlannedRun]) -> tuple[list[PlannedRun], list[P
 
 
 def is_evaluated(run: PlannedRun, trials: int) -> bool:
-    """Whether eval.csv holds both splits for the checkpoint that counts, with these trials.
+    """Whether eval.csv holds both splits for the best and for the final weights, with these trials.
 
     Raises UserError if eval.csv is damaged.
     """
     store = RunDirectory.read(run.run_dir).checkpoints
-    step = (store.all(best=True) or store.all())[-1].step
+    final, best = store.all(), store.all(best=True)
+    steps = {(best or final)[-1].step, (final or best)[-1].step}
     rows = read_tidy_csv(run.run_dir / "eval.csv")
-    return all(_evaluated(rows, run, split, step, trials) for split in SPLITS)
+    return all(_evaluated(rows, run, split, step, trials) for split in SPLITS for step in steps)
 
 
 def evaluate(run: PlannedRun, trials: int) -> None:
-    """Evaluate both splits and keep the rows in the run's eval.csv, unless they are there. Raises UserError."""
+    """Evaluate both splits, with the best and with the final weights, and keep the rows in the run's eval.csv.
+
+    Does nothing where they are there. Raises UserError.
+    """
     if is_evaluated(run, trials):
         return
     for split in SPLITS:
-        result = evaluate_run(run.run_dir, split=split, trials=trials, seed=TRIALS_SEED, device=run.config.device)
-        merge_tidy_csv(run.run_dir / "eval.csv", eval_rows(result))
+        for weights in get_args(Weights):
+            result = evaluate_run(
+                run.run_dir,
+                split=split,
+                trials=trials,
+                seed=TRIALS_SEED,
+                device=run.config.device,
+                weights=weights,
+            )
+            merge_tidy_csv(run.run_dir / "eval.csv", eval_rows(result))
 
 
 def read_rows(runs: Iterable[PlannedRun]) -> tuple[list[dict[str, Any]], dict[PlannedRun, str]]:
@@ -120,7 +132,10 @@ def _evaluated(rows: Sequence[Mapping[str, Any]], run: PlannedRun, split: str, s
         for row in rows
         if _is_own(row, run) and row["split"] == split and int(row["step"]) == step
     }
-    return (values.get("trials"), values.get("trials_seed")) == (trials, TRIALS_SEED)
+    return any(
+        (values.get(f"{prefix}trials"), values.get(f"{prefix}trials_seed")) == (trials, TRIALS_SEED)
+        for prefix in ("", "best_", "final_")
+    )
 
 
 def _validation_rows(run: PlannedRun) -> Iterator[dict[str, Any]]:

@@ -46,7 +46,7 @@ class TrialReplay:
         self._generator = torch.Generator().manual_seed(seed)
         self._store: dict[str, Tensor] = {}
         self._priority = torch.zeros(capacity, device=self._device)
-        self._held_until = {"decoded": -1, "whole": -1}  # until so many trials were added, the replay holds such a trial
+        self._held_until = {"decoded": -1, "whole": -1}  # it holds such a trial until more than this were added
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)

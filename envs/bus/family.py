@@ -17,11 +17,13 @@ from dream.envs.bus.planning import BusPlanner
 from dream.envs.bus.scripts import BusExpert, LineExplorer, SignExplorer, summary_of_rides
 from dream.envs.grid import Cell
 from dream.envs.insight import Expert, Part
-from dream.envs.problems import ProblemSet
+from dream.envs.problems import SPLITS, ProblemSet
 from dream.spaces import integer_space
 
 LETTERS = "ABCDEFGH"
 """Names of the lines, as in the pictures."""
+VALIDATION = (264, 275, 286, 297, 308)
+"""Bus: of the paper's training problems, five that are held out for validation."""
 
 
 def _permutations(n: int) -> NDArray[np.int64]:
@@ -59,8 +61,8 @@ class BusNetwork(MetaEnv):
         num_problems: int,
         extra_nvec: list[int],
         lines: NDArray[np.int64],
-        train: NDArray[np.int64],
-        test: NDArray[np.int64],
+        splits: Mapping[str, NDArray[np.int64]],
+        parameters: Mapping[str, Any],
         description: str,
         render_mode: str | None,
     ) -> None:
@@ -72,9 +74,9 @@ class BusNetwork(MetaEnv):
             horizon = 5 * (grid_size - 1) // 2
         problems = ProblemSet(
             family=family,
-            parameters={"grid_size": grid_size, "horizon": horizon},
+            parameters={"grid_size": grid_size, "horizon": horizon, **parameters},
             num_problems=num_problems,
-            splits={"train": train, "validation": train, "test": test},
+            splits=splits,
             factors=(num_problems,) if description == "id" else (4,) * lines.shape[1],
             factor_table=np.arange(num_problems)[:, None] if description == "id" else lines,
         )
@@ -282,8 +284,8 @@ class BusNetwork(MetaEnv):
 class Bus(BusNetwork):
     """Distracting bus: four useful and four useless lines, 24 x 24 = 576 problems; obs (x, y, status).
 
-    Train: every 11th id (53); validation: the same problems, since checkpoints are chosen on fresh episodes of
-    training problems; test: the other 523. Defaults are the paper's rules.
+    In the paper every 11th id is for training (53) and the other 523 for test. Of the 53, five are held out for
+    validation here: each has useful lines that two training problems share. Other defaults are the paper's rules.
 
     Args:
         num_envs: members.
@@ -291,10 +293,11 @@ class Bus(BusNetwork):
         horizon: steps; by default 2.5 times the walk to a corner (20 on the 9 x 9 grid).
         description: the input of f: "id", a one-hot problem id as in the paper, or "lines", where each line leads, so
             that f generalises to problems outside the training split.
+        split: "held-out", or "paper": all 53 for training and for validation as well.
         render_mode: None or "rgb_array".
 
     Raises:
-        ValueError: a grid size, horizon or description that is not allowed.
+        ValueError: a grid size, horizon, description or split that is not allowed.
     """
 
     summary = "ride the right one of four buses to a corner, ignore four useless ones (576 problems)"
@@ -307,13 +310,23 @@ class Bus(BusNetwork):
         grid_size: int = 9,
         horizon: int | None = None,
         description: str = "id",
+        split: str = "held-out",
         render_mode: str | None = None,
     ) -> None:
+        if split not in ("held-out", "paper"):
+            raise ValueError(f"unknown split {split!r}: choose 'held-out' or 'paper'")
         ids, orders = np.arange(576), _permutations(4)
-        train = ids % 11 == 0
+        known = ids[ids % 11 == 0]
+        held_out = known if split == "paper" else np.array(VALIDATION)
+        splits = {
+            "train": known if split == "paper" else np.setdiff1d(known, held_out),
+            "validation": held_out,
+            "test": np.setdiff1d(ids, known),
+        }
         lines = np.concatenate([orders[ids % 24], orders[ids // 24]], axis=1)
+        parameters = {"split": split}
         super().__init__(
-            num_envs, "bus", grid_size, horizon, 576, [], lines, ids[train], ids[~train], description, render_mode
+            num_envs, "bus", grid_size, horizon, 576, [], lines, splits, parameters, description, render_mode
         )
 
     def _lines(self) -> list[tuple[list[Cell], list[Cell], NDArray[np.int64]]]:
@@ -328,7 +341,8 @@ class Map(BusNetwork):
     """Bus with a map: four lines, 24 problems; obs (x, y, status, map), map = problem_id + 1 at the sign, else 0.
 
     The sign stands at (7, 3) on the 9 x 9 grid and can be read in both phases. All splits hold all 24 problems, as in
-    the paper. Arguments and errors as for `Bus`.
+    the paper, because the map of a problem never seen cannot be read. So no checkpoint is chosen on validation: the
+    final weights are evaluated (`ProblemSet.validates`). Arguments and errors as for `Bus`, which also has a split.
     """
 
     summary = "read the map, then ride the right one of four buses to a corner (24 problems)"
@@ -342,8 +356,8 @@ class Map(BusNetwork):
         render_mode: str | None = None,
     ) -> None:
         ids = np.arange(24)
-        lines = _permutations(4)
-        super().__init__(num_envs, "map", grid_size, horizon, 24, [25], lines, ids, ids, description, render_mode)
+        lines, splits = _permutations(4), dict.fromkeys(SPLITS, ids)
+        super().__init__(num_envs, "map", grid_size, horizon, 24, [25], lines, splits, {}, description, render_mode)
         self.sign = (grid_size - 2, grid_size // 2 - 1)
         self._sign = grid.cell_index(self.sign, grid_size)
 

@@ -29,7 +29,6 @@ TOGETHER = 4
 """Methods that share one panel; if there are more, each gets its own panel with the others in grey."""
 GREY = "#999999"
 _REFERENCE: Any = {"color": "#555555", "linestyle": (0, (4, 3)), "marker": "D", "markersize": 3.5, "linewidth": 1.2}
-PROFILE_SAMPLES = 2_000
 _RC: Any = {
     "svg.fonttype": "none",  # keep text as text: searchable, small files
     "svg.hashsalt": "dream",  # reproducible bytes
@@ -64,25 +63,28 @@ def curves_by_minutes(path: Path, runs: Sequence[RunScores]) -> bool:
 
 
 def scores(path: Path, summaries: Sequence[MethodSummary]) -> bool:
-    """Test scores of every seed (dots), interquartile mean (bar) with its 95% interval (band). Returns True."""
+    """Test scores of every seed (dots), interquartile mean (bar) with its interval (band). Returns True.
+
+    Fewer than 5 seeds have no band.
+    """
     with matplotlib.rc_context(_RC):
         figure, ax = _rows([summary.method for summary in summaries])
         for row, summary in enumerate(summaries):
             ink, value = _ink(row), summary.iqm
-            if not math.isnan(value.low):
+            if not (math.isnan(value.low) or summary.ranged):
                 ax.plot([value.low, value.high], [row, row], color=ink, linewidth=9, alpha=0.3, solid_capstyle="butt")
             ax.plot([value.value, value.value], [row - 0.3, row + 0.3], color=ink, linewidth=2.5)
             spread = np.linspace(-0.16, 0.16, len(summary.scores)) if len(summary.scores) > 1 else np.zeros(1)
             ax.plot(summary.scores, row + spread, "o", markersize=4, markerfacecolor="white", color=ink)
         _bounds(ax, summaries[0].measure, upright=True)
         measure = _measure_text(summaries[0].measure)
-        ax.set_xlabel(f"{measure} on test problems (bar: IQM, band: 95% interval, dot: seed)")
+        ax.set_xlabel(f"{measure} on test problems (bar: IQM, band: its interval, dot: seed)")
         _save(figure, path)
     return True
 
 
-def profiles(path: Path, summaries: Sequence[MethodSummary], seed: int = 0) -> bool:
-    """Performance profiles: share of runs above each score, with pointwise 95% bootstrap bands. Returns True."""
+def profiles(path: Path, summaries: Sequence[MethodSummary]) -> bool:
+    """Performance profiles: share of runs above each score. Returns True."""
     every = np.concatenate([summary.scores for summary in summaries])
     low, high = min(0.0, every.min()), max(1.0, every.max())
     thresholds = np.linspace(low - 0.02, high + 0.02, 201)
@@ -92,11 +94,6 @@ def profiles(path: Path, summaries: Sequence[MethodSummary], seed: int = 0) -> b
         style: dict[str, Any] = {"color": GREY, "linewidth": 0.6}
         if in_front:
             style = {"color": _ink(number), "linestyle": _style(number)}
-        if in_front and len(table) > 1:
-            drawn = np.random.default_rng(seed).integers(len(table), size=(PROFILE_SAMPLES, len(table)))
-            shares = performance_profile(table[drawn][..., None], thresholds)
-            low_share, high_share = np.quantile(shares, (0.025, 0.975), axis=0)
-            ax.fill_between(thresholds, low_share, high_share, step="post", color=_ink(number), alpha=0.15, linewidth=0)
         ax.plot(thresholds, performance_profile(table, thresholds), drawstyle="steps-post", **style)
 
     with matplotlib.rc_context(_RC):

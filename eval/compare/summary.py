@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from dream.errors import UserError
 from dream.eval.statistics import (
+    FEWEST_SEEDS,
     Interval,
+    improvement_interval,
     iqm,
     mean,
-    probability_of_improvement,
-    share_escaped,
-    stratified_bootstrap,
+    seed_interval,
 )
 
 SHARES = (0.5, 0.9)
@@ -52,6 +52,8 @@ class RunScores:
     score: float
     train: float | None
     """On training problems; None where not evaluated."""
+    final: float | None
+    """Of the final weights on test problems; None where not evaluated."""
     test: Mapping[str, float]
     """Every metric on test problems: name -> value."""
     curve: Curve | None
@@ -80,10 +82,10 @@ class MethodSummary:
     seeds: tuple[int, ...]
     scores: tuple[float, ...]
     iqm: Interval
-    """Interquartile mean of the scores; NaN bounds for a single seed."""
+    """Interquartile mean of the scores with `seed_interval`; NaN bounds for a single seed."""
+    final_iqm: float | None
+    """Interquartile mean of the scores of the final weights; None where a seed has none."""
     mean: float
-    escaped: float | None
-    """Share of seeds above the no-exploration optimum (`share_escaped`)."""
     reached: tuple[Reached, ...]
     """For each of `SHARES`; empty without normalised scores or validation curves."""
     return_mean: float
@@ -91,6 +93,11 @@ class MethodSummary:
     """Environment steps of exploration in a trial."""
     train_iqm: float | None
     """Interquartile mean on training problems."""
+
+    @property
+    def ranged(self) -> bool:
+        """Whether the bounds are only the range of the seeds, too few for an interval."""
+        return len(self.seeds) < FEWEST_SEEDS
 
 
 @dataclass(frozen=True)
@@ -146,13 +153,13 @@ def summarise(runs: Sequence[RunScores]) -> list[MethodSummary]:
 
 
 def improvements(summaries: Sequence[MethodSummary]) -> list[Improvement]:
-    """The first method of each family against each other one, with 95% stratified bootstrap intervals over seeds."""
+    """The first method of each family against each other one, with 95% intervals (`improvement_interval`)."""
     firsts: dict[str, MethodSummary] = {}
     found = []
     for other in summaries:
         first = firsts.setdefault(other.env, other)
         if first is not other:
-            probability = stratified_bootstrap(probability_of_improvement, first.scores, other.scores)
+            probability = improvement_interval(first.scores, other.scores)
             if len(first.scores) < 2 or len(other.scores) < 2:
                 probability = Interval(probability.value, math.nan, math.nan)
             found.append(Improvement(other.env, first.method, other.method, probability))
@@ -161,21 +168,38 @@ def improvements(summaries: Sequence[MethodSummary]) -> list[Improvement]:
 
 def _measure(table: Mapping[tuple[str, str, int], Any], env: str) -> str:
     tests = [run["test"] for (family, _, _), run in table.items() if family == env and "test" in run]
-    whole = all("normalised" in values for by_step in tests for values in by_step.values())
+    whole = all("normalised" in values for by_step in tests for values in by_step.values() if "return" in values)
     return "normalised" if whole else "return"
 
 
 def _run(key: tuple[str, str, int], splits: Mapping[str, Mapping[int, Mapping[str, float]]], measure: str) -> RunScores:
     env, method, seed = key
+    counting: dict[str, Mapping[str, float]] = {}
     for split in ("test", "train"):
-        if len(splits.get(split, {})) > 1:
-            steps = ", ".join(f"{step:,}" for step in splits[split])
+        by_step = {step: values for step, values in splits.get(split, {}).items() if "return" in values}
+        if len(by_step) > 1:
+            steps = ", ".join(f"{step:,}" for step in by_step)
             raise UserError(f"{env} {method} seed {seed} has {split} rows of several steps ({steps}): keep one of them")
-    (test,) = splits["test"].values()
-    if measure not in test or "return" not in test:
+        counting[split] = next(iter(by_step.values()), {})
+    test = counting["test"]
+    if measure not in test:
         raise UserError(f"{env} {method} seed {seed} has no test return: evaluate it again with dream eval --csv")
-    train = next(iter(splits.get("train", {}).values()), {}).get(measure)
-    return RunScores(env, method, seed, measure, test[measure], train, test, _curve(splits.get("validation"), measure))
+    # The final weights either give the score, and then the best ones have rows of their own, or the other way round
+    tests = splits["test"].values()
+    finals = [values[f"final_{measure}"] for values in tests if f"final_{measure}" in values]
+    if not finals and any(f"best_{measure}" in values for values in tests):
+        finals = [test[measure]]
+    return RunScores(
+        env,
+        method,
+        seed,
+        measure,
+        test[measure],
+        counting["train"].get(measure),
+        finals[0] if finals else None,
+        test,
+        _curve(splits.get("validation"), measure),
+    )
 
 
 def _curve(validations: Mapping[int, Mapping[str, float]] | None, measure: str) -> Curve | None:
@@ -192,7 +216,8 @@ def _curve(validations: Mapping[int, Mapping[str, float]] | None, measure: str) 
 
 def _summary(runs: Sequence[RunScores]) -> MethodSummary:
     scores = tuple(run.score for run in runs)
-    interval = stratified_bootstrap(iqm, scores)
+    bounds = seed_interval(scores) if len(scores) > 1 else (math.nan, math.nan)
+    finals = [run.final for run in runs if run.final is not None]
     normalised = runs[0].measure == "normalised"
     lengths = [run.test["explore_length"] for run in runs if "explore_length" in run.test]
     train = [run.train for run in runs if run.train is not None]
@@ -202,9 +227,9 @@ def _summary(runs: Sequence[RunScores]) -> MethodSummary:
         measure=runs[0].measure,
         seeds=tuple(run.seed for run in runs),
         scores=scores,
-        iqm=interval if len(scores) > 1 else Interval(interval.value, math.nan, math.nan),
+        iqm=Interval(float(iqm(scores)), *bounds),
+        final_iqm=float(iqm(finals)) if len(finals) == len(runs) else None,
         mean=float(mean(scores)),
-        escaped=float(share_escaped(scores)) if normalised else None,
         reached=_reached([run.curve for run in runs]) if normalised else (),
         return_mean=float(np.mean([run.test["return"] for run in runs])),
         explore_length=float(np.mean(lengths)) if len(lengths) == len(runs) else None,

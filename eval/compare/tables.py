@@ -15,9 +15,10 @@ _TIMES = ("steps", "minutes")
 def summary_rows(summaries: Sequence[MethodSummary]) -> list[dict[str, Any]]:
     """One flat row per method, all with the same columns.
 
-    Columns: env, method, measure, seeds and scores (of each seed, space between), iqm with its 95% interval, mean,
-    return, share_escaped, and for each share of `SHARES` the seeds that reached it on validation, the median of steps
-    and of minutes ("inf": at least half of the seeds never did); explore_length, train_iqm. Empty: unknown.
+    Columns: env, method, measure, seeds and scores (of each seed, space between), iqm with its bounds
+    (`seed_interval`), mean, return, final_iqm, and for each share of `SHARES` the seeds that reached it on validation,
+    the median of steps and of minutes ("inf": at least half of the seeds never did); explore_length, train_iqm. Empty:
+    unknown.
     """
     rows = []
     for summary in summaries:
@@ -30,7 +31,7 @@ def summary_rows(summaries: Sequence[MethodSummary]) -> list[dict[str, Any]]:
             **_columns("iqm", summary.iqm),
             "mean": summary.mean,
             "return": summary.return_mean,
-            "share_escaped": summary.escaped,
+            "final_iqm": summary.final_iqm,
         }
         for share in SHARES:
             at, found = f"{share:.0%}".rstrip("%"), _at(summary, share)
@@ -58,7 +59,8 @@ def markdown(summaries: Sequence[MethodSummary]) -> str:
 
 def whole(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the full table."""
-    columns = ["family", "method", "score: IQM [95%]", "each seed", "mean", "escaped", "exploration steps"]
+    columns = ["family", "method", "score: IQM [interval]", "each seed", "mean", "final weights: IQM"]
+    columns += ["exploration steps"]
     columns += [f"{what} to {' / '.join(f'{share:.0%}' for share in SHARES)}" for what in _TIMES]
     columns += ["return", "on training problems: IQM"]
     return columns, [_cells(summary) for summary in summaries]
@@ -72,7 +74,7 @@ def explanations(summaries: Sequence[MethodSummary]) -> list[str]:
 def brief(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of a table for a terminal."""
     share = SHARES[-1]
-    columns = ["family", "method", "IQM [95%]", "each seed", "escaped", *(f"{x} to {share:.0%}" for x in _TIMES)]
+    columns = ["family", "method", "IQM [interval]", "each seed", "final", *(f"{x} to {share:.0%}" for x in _TIMES)]
     rows = []
     for summary in summaries:
         cells = _cells(summary)
@@ -81,17 +83,22 @@ def brief(summaries: Sequence[MethodSummary]) -> tuple[list[str], list[list[str]
 
 
 _EXPLANATIONS = {
-    "normalised": "Normalised scores on test problems: 0 is the best possible without exploring, 1 the optimum. IQM: "
-    "interquartile mean over seeds with its 95% stratified bootstrap interval. Escaped: seeds above 0.1. Steps "
-    "(including exploration) and minutes: until validation first reached that score, the median over all seeds, with "
-    "seeds that never reached it counted as infinity; in brackets, how many reached it if not all did.",
+    "normalised": "Normalised scores on test problems: 0 is the best possible without exploring, 1 the optimum. They "
+    "are those of the best checkpoint on validation where validation problems are held out, else of the final weights; "
+    "the column of the final weights shows these for all. IQM: interquartile mean over seeds. In brackets: the lowest "
+    "and the highest of 5 to 8 seeds, the second ones of 9 or 10, an interval that covers the score of a typical seed "
+    "with 94% or more (docs/statistics.md); in parentheses: the range of fewer than 5 seeds, too few for an interval. "
+    "Steps (including exploration) and minutes: until validation first reached that score, the median over all seeds, "
+    "with seeds that never reached it counted as infinity; in brackets, how many reached it if not all did.",
     "return": "Families without known bounds are scored by return; columns that need bounds are left out.",
 }
 
 
-def interval_text(interval: Interval) -> str:
-    """`0.987 [0.950, 1.000]`; without the brackets where the bounds are NaN."""
-    return f"{interval.value:.3f}" if math.isnan(interval.low) else str(interval)
+def interval_text(interval: Interval, *, ranged: bool = False) -> str:
+    """`0.987 [0.950, 1.000]`; `0.987 (0.950 to 1.000)` if the bounds are a range; `0.987` where they are NaN."""
+    if math.isnan(interval.low):
+        return f"{interval.value:.3f}"
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})" if ranged else str(interval)
 
 
 def reached_texts(found: Reached | None, seeds: int) -> tuple[str, str]:
@@ -112,10 +119,10 @@ def _cells(summary: MethodSummary) -> list[str]:
     return [
         summary.env,
         summary.method,
-        interval_text(summary.iqm),
+        interval_text(summary.iqm, ranged=summary.ranged),
         " ".join(f"{round(score, 2) + 0.0:.2f}" for score in summary.scores),  # -0.00 becomes 0.00
         f"{summary.mean:.3f}",
-        "-" if summary.escaped is None else f"{round(summary.escaped * seeds)} of {seeds}",
+        "-" if summary.final_iqm is None else f"{summary.final_iqm:.3f}",
         "-" if summary.explore_length is None else f"{summary.explore_length:.1f}",
         *(" / ".join(texts) if summary.reached else "-" for texts in reached),  # of all shares: steps, then minutes
         f"{summary.return_mean:.3f}",

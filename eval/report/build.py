@@ -232,7 +232,7 @@ def _summary(runs: Sequence[FoundRun], summaries: Sequence[MethodSummary], label
     for summary in summaries[:1]:
         measure = "Normalised score" if summary.measure == "normalised" else "Return"
         best = "" if len(labels) == 1 else f" of {summary.method}, the best method"
-        score = f"{measure} on test problems{best}: {interval_text(summary.iqm)}"
+        score = f"{measure} on test problems{best}: {interval_text(summary.iqm, ranged=summary.ranged)}"
         mean = f" (return {summary.return_mean:.3f})" if summary.measure == "normalised" else ""
         sentences.append(f"{score}{mean}.")
     return sentences
