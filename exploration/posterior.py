@@ -9,7 +9,9 @@ transition, whatever their order,
 Here the prior is a learned factor too. A new z is drawn for each exploration episode (from the prior before the first),
 and the executor acts on it with an instruction of a random training problem. The executor, f and g are those of the
 other explorers. The posterior is fitted to the codes f(mu) by maximum likelihood at every prefix, on g's features of
-transitions. The execution acts on g(tau), as after every other explorer.
+transitions. The scored execution acts on g(tau), as after every other explorer. In training, executions on a part of an
+exploration act on a sample from the posterior after it, so that the executor learns what to do when its z turns out to
+be wrong, as it does while it explores.
 """
 
 from __future__ import annotations
@@ -64,13 +66,16 @@ class GaussianPosterior(nn.Module):
         weight = explore.observed.to(nll.dtype)
         return (nll.mean(-1) * weight).sum() / weight.sum()
 
-    def sample(self, features: Tensor | None, explore: Episodes | None, noise: Tensor) -> Tensor:
+    def sample(
+        self, features: Tensor | None, explore: Episodes | None, noise: Tensor, steps: Tensor | None = None
+    ) -> Tensor:
         """One z per stream from the posterior after whole explorations, or from the prior before the first.
 
         Args:
             features: (N, T + 1, width), or None.
             explore: the N streams, or None.
             noise: (N, Z) standard normal.
+            steps: (N,) from the posterior after so many steps instead.
 
         Returns:
             (N, Z).
@@ -78,5 +83,5 @@ class GaussianPosterior(nn.Module):
         if features is None or explore is None:
             return self.prior_mean + noise * (-0.5 * self.prior_log_precision.clamp(*PRECISION)).exp()
         mean, deviation = self(features, explore)
-        last = explore.length[:, None, None].expand(-1, 1, mean.shape[-1])
+        last = (explore.length if steps is None else steps)[:, None, None].expand(-1, 1, mean.shape[-1])
         return mean.gather(1, last)[:, 0] + noise * deviation.gather(1, last)[:, 0]

@@ -57,6 +57,7 @@ def q_targets(
     gamma: Sequence[float],
     trace: float,
     resets: Collection[int] = (),
+    gap: float = 0.0,
 ) -> list[float]:
     """Watkins's Q(lambda) with double-Q values, of one stream: G_t = r_t + gamma_t [(1 - c) V_{t+1} + c G_{t+1}].
 
@@ -71,6 +72,7 @@ def q_targets(
         gamma: the discount of each step of the stream; its length is that of the stream.
         trace: lambda.
         resets: steps between two episodes.
+        gap: alpha of advantage learning, by which inferior actions are valued lower.
     """
     length = len(gamma)
     best = online.detach().argmax(-1).tolist()
@@ -83,4 +85,6 @@ def q_targets(
         if t not in done and t + 1 < length and (t + 1 in resets or best[t + 1] == int(action[t + 1])):
             following = (1 - trace) * value[t + 1] + trace * targets[t + 1]
         targets[t] = float(reward[t]) + gamma[t] * following
+    if gap:
+        targets = [targets[t] - gap * float(target[t].max() - target[t, int(action[t])]) for t in range(length)]
     return targets

@@ -19,6 +19,7 @@ from tests.reference import RecordingReplay, q_targets
 from tests.small_training import Loop, build
 
 GAMMA, TRACE, NOISE, RATE_WEIGHT, STEP_COST = 0.8, 0.6, 0.5, 0.3, 0.05
+GAP = 0.4
 EXPLORE_BATCH, TRANSITIONS, EXECUTE_BATCH, PROGRESS = 6, 5, 8, 0.25
 
 
@@ -38,6 +39,7 @@ class Update:
             "explorer__step_cost": STEP_COST,
             "executor__gamma": GAMMA,
             "executor__lambda_": TRACE,
+            "executor__action_gap": GAP,
             "executor__priority_exponent": 0.7,
             "executor__empty_fraction": 0.2,
             "executor__prefix_fraction": 0.6,
@@ -146,7 +148,9 @@ class Update:
                     length, action = int(episode.mask.sum()), episode.action[0]
                     done = {t for t in range(length) if episode.terminated[0, t]}
                     gamma = [GAMMA] * length
-                    targets = q_targets(online, target, action, episode.reward[0].numpy(), done, gamma, TRACE)
+                    targets = q_targets(
+                        online, target, action, episode.reward[0].numpy(), done, gamma, TRACE, gap=GAP
+                    )
                     errors.append([online[t, action[t]] - targets[t] for t in range(length)])
         return errors
 

@@ -209,6 +209,16 @@ def test_executor_loss_by_hand() -> None:
     assert float(loss) == pytest.approx(0.5 * ((2 - (1 + 0.5 * (0.2 * 30 + 0.8 * 2))) ** 2 + (4 - 2) ** 2) / 2)
 
 
+def test_advantage_learning_values_inferior_actions_lower() -> None:
+    execute = stream([1, 0, 0], length=2, reward=torch.tensor([[1.0, 2.0, 3.0]]))
+    target = torch.tensor([[[10.0, 20.0], [30.0, 40.0], [50.0, 60.0], [70.0, 80.0]]])
+    loss, *_ = q_policy_loss(ONLINE, target, executor_decisions(execute, GAMMA), TRACE, action_gap=0.5)
+    g1 = 2 + 0.5 * 60
+    g0 = 1 + 0.5 * (0.2 * 30 + 0.8 * g1)  # of the return itself, not of the lowered target of the next step
+    # target says that action 0, taken second, is 10 worse than action 1; action 1, taken first, is the best
+    assert float(loss) == pytest.approx(0.5 * ((2 - g0) ** 2 + (4 - (g1 - 0.5 * 10)) ** 2) / 2)
+
+
 def test_the_end_of_an_exploration_is_terminal_even_after_a_time_limit() -> None:
     reward = torch.tensor([[1.0, 2.0, 3.0]])
     explore = stream([1, 0, 0], length=2)  # a time limit, not a termination

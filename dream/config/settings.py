@@ -95,6 +95,8 @@ class ExecutorConfig(Settings, section="executor"):
     """discount factor of the execution reward"""
     lambda_: Share = 0.9
     """lambda of Watkins's Q(lambda)"""
+    action_gap: Annotated[float, Range(0, 0.99)] = 0.7
+    """alpha of advantage learning, which widens the gap between the best action and the others; 0 switches it off"""
     epsilon_min: PositiveShare = 0.05
     """share of random actions of the greediest parallel env; the others are spaced geometrically up to 1"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.7
@@ -128,6 +130,8 @@ class EndToEndConfig(Settings, section="end_to_end"):
     """ppo: initial weight of the policy's entropy; it falls in proportion to `learning.learning_rate`"""
     explore_gamma: Share = 0.99
     """discount factor of an exploration step"""
+    action_gap: Annotated[float, Range(0, 0.99)] = 0.0
+    """alpha of advantage learning"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.0
     """exponent of prioritised replay; with 0.7 e-rl2 reaches the goal sooner on bus, but then stops improving"""
     id_fraction: Share = 0.5

@@ -227,6 +227,8 @@ def _flatten(trials: Trials) -> dict[str, Tensor]:
         "decoded_steps": trials.decoded_steps,
         "explore_length": trials.explore.length,
     }
+    if trials.noise is not None:
+        flat["noise"] = trials.noise
     for item in fields(Episodes):
         for part, explore in parts_as_dict(getattr(trials.explore, item.name)).items():
             flat[f"explore.{item.name}{part}"] = explore
@@ -242,7 +244,7 @@ def _unflatten(flat: dict[str, Tensor]) -> Trials:
         obs=each(lambda obs: obs.flatten(0, 1), _observations(flat, "execute")),
         **{name: flat[f"execute.{name}"].flatten(0, 1) for name in names},
     )
-    return Trials(flat["problem_id"], explore, execute, flat["decoded_steps"])
+    return Trials(flat["problem_id"], explore, execute, flat["decoded_steps"], noise=flat.get("noise"))
 
 
 def parts_as_dict(values: Any) -> dict[str, Any]:

@@ -200,6 +200,7 @@ class Trials:
         decoded_steps: (B,) int64, how many exploration steps the execution acted on: an executor's z was g of these. In
             training it may be a part of the exploration. -1 where the policy acted on the problem id, z = f(problem).
         fresh: of trials that were just collected; None of replayed ones.
+        noise: (B, Z) standard normal, which chose a z from the posterior of a method that executes on such samples.
     """
 
     problem_id: Tensor
@@ -207,6 +208,7 @@ class Trials:
     execute: Episodes
     decoded_steps: Tensor
     fresh: Fresh | None = None
+    noise: Tensor | None = None
 
     @property
     def used_id(self) -> Tensor:
@@ -240,4 +242,5 @@ def concatenate_trials(first: Trials, second: Trials) -> Trials:
         concatenate(first.explore, second.explore),
         concatenate(first.execute, second.execute),
         torch.cat([first.decoded_steps, second.decoded_steps]),
+        noise=None if first.noise is None or second.noise is None else torch.cat([first.noise, second.noise]),
     )

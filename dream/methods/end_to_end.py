@@ -292,12 +292,12 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         with torch.no_grad():
             targets = average.outputs(features, stream, factors, own=own)
         # E[return] on the memory, from its own trials
-        mine = decisions.select(slice(own))
-        loss, surprise, value, _ = q_policy_loss(outputs.own, targets.own, mine, config.executor.lambda_)
+        mine, learner = decisions.select(slice(own)), (config.executor.lambda_, config.end_to_end.action_gap)
+        loss, surprise, value, _ = q_policy_loss(outputs.own, targets.own, mine, *learner)
         metrics = {"loss/policy": loss.detach(), "execute/value": value}
         # E[return] on f(mu), from all trials
         if outputs.informed is not None and targets.informed is not None:
-            informed = q_policy_loss(outputs.informed, targets.informed, decisions, config.executor.lambda_)
+            informed = q_policy_loss(outputs.informed, targets.informed, decisions, *learner)
             surprise = torch.cat([surprise, informed.surprise[own:]])
             loss = loss + informed.loss
             metrics["loss/informed"] = informed.loss.detach()

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from dream.config import TrainConfig
 from dream.core.acting import training_epsilons
 from dream.core.actions import Actions
-from dream.core.bottleneck import prefix_at
 from dream.core.environment import Environment
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Fresh, Trials, all_steps
@@ -100,10 +99,14 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         place = torch.randperm(members, generator=generator)
         explore = self.acting.explore(env, problem_id, self.networks, explore_epsilon, generator, may_stop=False)
         steps = self._decoded_steps(place, on_id, explore, generator)
-        noise = None
+        code_noise, sample_noise = None, None
         if cfg.executor.learner == "ppo":  # on-policy: the executor acts on the z that it learns on
-            noise = self.losses.noise * torch.randn(members, cfg.bottleneck.z_dim, generator=generator).to(self.device)
-        trials = self._execute(env, problem_id, explore, self.networks, execute_epsilon, steps, generator, noise)
+            code_noise = self.losses.noise * self._normal(members, generator)
+        if self.rules.explore == "posterior":
+            sample_noise = self._normal(members, generator)
+        trials = self._execute(
+            env, problem_id, explore, self.networks, execute_epsilon, steps, generator, code_noise, sample_noise
+        )
         self._observe(trials)
         if self.reward is not None:
             self.reward.observe(trials)
@@ -151,8 +154,9 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         """
         executor, members, length = self.config.executor, len(place), explore.length
         on_g = members - on_id
-        nothing = round(executor.empty_fraction * on_g)
-        part = round(executor.prefix_fraction * on_g)
+        least = min(on_g, int(executor.empty_fraction + executor.prefix_fraction < 1))  # on whole explorations
+        nothing = min(round(executor.empty_fraction * on_g), on_g - least)
+        part = min(round(executor.prefix_fraction * on_g), on_g - least - nothing)
         place = place.to(self.device)
         steps = length
         if part:
@@ -170,29 +174,36 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         epsilon: Tensor,
         steps: Tensor,
         generator: torch.Generator | None,
-        noise: Tensor | None = None,
+        code_noise: Tensor | None = None,
+        sample_noise: Tensor | None = None,
     ) -> Trials:
         """Executions after given explorations, on what their first `steps` (B,) tell (`Trials.decoded_steps`).
 
-        `noise` (B, Z) is added to z where it is f(problem).
+        `code_noise` (B, Z) is added to z where it is f(problem); `sample_noise` is `Trials.noise`.
         """
         ids = torch.from_numpy(problem_id).to(self.device)
-        z = self._z_given(ids, explore, networks, steps)
-        if noise is not None:
-            z = z + noise * (steps < 0)[:, None]
+        z = self._z_given(ids, explore, networks, steps, sample_noise)
+        if code_noise is not None:
+            z = z + code_noise * (steps < 0)[:, None]
         execute = self.acting.execute(env, problem_id, networks, z, epsilon, generator)
-        return Trials(ids, explore, execute, steps, Fresh(explored=True, z=z))
+        return Trials(ids, explore, execute, steps, Fresh(explored=True, z=z), sample_noise)
+
+    def _normal(self, members: int, generator: torch.Generator) -> Tensor:
+        """Standard normal numbers (members, Z)."""
+        return torch.randn(members, self.config.bottleneck.z_dim, generator=generator).to(self.device)
 
     @torch.no_grad()
-    def _z_given(self, problem_id: Tensor, explore: Episodes, networks: PairNetworks, steps: Tensor) -> Tensor:
-        """The executor's z in each trial, (B, Z): g(tau_:t) for t = `steps` (B,), or f(problem) where t is -1."""
+    def _z_given(
+        self, problem_id: Tensor, explore: Episodes, networks: PairNetworks, steps: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """The executor's z in each trial, (B, Z): `decode` after t = `steps` (B,), or f(problem) where t is -1."""
         z = torch.zeros(len(problem_id), self.config.bottleneck.z_dim, device=self.device)
         on_id, on_g = (steps < 0).nonzero()[:, 0], (steps >= 0).nonzero()[:, 0]
         if len(on_id) and self.rules.context != "instruction":
             z.index_copy_(0, on_id, networks.f(self.factors(problem_id.index_select(0, on_id))))
         if len(on_g):
-            decoded = explore.select(on_g).trimmed()
-            z.index_copy_(0, on_g, prefix_at(networks.g(decoded), steps.index_select(0, on_g)))
+            decoded, noise = explore.select(on_g).trimmed(), None if noise is None else noise.index_select(0, on_g)
+            z.index_copy_(0, on_g, networks.decode(decoded, steps.index_select(0, on_g), noise))
         return z
 
     # ---- learning -----------------------------------------------------------------------------------------------

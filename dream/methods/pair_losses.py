@@ -18,7 +18,7 @@ from einops import reduce, repeat
 from torch import Tensor
 
 from dream.config import TrainConfig
-from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_at, prefix_error, rate
+from dream.core.bottleneck import encoder_loss, last_prefix, nats, prefix_error, rate
 from dream.core.qlearning import q_policy_loss
 from dream.core.replay import TrialReplay
 from dream.core.trial import Episodes, Trials, concatenate
@@ -207,8 +207,7 @@ class PairLosses:
         # z = g(tau_:t) for trials executed on it, without gradient to g, which learns from f's codes alone
         if self.executes_on_g and replay.holds_decoded:
             decoded = replay.sample_decoded(batch // 2)
-            with torch.no_grad():
-                g_z = prefix_at(net.g(decoded.explore), decoded.decoded_steps)
+            g_z = net.decode(decoded.explore, decoded.decoded_steps, decoded.noise)
             execute = concatenate(execute, decoded.execute)
             z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
         # Executor: double Q(lambda) on the n execution episodes of each trial; each frame is encoded once
@@ -217,7 +216,9 @@ class PairLosses:
         with torch.no_grad():
             target_q = average.executor(execute, frame_features, repeat(target_z, "b z -> (b n) z", n=n))
         decisions = executor_decisions(execute, cfg.executor.gamma)
-        loss, surprise, value, _ = q_policy_loss(q, target_q, decisions, cfg.executor.lambda_)
+        loss, surprise, value, _ = q_policy_loss(
+            q, target_q, decisions, cfg.executor.lambda_, cfg.executor.action_gap
+        )
         replay.set_priority(rows, reduce(surprise[: batch * n], "(b n) -> b", "max", n=n))
         # Bottleneck: lambda times the rate, the bound on I(z; mu)
         rates = rate(code)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from dream.config import TrainConfig
 from dream.core.acting import random_actions
 from dream.core.actions import Actions
-from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder
+from dream.core.bottleneck import ProblemEncoder, TrajectoryEncoder, prefix_at
 from dream.core.environment import Environment
 from dream.core.ppo import ValueNorm
+from dream.core.trial import Episodes
 from dream.execution.executor import LearnedExecutor
 from dream.exploration.learned import LearnedExplorer
 from dream.exploration.posterior import GaussianPosterior
@@ -71,3 +73,17 @@ class PairNetworks(nn.Module):
         on_policy = config.explorer.learner == "ppo" and explore == "learned"
         self.explorer_returns = ValueNorm() if on_policy else None
         self.executor_returns = ValueNorm() if config.executor.learner == "ppo" else None
+
+    @torch.no_grad()
+    def decode(self, explore: Episodes, steps: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The executor's z after the first `steps` (N,) of N explorations, (N, Z): g(tau_:t).
+
+        With a posterior and noise (N, Z), after a part of the exploration z is a sample from the posterior instead, so
+        that the executor of posterior sampling learns how far to trust its samples.
+        """
+        transitions = self.g.transitions(explore)
+        z = prefix_at(self.g.read(transitions), steps)
+        if self.posterior is not None and noise is not None:
+            sampled = self.posterior.sample(transitions, explore, noise, steps)
+            z = torch.where((steps < explore.length)[:, None], sampled, z)
+        return z
