@@ -48,8 +48,7 @@ def measure(run: Path) -> Rows:
 def show(rows: Rows) -> list[str]:
     """A line per split."""
     return [
-        f"{split:5}  "
-        + "  ".join(f"{row['metric'][3:]}: {row['value']:.2f}" for row in rows if row["split"] == split)
+        f"{split:5}  " + "  ".join(f"{row['metric'][3:]}: {row['value']:.2f}" for row in rows if row["split"] == split)
         for split in SPLITS
     ]
 

@@ -88,9 +88,7 @@ def improvements(n: int, repeats: int) -> list[Row]:
             hits["Newcombe"] += interval.low <= truth <= interval.high
             interval = stratified_bootstrap(probability_of_improvement, ours, theirs, samples=1000)
             hits["bootstrap"] += interval.low <= truth <= interval.high
-        rows += [
-            ("probability of improvement", f"{truth:g}", name, n, count / repeats) for name, count in hits.items()
-        ]
+        rows += [("probability of improvement", f"{truth:g}", name, n, count / repeats) for name, count in hits.items()]
     return rows
 
 

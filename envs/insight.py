@@ -112,6 +112,16 @@ class Insight:
         """
         raise NotImplementedError(f"family {self.family!r} has no exact no-exploration return")
 
+    def belief_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> float:
+        """Best expected undiscounted return of an execution if each of these problems (N,) is equally likely.
+
+        As `no_exploration_return`, for one instruction (I,), which is evidence too: after an exploration, the return of
+        an ideal executor that believes in exactly the problems consistent with it.
+
+        Raises NotImplementedError where the family does not know it.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no exact return of a belief")
+
     def instruction_probability(
         self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
     ) -> NDArray[np.float64]:
@@ -136,6 +146,15 @@ class Insight:
             NotImplementedError: the family has no expert.
         """
         raise NotImplementedError(f"family {self.family!r} has no expert")
+
+    def believer(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """As `expert`, but it never corrects its belief: in each state it does what is optimal in the believed problem.
+
+        Raises:
+            ValueError: problems that do not exist.
+            NotImplementedError: the family has none.
+        """
+        raise NotImplementedError(f"family {self.family!r} has no executor that never corrects its belief")
 
     def scripted_explorer(self, num: int) -> Expert:
         """An explorer for `num` members that discovers every relevant part, given the rules, and then ends.

@@ -2,7 +2,9 @@
 
 Liu et al. (2021) call it PEARL-UB: the limit of exploring by acting as if a sampled problem were the true one (PEARL,
 Rakelly et al. 2019) once everything is learned. That does not define how an executor acts after an observation that
-contradicts its problem. Here it corrects the contradicted part and plans again (`MetaEnv.expert`).
+contradicts its problem. It may correct the contradicted part and plan again (`MetaEnv.expert`), or go on believing
+(`MetaEnv.believer`). Nor does it say what the scored execution acts on: another sample, as PEARL does, or the whole
+posterior, as the toolkit's executors do, which are given g(tau).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +48,22 @@ class PosteriorSampling:
         return float(self.returns.std(ddof=1) / np.sqrt(len(self.returns)))
 
 
+Doubt = Literal["corrects", "believes"]
+"""What an executor does with a sample that an observation contradicts."""
+ExecutesOn = Literal["sample", "belief"]
+"""What the scored execution acts on: a sample from the posterior, or all of it."""
+
+
 def posterior_sampling_return(
-    env: MetaEnv, split: str, trials: int, explore_episodes: int = 1, seed: int = 0, prior: str = "all"
+    env: MetaEnv,
+    split: str,
+    trials: int,
+    explore_episodes: int = 1,
+    seed: int = 0,
+    prior: str = "all",
+    *,
+    doubt: Doubt = "corrects",
+    executes_on: ExecutesOn = "sample",
 ) -> PosteriorSampling:
     """Play trials of posterior sampling with the exact posterior.
 
@@ -65,6 +81,9 @@ def posterior_sampling_return(
         seed: of problems, samples and instructions.
         prior: split over which the prior is uniform. "all", which `no_exploration_return` uses too, contains every true
             problem. "train" is what a learner was trained on; other problems may be inconsistent with all of it.
+        doubt: of the executors of sampled problems.
+        executes_on: "belief" gives the expected return of the best executor that knows the posterior. It is exact for
+            problems drawn from the prior, so take the split that is the prior.
 
     Raises:
         UserError: fewer than 2 trials or fewer than 0 explorations; a family without expert or exact posterior; an
@@ -83,7 +102,7 @@ def posterior_sampling_return(
     except (ValueError, NotImplementedError) as error:
         raise UserError(f"posterior sampling cannot be played: {error}") from error
     batches = [
-        _play(env, problem_id[first : first + env.num_envs], explore_episodes, prior, rng)
+        _play(env, problem_id[first : first + env.num_envs], explore_episodes, prior, rng, doubt, executes_on)
         for first in range(0, trials, env.num_envs)
     ]
     names = batches[0].explorations
@@ -97,16 +116,23 @@ def posterior_sampling_return(
 
 
 def _play(
-    env: MetaEnv, problem_id: NDArray[np.int64], explore_episodes: int, prior: str, rng: np.random.Generator
+    env: MetaEnv,
+    problem_id: NDArray[np.int64],
+    explore_episodes: int,
+    prior: str,
+    rng: np.random.Generator,
+    doubt: Doubt,
+    executes_on: ExecutesOn,
 ) -> PosteriorSampling:
     """One batch of at most as many trials as the environment has members."""
+    executor = env.expert if doubt == "corrects" else env.believer
     count, everyone = len(problem_id), np.arange(env.problems.num_problems)
     left = np.zeros((count, len(everyone)), np.bool_)
     left[:, env.problems.ids(prior)] = True
     explorations: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for _ in range(explore_episodes):
         sampled = draw_problems(left, rng)
-        expert = env.expert(sampled, env.sample_instruction(sampled, rng))
+        expert = executor(sampled, env.sample_instruction(sampled, rng))
         obs, action, mask, _ = _episode(env, problem_id, expert, None)
         for name, value in env.exploration_summary(problem_id, obs, action, mask).items():
             explorations[name].append(value)
@@ -124,8 +150,10 @@ def _play(
         raise UserError(
             f"no problem of split {prior!r} gives instruction {instruction[~weight.any(axis=1)][0].tolist()}"
         )
-    expert = env.expert(draw_problems(weight, rng), instruction)
-    *_, returns = _episode(env, problem_id, expert, instruction)
+    if executes_on == "sample":
+        *_, returns = _episode(env, problem_id, executor(draw_problems(weight, rng), instruction), instruction)
+    else:
+        returns = _belief_returns(env, left, instruction)
     return PosteriorSampling(
         problem_id,
         returns,
@@ -133,6 +161,18 @@ def _play(
         left.sum(axis=1),
         {name: np.mean(values, axis=0) for name, values in explorations.items()},
     )
+
+
+def _belief_returns(env: MetaEnv, left: NDArray[np.bool_], instruction: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`MetaEnv.belief_return` of the problems left (N, problems) and the instruction (N, I) of each trial, (N,)."""
+    found: dict[bytes, float] = {}
+    returns = np.zeros(len(left))
+    for trial, (belief, asked) in enumerate(zip(left, instruction, strict=True)):
+        key = belief.tobytes() + asked.tobytes()
+        if key not in found:
+            found[key] = env.belief_return(np.flatnonzero(belief), asked)
+        returns[trial] = found[key]
+    return returns
 
 
 def draw_problems(weight: NDArray[np.bool_] | NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

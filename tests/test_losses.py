@@ -148,9 +148,7 @@ class Update:
                     length, action = int(episode.mask.sum()), episode.action[0]
                     done = {t for t in range(length) if episode.terminated[0, t]}
                     gamma = [GAMMA] * length
-                    targets = q_targets(
-                        online, target, action, episode.reward[0].numpy(), done, gamma, TRACE, gap=GAP
-                    )
+                    targets = q_targets(online, target, action, episode.reward[0].numpy(), done, gamma, TRACE, gap=GAP)
                     errors.append([online[t, action[t]] - targets[t] for t in range(length)])
         return errors
 

@@ -3,6 +3,7 @@
 import csv
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,42 @@ def test_more_explorations_leave_fewer_problems_and_end_at_the_optimum() -> None
     assert all((one.returns <= one.optimal + 1e-5).all() for one in found)
 
 
+def test_an_executor_that_goes_on_believing_repeats_what_fails() -> None:
+    """On cooking it opens the same drawer until the horizon, and learns its contents alone."""
+    found = sampled("cooking", 1, 800, doubt="believes")
+    wrong = found.returns < found.optimal - 1e-5
+    assert 0.3 < wrong.mean() < 0.9 and np.median(found.returns[wrong]) < -4  # a mistake in every step
+    assert found.explorations["drawers_opened"].mean() < 1.3 and found.explorations["pick_ups"].mean() > 10
+    # On map it rides to and fro on the line that it believes in
+    found = sampled("map", 1, 800, doubt="believes")
+    assert found.explorations["useful_rides"].mean() > 10 and set(found.explorations["read_sign"]) == {0.0}
+
+
+def test_the_belief_is_worth_more_than_a_sample_from_it() -> None:
+    """One useful line of four is known: its corner earns 0.8, each other corner what knowing one line is worth."""
+    found = posterior_sampling_return(make("map", 600), "all", 600, 1, doubt="believes", executes_on="belief")
+    env = make("map", 1)
+    assert set(found.problems_left) == {6}
+    known = [p for p in range(24) if (env.destinations[p, 0] == env.destinations[0, 0]).all()]  # type: ignore[attr-defined]
+    by_hand = [env.belief_return(np.array(known), np.array(corner)) for corner in env.corners]  # type: ignore[attr-defined]
+    assert sorted(by_hand)[-1] == pytest.approx(0.8)
+    assert found.mean == pytest.approx(np.mean(by_hand), abs=0.03)
+    corrected = sampled("map", 1)
+    assert corrected.mean < found.mean
+
+
+@pytest.mark.parametrize("family", ["map", "cooking"])
+def test_the_return_of_a_belief_in_everything_is_that_without_exploration(family: str) -> None:
+    env = make(family, 1)
+    everything = np.arange(env.problems.num_problems)
+    rng = np.random.default_rng(0)
+    instruction = env.sample_instruction(np.repeat(everything, 40), rng)
+    returns = [env.belief_return(everything, one) for one in np.unique(instruction, axis=0)]
+    chance = [env.instruction_probability(everything, np.tile(one, (len(everything), 1))).mean()
+              for one in np.unique(instruction, axis=0)]  # fmt: skip
+    assert np.dot(returns, chance) / np.sum(chance) == pytest.approx(env.no_exploration_return())
+
+
 def test_batches_and_seeds() -> None:
     same = [posterior_sampling_return(make("map", 64), "test", 100, 1, seed=seed) for seed in (3, 3, 4)]
     assert (same[0].returns == same[1].returns).all() and (same[0].returns != same[2].returns).any()
@@ -97,12 +134,21 @@ def test_a_prior_that_rules_out_the_truth_is_refused() -> None:
 def test_the_page_shows_the_committed_results() -> None:
     root = Path(__file__).resolve().parent.parent
     with (root / "results" / "posterior_sampling.csv").open(encoding="utf-8") as file:
-        read = [(r["env"], int(r["explore_episodes"]), r["split"], int(r["seed"]), r["metric"], float(r["value"]))
-                for r in csv.DictReader(file)]  # fmt: skip
+        read: list[Any] = [
+            (
+                *(r[name] for name in ("env", "doubt", "executes_on")),
+                int(r["explore_episodes"]),
+                r["split"],
+                int(r["seed"]),
+                r["metric"],
+                float(r["value"]),
+            )
+            for r in csv.DictReader(file)
+        ]
     page = (root / "docs" / "posterior-sampling.md").read_text(encoding="utf-8")
     assert re.search(r"<!-- bound:begin -->\n(.*)\n<!-- bound:end -->", page, re.S)[1] == table(read)  # type: ignore[index]
     # What the text says besides.
-    value = {(env, k, metric): value for env, k, _, _, metric, value in read}
+    value = {(env, k, metric): value for env, *kind, k, _, _, metric, value in read if kind == ["corrects", "sample"]}
     assert round(100 * value["map", 1, "read_sign"]) == 3
     assert all(value["signpost", k, "read_sign"] == 0 for k in (1, 2, 4))
     assert value["cooking", 1, "drawers_opened"] > 2.5

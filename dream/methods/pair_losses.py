@@ -216,9 +216,7 @@ class PairLosses:
         with torch.no_grad():
             target_q = average.executor(execute, frame_features, repeat(target_z, "b z -> (b n) z", n=n))
         decisions = executor_decisions(execute, cfg.executor.gamma)
-        loss, surprise, value, _ = q_policy_loss(
-            q, target_q, decisions, cfg.executor.lambda_, cfg.executor.action_gap
-        )
+        loss, surprise, value, _ = q_policy_loss(q, target_q, decisions, cfg.executor.lambda_, cfg.executor.action_gap)
         replay.set_priority(rows, reduce(surprise[: batch * n], "(b n) -> b", "max", n=n))
         # Bottleneck: lambda times the rate, the bound on I(z; mu)
         rates = rate(code)

@@ -176,6 +176,12 @@ class BusNetwork(MetaEnv):
             self._without_exploring[split] = float(np.mean(returns))
         return self._without_exploring[split]
 
+    def belief_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> float:
+        """Every corner is equally likely in all problems; arguments as for `MetaEnv`."""
+        ids = self.problems.checked(problem_id)
+        corner = self.corners.index((int(instruction[0]), int(instruction[1])))
+        return self._planner.without_exploring(ids, 1 + corner)
+
     @property
     def rides(self) -> NDArray[np.int64]:
         """(problems, cells) the cell that a ride leads to, the same cell where no bus stops; cells by `cell_index`."""
@@ -255,6 +261,11 @@ class BusNetwork(MetaEnv):
         """Takes the shortest way to the corner. Arguments and errors as for `MetaEnv`."""
         ids = self.problems.checked(problem_id)
         return BusExpert(self, ids, self._checked_instructions(ids, instruction))
+
+    def believer(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Takes the way that is the shortest with the believed lines, whatever a ride shows; as for `MetaEnv`."""
+        ids = self.problems.checked(problem_id)
+        return BusExpert(self, ids, self._checked_instructions(ids, instruction), corrects=False)
 
     def scripted_explorer(self, num: int) -> Expert:
         """Rides useful lines until all are known."""

@@ -63,12 +63,21 @@ class BusExpert:
         env: the family.
         problem_id: (N,) problems believed in.
         instruction: (N, 2) corners.
+        corrects: whether a ride that ends elsewhere corrects the belief.
 
     Attributes:
         believed_rides: (N, cells) int64, the cell to which a ride from each cell is believed to lead.
     """
 
-    def __init__(self, env: BusNetwork, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        env: BusNetwork,
+        problem_id: NDArray[np.int64],
+        instruction: NDArray[np.int64],
+        *,
+        corrects: bool = True,
+    ) -> None:
+        self._corrects = corrects
         self._size = env.grid_size
         self._goal = grid.cells_of(instruction, env.grid_size)
         self._walk = grid.move_table(env.grid_size)[:4]
@@ -81,7 +90,7 @@ class BusExpert:
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Actions (N,) on observations (N, D): the walk (left, up, right, down) or ride with the fewest steps left."""
         cell = grid.cells_of(obs, self._size)
-        if self._before is not None:
+        if self._before is not None and self._corrects:
             self._learn(cell)
         walked = self._steps[self._rows, self._walk[:, cell]]  # (4, N)
         ridden = self._steps[self._rows, self.believed_rides[self._rows, cell]]

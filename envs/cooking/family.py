@@ -182,6 +182,19 @@ class Cooking(MetaEnv):
             )
         return self._without_exploring[split]
 
+    def belief_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> float:
+        """Arguments as for `MetaEnv`."""
+        return no_exploration_return(
+            self._walk,
+            self.contents[self.problems.checked(problem_id)],
+            self.ingredients,
+            self.recipe,
+            self.horizon,
+            grid.STEP_COST,
+            PROGRESS_REWARD,
+            recipe=tuple(int(item) for item in instruction),
+        )
+
     def parts(self) -> tuple[Part, ...]:
         """What each drawer holds."""
         contents = self.contents
@@ -255,6 +268,10 @@ class Cooking(MetaEnv):
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Fetches each ingredient from the nearest drawer that holds it. Arguments and errors as for `MetaEnv`."""
         return CookingExpert(self, self.problems.checked(problem_id), np.asarray(instruction, np.int64))
+
+    def believer(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
+        """Fetches each ingredient where it is believed to be, again and again; as for `MetaEnv`."""
+        return CookingExpert(self, self.problems.checked(problem_id), np.asarray(instruction, np.int64), corrects=False)
 
     def scripted_explorer(self, num: int) -> Expert:
         """Opens all drawers."""

@@ -22,9 +22,7 @@ def draw(env: Cooking, moment: Moment) -> NDArray[np.uint8]:
     canvas = render.page(env.family, moment)
     size = 252 / env.grid_size
     board = render.Board(canvas, env.grid_size, env.grid_size, (render.WIDTH - 252) / 2, render.HEADER, size)
-    for number, (cell, item) in enumerate(
-        zip(env.drawers, env.contents[moment.problem_id].tolist(), strict=True)
-    ):
+    for number, (cell, item) in enumerate(zip(env.drawers, env.contents[moment.problem_id].tolist(), strict=True)):
         drawer(canvas, board.centre(cell), size, number + 1, item if moment.knows(number) else None)
     hand, bowl = int(obs[3]), obs[4:].tolist()
     inside = [item for item in bowl if item < env.ingredients]

@@ -49,6 +49,7 @@ def no_exploration_return(
     horizon: int,
     step_cost: float,
     progress: float,
+    recipe: tuple[int, ...] | None = None,
 ) -> float:
     """Mean best expected return if the recipe is known, each of `kitchens` is equally likely, and drawers are opened.
 
@@ -60,6 +61,7 @@ def no_exploration_return(
         horizon: steps of an episode.
         step_cost: cost of a step.
         progress: reward of a step of progress, and the additional cost of a mistake.
+        recipe: of this recipe, not the mean over recipes. The kitchens must be able to cook it.
 
     Raises:
         NotImplementedError: too many belief states to enumerate.
@@ -75,16 +77,17 @@ def no_exploration_return(
     place = (ingredients + 1) ** np.arange(drawers)
     codes = kitchens @ place
     share = np.stack([(kitchens == i).mean(axis=1) for i in range(ingredients)], axis=1)  # (N, ingredients)
-    total = 0.0
-    for recipe in np.ndindex(*(ingredients,) * recipe_length):
-        likelihood = share[:, recipe].prod(axis=1)
+    total = weight = 0.0
+    for one in np.ndindex(*(ingredients,) * recipe_length) if recipe is None else [recipe]:
+        likelihood = share[:, one].prod(axis=1)
         chance = likelihood.mean()
         if chance > 0:
             mass = np.zeros(known)
             np.add.at(mass, codes, likelihood / likelihood.sum())
-            value = _value(mass, recipe, walk, ingredients, horizon, step_cost, progress)
+            value = _value(mass, one, walk, ingredients, horizon, step_cost, progress)
             total += chance * (value - step_cost * horizon)
-    return float(total)
+            weight += chance
+    return float(total / weight)
 
 
 def _value(

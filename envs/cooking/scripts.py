@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs import grid
-from dream.envs.problems import ProblemSet
 
 FAR = np.iinfo(np.int64).max // 4
 
@@ -20,7 +19,8 @@ class Cooking(Protocol):
     ingredients: int
     drawers: tuple[grid.Cell, ...]
     bowl: grid.Cell
-    problems: ProblemSet
+    contents: NDArray[np.int64]
+    """(problems, drawers) what each drawer holds."""
 
 
 def drawer_of(env: Cooking) -> NDArray[np.int64]:
@@ -92,17 +92,21 @@ class CookingExpert(_Opening):
         env: the family.
         problem_id: (N,) the kitchens it believes in.
         instruction: (N, recipe) recipes.
+        corrects: whether a drawer with other contents corrects the belief.
     """
 
-    def __init__(self, env: Cooking, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
+    def __init__(
+        self, env: Cooking, problem_id: NDArray[np.int64], instruction: NDArray[np.int64], *, corrects: bool = True
+    ) -> None:
         super().__init__(env, len(problem_id))
-        self._recipe = instruction
-        self._contents = env.problems.features(problem_id).copy()
+        self._recipe, self._corrects = instruction, corrects
+        self._contents = env.contents[problem_id]
         self._carry = self._distance(np.array([env.bowl]))[0]  # from the bowl
 
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Actions (N,) on observations (N, D)."""
-        here, length = self._remember(obs), self._recipe.shape[1]
+        length = self._recipe.shape[1]
+        here = self._remember(obs) if self._corrects else self._drawer_of[grid.cells_of(obs, self._env.grid_size)]
         bowl = obs[:, 4 : 4 + length]
         done = np.logical_and.accumulate(bowl == self._recipe, axis=1).sum(axis=1)
         wanted = self._recipe[np.arange(len(obs)), np.minimum(done, length - 1)]
