@@ -403,7 +403,7 @@ def test_envs(capsys):
     assert cli.run(["envs", "--json"]) == 0
     found = {family["env"]: family for family in last_object(capsys)["envs"]}
     assert {"bus", "map", "cooking"} <= found.keys()
-    assert found["bus"]["splits"] == {"train": 53, "validation": 53, "test": 523}
+    assert found["bus"]["splits"] == {"train": 48, "validation": 5, "test": 523}
     assert found["map"]["optimal_return"] == pytest.approx(0.8)
     assert found["map"]["no_exploration_return"] == pytest.approx(0.3)
     assert cli.run(["envs"]) == 0
@@ -414,7 +414,7 @@ def test_envs(capsys):
 def test_one_family_in_detail(capsys):
     assert cli.run(["envs", "bus"]) == 0
     text = capsys.readouterr().out
-    assert "53 train, 53 validation, 523 test" in text and "MultiDiscrete([9 9 4])" in text and "pick up" in text
+    assert "48 train, 5 validation, 523 test" in text and "MultiDiscrete([9 9 4])" in text and "pick up" in text
     assert "grid_size" in text and "odd, at least 5" in text and "docs/images/bus.png" in text
     assert cli.run(["envs", "bus", "--json"]) == 0
     family = last_object(capsys)

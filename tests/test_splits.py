@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dream.compare.plan import PlannedRun
+from dream.compare.rows import evaluate, is_evaluated, run_rows
 from dream.config import PRESETS, TrainConfig, override
 from dream.envs import make
-from dream.eval.evaluate import evaluate_run, score
+from dream.eval.compare.summary import read_runs
+from dream.eval.evaluate import eval_rows, evaluate_run, score
 from dream.methods.pair import DecoupledPair
 from dream.training.loop import train
 
@@ -57,6 +60,28 @@ def test_a_run_trains_on_training_problems_and_validates_on_validation_problems(
     played["play"].clear()
     evaluate_run(run, trials=16)
     assert played["play"] and played["play"] <= problems("test")
+
+
+@pytest.mark.parametrize(("env", "counting", "other"), [("cooking", "best", "final"), ("map", "final", "best")])
+def test_a_checkpoint_is_chosen_on_validation_only_where_that_is_held_out(
+    env: str, counting: Any, other: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of several validations is the best here, so the best and the final weights are of different steps."""
+    scores = iter([1.0, 0.5, 0.25, *[0.0] * 100])
+    monkeypatch.setattr("dream.training.state.validation_score", lambda found: next(scores))
+    run = train(override(CONFIG, {"env": env}), tmp_path / "run")
+    best, final = (evaluate_run(run, trials=16, weights=weights) for weights in (counting, other))
+    assert (best.weights, best.counts, final.weights, final.counts) == (counting, True, other, False)
+    assert (best.step < final.step) == (counting == "best") and best.step != final.step
+    assert evaluate_run(run, trials=16) == best
+    assert {row["metric"] for row in eval_rows(best)} >= {"return", "normalised"}
+    assert all(row["metric"].startswith(f"{other}_") for row in eval_rows(final))
+    compared = PlannedRun("none", override(CONFIG, {"env": env}), run)
+    assert not is_evaluated(compared, 16)
+    evaluate(compared, 16)
+    assert is_evaluated(compared, 16) and not is_evaluated(compared, 32)
+    (read,) = read_runs(run_rows(compared))
+    assert read.score == best.normalised and read.final == (final if counting == "best" else best).normalised
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
