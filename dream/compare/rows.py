@@ -13,7 +13,7 @@ from dream.errors import UserError
 from dream.eval.evaluate import Weights, eval_rows, evaluate_run
 from dream.storage.logs import METRICS, TIMING, read_log
 from dream.storage.run_directory import RunDirectory, settings_that_differ
-from dream.storage.tidy_csv import merge_tidy_csv, read_tidy_csv
+from dream.storage.tidy_csv import OTHER_WEIGHTS, merge_tidy_csv, read_tidy_csv
 
 SPLITS: tuple[Literal["test", "train"], ...] = ("test", "train")
 """Splits that every run is evaluated on: test problems give the score, training problems show overfitting."""
@@ -134,7 +134,7 @@ def _evaluated(rows: Sequence[Mapping[str, Any]], run: PlannedRun, split: str, s
     }
     return any(
         (values.get(f"{prefix}trials"), values.get(f"{prefix}trials_seed")) == (trials, TRIALS_SEED)
-        for prefix in ("", "best_", "final_")
+        for prefix in ("", *OTHER_WEIGHTS)
     )
 
 

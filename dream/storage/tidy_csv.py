@@ -17,6 +17,8 @@ from dream.storage.lock import wait_for_lock
 from dream.storage.reading import Unreadable, read_file
 
 CSV_COLUMNS = ("env", "method", "seed", "step", "split", "metric", "value")
+OTHER_WEIGHTS = ("best_", "final_")
+"""Beginnings of the metrics of weights that do not give the score of a run: they stand beside those that do."""
 
 
 def read_tidy_csv(path: Path) -> list[dict[str, str]]:
@@ -68,7 +70,7 @@ def _is(kind: type[int] | type[float], text: str) -> bool:
 
 
 def merge_tidy_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows to a tidy CSV, atomically; they replace those of the same env, method, seed and split.
+    """Add rows to a tidy CSV, atomically; they replace those of the same env, method, seed, split and weights.
 
     Args:
         path: the file; made if there is none. Several processes may add to one at the same time.
@@ -107,4 +109,5 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _group(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row[name]) for name in ("env", "method", "seed", "split"))
+    weights = next((prefix for prefix in OTHER_WEIGHTS if str(row["metric"]).startswith(prefix)), "")
+    return (*(str(row[name]) for name in ("env", "method", "seed", "split")), weights)
