@@ -14,12 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dream.config import TrainConfig
 from dream.core.trial import Trials
 from dream.envs import MetaEnv
+from dream.envs.problems import ProblemSet
 from dream.errors import UserError
 from dream.eval.statistics import Interval, mean, normalised_interval, stratified_bootstrap
-from dream.methods.build import build
+from dream.methods.build import build, make_env
 from dream.methods.protocol import Method
+from dream.methods.registry import find_method
 from dream.storage.checkpoint_files import check_weights
 from dream.storage.run_directory import RunDirectory
 
@@ -76,6 +79,8 @@ class EvalResult:
     normalised_low: float | None
     normalised_high: float | None
     explore_length: float
+    trained_on: int
+    """Of the problems of the split, how many the run was trained on."""
 
 
 _METRICS = {
@@ -223,6 +228,8 @@ def load_method(
     members: int = MEMBERS,
     env_parameters: Mapping[str, Any] | None = None,
     weights: Weights | None = None,
+    *,
+    describes_problems: bool = True,
 ) -> tuple[Method, MetaEnv, int]:
     """Load the trained method of a run.
 
@@ -234,16 +241,19 @@ def load_method(
         weights: which checkpoint. By default the best on validation; where validation problems are test problems the
             final one, because choosing the best of several scores on test problems would overstate it. A run that has
             no best checkpoint has its final one loaded, and vice versa.
+        describes_problems: whether what reads the description of a problem in training is needed, such as f. If not,
+            the description may differ from that of training.
 
     Returns:
         The method, an environment of its family, and the step of the checkpoint.
 
     Raises:
         UserError: the directory is not a run, or one of another version; it has no checkpoint yet, or a damaged one, or
-            one that does not fit its config.yaml; its family or method cannot be found or built.
+            one that does not fit its config.yaml; its family or method cannot be found or built; it does not fit the
+            env with these parameters.
     """
     run = RunDirectory.read(run_dir)
-    config = run.settings(device=device)
+    trained = config = run.settings(device=device)
     if env_parameters:
         config = dataclasses.replace(config, env_parameters={**config.env_parameters, **env_parameters})
     if not (run.checkpoints.all(best=True) or run.checkpoints.all()):
@@ -253,8 +263,14 @@ def load_method(
     except (ValueError, TypeError) as error:
         raise UserError(f"{config.method} on {config.env}, as {run_dir} has it, cannot be built: {error}") from error
 
+    unread = env_parameters is not None and _other_description(run_dir, trained, env, describes_problems)
+
     def use(step: int, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        check_weights(weights, method.weights())
+        expected = method.weights()
+        if unread:  # keep the fresh weights of what reads the description: nothing else can be of another shape
+            other = {name for name, value in expected.items() if name in weights and weights[name].shape != value.shape}
+            weights = {name: expected[name] if name in other else value for name, value in weights.items()}
+        check_weights(weights, expected)
         method.load_weights(weights)
 
     best = (weights or score_weights(env)) == "best"
@@ -265,6 +281,51 @@ def load_method(
         raise UserError(f"the checkpoints in {run_dir} were deleted while they were read: give the command again")
     step, _, _ = loaded
     return method, env, step
+
+
+def _other_description(run_dir: Path | str, trained: TrainConfig, env: MetaEnv, describes_problems: bool) -> bool:
+    """Whether problems are described otherwise than in training.
+
+    Raises UserError if the spaces differ, which no network of the run fits, or if the description is needed.
+    """
+    with contextlib.closing(make_env(trained, 1)) as before:
+        for name in ("single_observation_space", "instruction_space", "single_action_space"):
+            then, now = getattr(before, name), getattr(env, name)
+            if then != now:
+                kind = name.removeprefix("single_").removesuffix("_space")
+                raise UserError(
+                    f"{run_dir} does not fit this env: its {kind} space was {then} in training and is {now} here. "
+                    "Evaluate it with the parameters of training, or train a run with these"
+                )
+        same = _description(before.problems) == _description(env.problems)
+    if not same and (describes_problems or find_method(trained.method).given_problem):
+        raise UserError(
+            f"{run_dir} does not fit this env: its problems are described otherwise than in training, and "
+            + (f"{trained.method} is given the problem" if not describes_problems else "this shows f(problem)")
+        )
+    return not same
+
+
+def _description(problems: ProblemSet) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What decides the shape of a problem encoder."""
+    return problems.factors, () if problems.description is None else problems.description.shape[1:]
+
+
+def _trained_on(run_dir: Path | str, env: MetaEnv, split: str) -> int:
+    """Of the problems of a split of this env, how many the run was trained on; 0 where the problems are others."""
+    with contextlib.closing(make_env(RunDirectory.read(run_dir).settings(), 1)) as trained:
+        mine, theirs = [[*_contents(one)] for one in (env, trained)]
+        same = len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+        return int(np.isin(env.problems.ids(split), trained.problems.ids("train")).sum()) if same else 0
+
+
+def _contents(env: MetaEnv) -> Iterator[NDArray[Any]]:
+    """What distinguishes the problems of a family, independent of how they are described to f."""
+    yield from (part.labels for part in env.parts())
+    if not env.parts():
+        yield env.problems.factor_table
+    if env.problems.description is not None:
+        yield env.problems.description
 
 
 def score_weights(env: MetaEnv) -> Weights:
@@ -286,11 +347,13 @@ def evaluate_run(
 
     Where parameters differ from those of training, the result's `env` names them: "sign[variant=walls]".
     """
-    method, env, step = load_method(run_dir, device, min(trials, MEMBERS), env_parameters, weights)
+    method, env, step = load_method(
+        run_dir, device, min(trials, MEMBERS), env_parameters, weights, describes_problems=False
+    )
     with contextlib.closing(env):
         results = run_trials(method.play, env, spread_over_problems(env, split, trials, seed), seed)
         bounds, floor = mean_bounds(env, results), no_exploration(env)
-        counting = score_weights(env)
+        counting, trained_on = score_weights(env), _trained_on(run_dir, env, split)
     config, got = method.config, return_interval(results)
     best = None if results.optimal is None else float(results.optimal.mean())
     interval: Any = (None, None, None)
@@ -316,6 +379,7 @@ def evaluate_run(
         normalised_low=interval[1],
         normalised_high=interval[2],
         explore_length=float(results.explore_length.mean()),
+        trained_on=trained_on,
     )
 
 

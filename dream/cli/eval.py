@@ -91,6 +91,8 @@ def command(arguments: list[str]) -> int:
     title = f"{result['method']} on {result['env']}, {result['split']} problems"
     what = f"{result['trials']:,} trials, {result['weights']} weights, step {result['step']:,}"
     print_table(("", what), facts, title=title)
+    if given.split != "train" and found.trained_on:
+        print(f"{found.trained_on} of the {given.split} problems were training problems of this run.")
     if found.normalised is None:
         print(f"{found.env} has no normalised score: {HOW_TO_GET_A_SCORE}.")
     return 0

@@ -62,8 +62,8 @@ class NetworkConfig(Settings, section="network"):
 class ExplorerConfig(Settings, section="explorer"):
     """The exploration policy."""
 
-    step_cost: Share = 0.01
-    """c, cost of an exploration step, as a share of the information available"""
+    step_cost: Share = 0.015
+    """c, cost of an exploration step, as a share of the information that g finds in explorations"""
     learner: Literal["q", "ppo"] = "q"
     """double Q(lambda) from replay (Discrete actions only), or recurrent PPO on fresh trials (any actions)"""
     entropy_weight: Annotated[float, Range(0, 100)] = 0.01

@@ -139,12 +139,15 @@ class PairLosses:
     def scaled(self, reward: Tensor, belief: Belief, explore: Episodes) -> Tensor:
         """The reward (N, T), scaled so that values are of order one: by the information available, or by its total.
 
-        A reward for information costs c per step then, a share of the information available. A reset step is free.
+        A reward for information costs c per step then, as a share of the information that g finds now. While g cannot
+        use what a longer exploration would reveal, a cost relative to all that there is would end explorations after
+        the first find, and g would not get the data to learn from. A reset step is free.
         """
         total = belief.error[:, 0] if self.rules.rewards_information else reward.abs().sum(1)
         scaled = reward / self.update_reward_scale(total)
         if self.rules.rewards_information:
-            scaled = scaled - self.config.explorer.step_cost * explore.transition.to(scaled.dtype)
+            cost = self.config.explorer.step_cost * self.explained.clamp(0.0, 1.0)
+            scaled = scaled - cost * explore.transition.to(scaled.dtype)
         return scaled
 
     def _explorer_q(
