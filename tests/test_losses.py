@@ -60,6 +60,7 @@ class Update:
         self.net, self.average = deepcopy(method.networks), deepcopy(method.averaged)
         self.reward = deepcopy(method.reward)
         self.factors = torch.from_numpy(env.problems.factor_table)
+        method.losses.explained.fill_(0.4)
         self.scale_before, self.explained_before = method.losses.reward_scale.clone(), method.losses.explained.clone()
         self.replay.calls.clear()
         self.generator = torch.Generator().manual_seed(11)
@@ -261,8 +262,8 @@ def test_the_explained_share_follows_one_minus_error_over_spread() -> None:
 
 
 def information_rewards(update: Update) -> list[np.ndarray]:
-    """Fall of g's error in nats, less the cost of a step, a share of the available nats; a reset step is free."""
-    rewards, scale = [], information_scale(update)
+    """Fall of g's error in nats, less the cost of a step, a share of the explained nats; a reset step is free."""
+    rewards, scale = [], information_scale(update) * float(update.method.losses.explained)
     for i, errors in enumerate(update.nats()):
         start = update.explored.explore.start[i].numpy()
         cost = [0.0 if t + 1 < len(errors) - 1 and start[t + 1] else STEP_COST * scale for t in range(len(errors) - 1)]

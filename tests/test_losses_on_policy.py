@@ -20,6 +20,7 @@ from tests.small_training import Loop, build
 
 GAMMA, EXPLORE_GAMMA, TRACE, CLIP, VALUE_WEIGHT, ENTROPY_WEIGHT = 0.8, 0.9, 0.7, 0.3, 0.6, 0.02
 NOISE, RATE_WEIGHT, STEP_COST, MEMBERS = 0.5, 0.3, 0.05, 12
+EXPLAINED = 0.4
 PROGRESS, FALLEN = 0.5, 0.75  # half-way the learning rate, and with it the weight of the entropy, is three quarters
 ONCE: dict[str, Any] = {
     "env": "map",
@@ -128,6 +129,8 @@ class Update:
         self.factors = torch.from_numpy(env.problems.factor_table)[self.trials.problem_id]
         self.net, self.before = deepcopy(method.networks), deepcopy(method.modules())
         self.scale = float(method.losses.reward_scale) if name != "import" else 0.0
+        if name != "import":
+            method.losses.explained.fill_(EXPLAINED)
         for parameter in method.networks.parameters():
             parameter.grad = None
         (self.metrics,) = method.update_on_policy(self.trials, PROGRESS, generator)
@@ -168,7 +171,7 @@ def explorer_loss(update: Update) -> Tensor:
     out, actions, rewards, gammas, resets = [], [], [], [], []
     for i in range(MEMBERS):
         length, action, reset = lists(explore, i)
-        cost = [0.0 if t in reset else STEP_COST for t in range(length)]
+        cost = [0.0 if t in reset else STEP_COST * EXPLAINED for t in range(length)]
         rewards.append([float(nats[i, t] - nats[i, t + 1]) / scale - cost[t] for t in range(length)])
         out.append(whole[i, : length + 1])
         actions.append(action)
