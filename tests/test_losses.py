@@ -188,7 +188,7 @@ def test_informed_executions_are_drawn_by_priority() -> None:
 def test_executions_on_g_are_drawn_from_trials_that_were_executed_on_g() -> None:
     """In others the actions reveal the problem (docs/learning.md, confounding)."""
     update = dream_update()
-    assert update.replay.arguments("sample_decoded") == (EXECUTE_BATCH // 2,)
+    assert update.replay.arguments("sample_decoded") == (EXECUTE_BATCH,)
     assert not update.decoded.used_id.any()
     names = [name for name, _, _ in update.replay.calls]
     assert sorted(names) == sorted(
@@ -302,7 +302,7 @@ def test_lengths_and_amounts_of_data_are_counted() -> None:
     steps = int((explore.mask & ~explore.reset_step).sum())
     equal(update.metrics["explore/length"], steps / EXPLORE_BATCH)
     equal(update.metrics["replay/transitions"], steps + int(informed.mask.sum()) + int(decoded.mask.sum()))
-    equal(update.metrics["replay/streams"], EXPLORE_BATCH + 2 * EXECUTE_BATCH + 2 * (EXECUTE_BATCH // 2))
+    equal(update.metrics["replay/streams"], EXPLORE_BATCH + 4 * EXECUTE_BATCH)
 
 
 def test_a_reward_sees_detached_beliefs_and_the_progress_of_training(monkeypatch: pytest.MonkeyPatch) -> None:

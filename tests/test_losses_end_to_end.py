@@ -18,7 +18,7 @@ from tests.small_training import Loop, build
 
 EXPLORE_GAMMA, GAMMA, TRACE, IMPORT_WEIGHT, KL_WEIGHT = 0.9, 0.7, 0.6, 3.0, 0.5
 PREFIXES = 3
-COUNT = (8 + 6 + 3) // 2
+COUNT = 8 // 2 + 6
 """Trials in an update: as many streams as an update of a pair replays."""
 POLICIES = ["rl2", "e-rl2", "import", "varibad"]
 

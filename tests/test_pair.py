@@ -288,6 +288,41 @@ def test_two_exploration_episodes_are_one_stream(method: str) -> None:
     assert (begins[:, 0] == 2).all() and (begins[:, 1] == 0).all()
 
 
+def test_parts_of_explorations_are_executed_on_samples_from_the_posterior_and_learned_from_on_the_same() -> None:
+    """Product of Gaussians by hand: each transition of the part has one factor, the prior another."""
+    shares = {"executor__id_fraction": 0.25, "executor__empty_fraction": 0.3, "executor__prefix_fraction": 0.4}
+    loop = trained("posterior", env="map", learning__num_envs=40, **shares)
+    net = loop.method.networks
+    trials = loop.method.collect(loop.env, np.arange(40) % 24, loop.generator)
+    steps, length = trials.decoded_steps, trials.explore.length
+    assert trials.noise is not None and trials.fresh is not None and trials.fresh.z is not None
+    features = net.g.transitions(trials.explore)
+    z = net.decode(trials.explore, steps.clamp(min=0), trials.noise)
+    kinds = {"nothing": 0, "part": 0, "whole": 0}
+    for i in range(40):
+        t = int(steps[i])
+        if t < 0:
+            continue
+        kind = "whole" if t == int(length[i]) else "part" if t else "nothing"
+        kinds[kind] += 1
+        expected = net.g(trials.explore)[i, t]
+        if kind != "whole":
+            precision = [net.posterior.prior_log_precision.exp()]
+            weighted = [precision[0] * net.posterior.prior_mean]
+            for step in range(t):
+                mean, log_precision = net.posterior.factor(features[i, step + 1]).chunk(2)
+                precision.append(log_precision.exp())
+                weighted.append(mean * log_precision.exp())
+            total = torch.stack(precision).sum(0)
+            expected = torch.stack(weighted).sum(0) / total + trials.noise[i] / total.sqrt()
+        for given in (z[i], trials.fresh.z[i]):
+            torch.testing.assert_close(given.detach(), expected.detach(), rtol=1e-3, atol=1e-4)
+    assert min(kinds.values()) >= 5
+    drawn = loop.replay.sample_decoded(20)  # the replay keeps what chose the sample
+    assert drawn.noise is not None and drawn.noise.shape == (20, loop.method.config.bottleneck.z_dim)
+    assert trained("dream").rounds(1).noise is None
+
+
 def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = trained("posterior", trial__explore_episodes=2)
     net, drawn, given = loop.method.averaged, [], []

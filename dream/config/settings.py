@@ -101,11 +101,11 @@ class ExecutorConfig(Settings, section="executor"):
     """share of random actions of the greediest parallel env; the others are spaced geometrically up to 1"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.7
     """exponent of prioritised replay for the updates on z = f(problem); 0 samples uniformly"""
-    id_fraction: Share = 0.5
+    id_fraction: Share = 0.2
     """share of training trials executed on z = f(problem); the others are executed on z = g(exploration)"""
-    empty_fraction: Share = 0.5
+    empty_fraction: Share = 0.6
     """share of the trials executed on g that are executed on g of no exploration: the executor learns to doubt"""
-    prefix_fraction: Share = 0.25
+    prefix_fraction: Share = 0.2
     """share of the trials executed on g that are executed on g of a random part of the exploration"""
 
     def __post_init__(self) -> None:
@@ -161,7 +161,7 @@ class LearningConfig(Settings, section="learning"):
     transition_batch_size: Annotated[int, Range(0, 1_000_000)] = 192
     """single transitions in an update of g's features, an auxiliary loss; 0 switches it off"""
     execute_batch_size: Annotated[int, Range(4, 100_000)] = 64
-    """trials in an update of the executor on z = f(problem); half as many are added on z = g(exploration)"""
+    """trials in an update of the executor on z = f(problem); as many are added on z = g(exploration)"""
     learning_rate: PositiveShare = 2e-3
     """initial learning rate of AdamW"""
     final_learning_rate: Share = 2e-4

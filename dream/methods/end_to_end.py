@@ -261,7 +261,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             generator: draws what the loss samples.
         """
         learning = self.config.learning
-        count = (learning.explore_batch_size + learning.execute_batch_size + learning.execute_batch_size // 2) // 2
+        count = learning.explore_batch_size // 2 + learning.execute_batch_size
         informed = count // 3 if self.networks.takes_problem_id else 0
         if informed and not replay.holds_decoded:
             informed = count

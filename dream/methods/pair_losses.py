@@ -209,7 +209,7 @@ class PairLosses:
         execute, z, target_z = informed.execute, code + noise, average_code + noise
         # z = g(tau_:t) for trials executed on it, without gradient to g, which learns from f's codes alone
         if self.executes_on_g and replay.holds_decoded:
-            decoded = replay.sample_decoded(batch // 2)
+            decoded = replay.sample_decoded(batch)
             g_z = net.decode(decoded.explore, decoded.decoded_steps, decoded.noise)
             execute = concatenate(execute, decoded.execute)
             z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
