@@ -115,7 +115,7 @@ def test_the_weights_of_an_encoder_are_its_table() -> None:
 
 def test_a_policy_takes_z_and_integers_only_where_it_has_sizes_for_them() -> None:
     plain = RecurrentPolicy(SPACE, TWO, width=4, memory_size=4).encoder
-    assert plain.scale_shift is None and plain.integers is None
+    assert plain.scale_shift is None and plain.combined is None and plain.integers is None
     full = RecurrentPolicy(SPACE, TWO, width=4, memory_size=4, integers=[2], z_dim=3).encoder
     assert full.scale_shift is not None and full.integers is not None
 
@@ -128,10 +128,10 @@ def test_the_sizes_of_an_observation_space_are_those_of_its_encoder() -> None:
 def test_z_scales_and_shifts_the_features() -> None:
     torch.manual_seed(0)
     encoder = StepEncoder(SPACE, 6, z_dim=2)
-    assert encoder.scale_shift is not None
+    assert encoder.scale_shift is not None and encoder.combined is not None
     obs, z = torch.tensor([[1, 2]]), torch.tensor([[0.5, -2.0]])
     scale, shift = encoder.scale_shift(z).split(6, -1)
-    h = encoder.obs(obs)
+    h = encoder.combined(normed_relu(encoder.obs(obs)))
     h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt() * (1 + scale) + shift
     torch.testing.assert_close(encoder(obs, None, z), normed_relu(encoder.hidden(normed_relu(h))))
 

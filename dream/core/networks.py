@@ -25,9 +25,9 @@ class StepEncoder(nn.Module):
     """What a policy observes at one step -> features.
 
     Observation, integers (previous action, instruction) and numbers (a reward) enter one hidden layer as a sum, which
-    equals a linear layer on their concatenation. z scales and shifts it (FiLM, Perez et al., 2018, arXiv 1709.07871):
-    the right action depends on place, instruction and problem jointly, and a sum would have to learn every such
-    product (docs/learning.md).
+    equals a linear layer on their concatenation. Where there is a z, a second layer combines them first, and z scales
+    and shifts its units (FiLM, Perez et al., 2018, arXiv 1709.07871): the right action depends on place, instruction
+    and problem jointly, and a sum would have to learn every such product (docs/learning.md).
 
     Args:
         space: of one observation.
@@ -44,6 +44,7 @@ class StepEncoder(nn.Module):
         self.obs = observation_encoder(space, width)
         self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None
         self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
+        self.combined = nn.Linear(width, width) if z_dim else None
         self.scale_shift = nn.Linear(z_dim, 2 * width) if z_dim else None
         self.hidden = nn.Linear(width, width)
 
@@ -67,7 +68,8 @@ class StepEncoder(nn.Module):
             h = h + self.integers(integers)
         if self.numbers is not None and numbers is not None:
             h = h + self.numbers(numbers)
-        if self.scale_shift is not None and z is not None:
+        if self.combined is not None and self.scale_shift is not None and z is not None:
+            h = self.combined(normed_relu(h))
             scale, shift = self.scale_shift(z).chunk(2, dim=-1)
             h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
         return normed_relu(self.hidden(normed_relu(h)))
