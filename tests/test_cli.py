@@ -357,6 +357,9 @@ RESULT = EvalResult(
     normalised_low=0.85,
     normalised_high=0.95,
     explore_length=float("nan"),
+    weights="best",
+    counts=True,
+    trained_on=0,
 )
 
 
@@ -371,8 +374,9 @@ def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
     Path("run").mkdir()
     assert cli.run(["eval", "run", "--trials", "500", "--csv", "results/all.csv"]) == 0
     table = capsys.readouterr().out
-    assert "0.900" in table and "0.850 to 0.950" in table and "500 trials at step 1,000" in table
-    assert asked == [(Path("run"), {"split": "test", "trials": 500, "seed": 0, "device": "cpu", "env_parameters": {}})]
+    assert "0.900" in table and "0.850 to 0.950" in table and "500 trials, best weights, step 1,000" in table
+    options = {"split": "test", "trials": 500, "seed": 0, "device": "cpu", "env_parameters": {}, "weights": None}
+    assert asked == [(Path("run"), options)] and "training problems of this run" not in table
     lines = Path("run/eval.csv").read_text().splitlines()
     assert "map,dream,3,1000,test,return,0.75" in lines and "map,dream,3,1000,test,normalised,0.9" in lines
     assert Path("results/all.csv").read_text() == Path("run/eval.csv").read_text()
@@ -381,6 +385,15 @@ def test_eval_prints_a_table_and_adds_to_the_csv(capsys, monkeypatch):
     output = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert output["normalised_low"] == 0.85 and output["return_mean"] == 0.75 and output["step"] == 1000
     assert output["explore_length"] is None  # JSON has no NaN
+
+
+def test_eval_says_when_problems_were_training_problems(capsys, monkeypatch):
+    monkeypatch.setattr(
+        "dream.eval.evaluate.evaluate_run", lambda run, **options: dataclasses.replace(RESULT, trained_on=7)
+    )
+    Path("run").mkdir()
+    assert cli.run(["eval", "run"]) == 0
+    assert "7 of the test problems were training problems of this run" in capsys.readouterr().out
 
 
 def test_eval_of_a_family_without_exact_optimum(capsys, monkeypatch):

@@ -151,18 +151,19 @@ def change_config(run: Path, name: str, value: Any) -> None:
 
 
 def test_the_best_checkpoint_is_loaded_or_else_the_newest(run: Path) -> None:
-    method, env, step = load_method(run, members=7)
+    method, env, step = load_method(run, members=7, weights="best")
     store = CheckpointStore(run / "checkpoints")
     assert env.num_envs == 7 and method.config == CONFIG
     best_step, best, _ = store.load(best=True)  # type: ignore[misc]
     assert step == best_step
     assert all(torch.equal(value, best[name]) for name, value in method.weights().items())
     store.save(123, {name: value + 1 for name, value in best.items()}, best=True)
-    assert load_method(run)[2] == 123
+    assert load_method(run, weights="best")[2] == 123
+    newest_step, newest, _ = store.load()  # type: ignore[misc]
+    assert load_method(run)[2] == newest_step  # its validation problems are its test problems
     for checkpoint in store.all(best=True):
         shutil.rmtree(checkpoint.path)
-    method, _, step = load_method(run)
-    newest_step, newest, _ = store.load()  # type: ignore[misc]
+    method, _, step = load_method(run, weights="best")
     assert step == newest_step
     assert all(torch.equal(value, newest[name]) for name, value in method.weights().items())
 
@@ -253,11 +254,35 @@ def test_parameters_of_an_evaluation_override_those_of_training(run: Path, monke
         return build(dataclasses.replace(config, env_parameters={}), members)
 
     monkeypatch.setattr(evaluate, "build", remember)
+    monkeypatch.setattr(evaluate, "make_env", lambda config, members: make("signpost", members))
     change_config(run, "env_parameters", {"size": 3, "light": "on"})
     assert evaluate_run(run, trials=2).env == "signpost"
     result = evaluate_run(run, trials=2, env_parameters={"light": "off", "planet": "mars"})
     assert result.env == "signpost[light=off,planet=mars]"
     assert built == [{"size": 3, "light": "on"}, {"size": 3, "light": "off", "planet": "mars"}]
+
+
+def test_an_evaluation_in_an_env_of_another_size_says_what_does_not_fit() -> None:
+    bus = pretrained_module.pretrained("bus")
+    with pytest.raises(UserError, match=r"observation space was MultiDiscrete\(\[9 9 4\]\) in training and is .*11 11"):
+        evaluate_run(bus, trials=4, env_parameters={"grid_size": 11})
+    with pytest.raises(UserError, match="described otherwise than in training, and this shows f"):
+        load_method(bus, members=4, env_parameters={"description": "lines"})
+
+
+def test_how_problems_are_described_does_not_matter_at_test_time() -> None:
+    bus = pretrained_module.pretrained("bus")
+    usual, other = evaluate_run(bus, trials=40), evaluate_run(bus, trials=40, env_parameters={"description": "lines"})
+    assert other.return_mean == usual.return_mean and other.explore_length == usual.explore_length
+
+
+def test_problems_that_the_run_was_trained_on_are_counted() -> None:
+    bus, cooking = pretrained_module.pretrained("bus"), pretrained_module.pretrained("cooking")
+    assert evaluate_run(bus, trials=4).trained_on == 0
+    assert evaluate_run(bus, trials=4, split="train").trained_on == 48
+    assert evaluate_run(bus, trials=4, split="validation", env_parameters={"split": "paper"}).trained_on == 48
+    assert evaluate_run(cooking, trials=4, env_parameters={"split": "paper"}).trained_on == 1  # kitchen 10
+    assert evaluate_run(pretrained_module.pretrained("map"), trials=4).trained_on == 24
 
 
 def test_a_pair_in_the_package_is_loaded_by_the_name_of_its_family() -> None:
