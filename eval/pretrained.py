@@ -57,12 +57,13 @@ def load_pretrained(name: str, members: int = MEMBERS) -> tuple[Method, MetaEnv,
 def export(run_dir: Path, folder: Path) -> None:
     """Copy what is needed to evaluate a trained run and to draw its validation curve: no replay buffer, no losses.
 
-    Raises UserError if the directory is no run or has no best checkpoint yet, or `folder` exists.
+    The weights are those that give the score of the run, the best or the final ones (`load_method`).
+
+    Raises UserError if the directory is no run or has no checkpoint yet, or `folder` exists.
     """
     run = RunDirectory.read(run_dir)
-    best = CheckpointStore(run.path / "checkpoints").all(best=True)
-    if not best:
-        raise UserError(f"{run_dir} has no best checkpoint yet: train it first")
+    method, env, step = load_method(run_dir, members=1)
+    env.close()
     if folder.exists():
         raise UserError(f"{folder} exists already: delete it, or choose another place")
     (folder / "checkpoints").mkdir(parents=True)
@@ -75,4 +76,4 @@ def export(run_dir: Path, folder: Path) -> None:
             curve = [{key: value for key, value in line.items() if key.startswith(kept)} for line in lines]
             text = "".join(json.dumps(line) + "\n" for line in curve)
             (folder / name).write_text(text, encoding="utf-8")
-    shutil.copytree(best[-1].path, folder / "checkpoints" / best[-1].path.name)
+    CheckpointStore(folder / "checkpoints").save(step, method.weights(), best=True)
