@@ -273,6 +273,10 @@ class Sign(SignFamily):
         "steps": 1_000_000,
         "learning.buffer_size": 6_000,  # 3.6 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
+        # Walking to an object is most of what is learned, and an executor that knows nothing had better touch none
+        "executor.id_fraction": 0.5,
+        "executor.empty_fraction": 0.25,
+        "executor.prefix_fraction": 0.25,
     }
     wrong_object = -1.0
 
