@@ -107,7 +107,7 @@ def test_truncated_checkpoints(run: Path, capsys):
     newest, best = sorted((run / "checkpoints").glob("0*"))[-1], next((run / "checkpoints").glob("best_*"))
     truncate(newest / "state.pt")
     truncate(best / "weights.safetensors")
-    sentence = refused(capsys, run, "eval", str(run))
+    sentence = refused(capsys, run, "eval", str(run), "--weights", "best")
     assert "weights.safetensors is damaged" in sentence
     for checkpoint in (run / "checkpoints").glob("0*"):
         truncate(checkpoint / "weights.safetensors")

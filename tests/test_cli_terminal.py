@@ -26,7 +26,7 @@ def words(text: str) -> set[str]:
     ("command", "expected"),
     [
         (["envs"], {"sign-ball", "unexplored", "ingredients", "0.422"}),
-        (["envs", "bus"], {"description", "MultiDiscrete([9", "end-episode,", "f22a5d8b8e01d08c)"}),
+        (["envs", "bus"], {"description", "MultiDiscrete([9", "end-episode,", "ff161900c3b420a7)"}),
         (["methods"], {"first-explore", "contextual", "bottlenecked", "2008.02790"}),
         (["doctor"], {"opencv-python-headless", "component"}),
         (["eval", "--pretrained", "bus", "--trials", "20"], {"exploring", "normalised", "interval", "0.800"}),

@@ -633,7 +633,7 @@ def test_every_public_name_of_the_package_is_there(name: str) -> None:
 
 def test_a_pretrained_pair_is_loaded_by_name() -> None:
     method, env, step = dream.load_pretrained("bus", members=3)
-    assert (method.config.method, env.family, env.num_envs, step) == ("dream", "bus", 3, 1_501_905)
+    assert (method.config.method, env.family, env.num_envs, step) == ("dream", "bus", 3, 1_501_914)
     with pytest.raises(UserError, match="no pretrained pair 'boat'"):
         dream.load_pretrained("boat")
 

@@ -42,7 +42,8 @@ def test_the_command_writes_all_files_and_prints_their_findings(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     damaged = Path(shutil.copytree(runs / "random" / "s0", tmp_path / "damaged"))
-    next((damaged / "checkpoints").glob("best_*/weights.safetensors")).write_bytes(b"nothing")
+    for weights in (damaged / "checkpoints").glob("*/weights.safetensors"):
+        weights.write_bytes(b"nothing")
     shutil.copytree(runs / "dream" / "s0", tmp_path / "untrained", ignore=shutil.ignore_patterns("checkpoints"))
     given = [runs / "dream" / "s0", runs / "random" / "s0", runs / "dream" / "s1", damaged, tmp_path / "untrained"]
     command = ["explain", *map(str, given), "--trials", "64", "--updates", "4", "--out", "why"]

@@ -349,7 +349,7 @@ def test_the_seed_with_the_median_score_is_played(runs: Path) -> None:
     scores = {0: 0.9, 1: 0.1, 2: 0.5, 3: 0.7, 4: 0.2}
 
     def scored(seeds: Sequence[int]) -> list[RunScores]:
-        return [RunScores("signpost", "rl2", seed, "return", scores[seed], None, {}, None) for seed in seeds]
+        return [RunScores("signpost", "rl2", seed, "return", scores[seed], None, None, {}, None) for seed in seeds]
 
     assert [one.seed for one in median_first("rl2", found, scored(range(5)))] == [2, 4, 3, 1, 0]
     assert [one.seed for one in median_first("rl2", found, scored([0, 1]))] == [1, 0, 2, 3, 4]  # the lower one of two
