@@ -61,7 +61,7 @@ def test_play_is_greedy_with_one_memory_from_beginning_to_end(method: str, core:
     """Every action is the best one of the averaged networks, evaluated on the whole trial at once."""
     loop = trained(method, network__memory=core, trial__explore_episodes=k, trial__execute_episodes=n)
     assert all(torch.isfinite(value).all() for value in loop.metrics.values()), loop.metrics
-    assert loop.metrics["replay/streams"] == 10 * ((k > 0) + n)
+    assert loop.metrics["replay/streams"] == 12 * ((k > 0) + n)
     with torch.no_grad():  # what is remembered decides what is done
         for name, weight in loop.method.averaged.policy.named_parameters():
             weight.mul_(30 if name.endswith("scale_shift.weight") else 1)

@@ -424,7 +424,7 @@ def test_freed_memory_is_kept_where_the_allocator_supports_it() -> None:
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
         "kept = keep_freed_memory()\n"
         "faults()\n"
-        "print(int(kept), faults())"
+        "print(int(kept), min(faults() for _ in range(4)))"  # the system may reclaim pages meanwhile
     )
     kept, faults = map(int, subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
     if not kept:
@@ -493,12 +493,13 @@ def test_a_run_stops_at_the_first_validation_that_reaches_stop_at(
     assert (run / "metrics.jsonl").read_bytes() == before
 
 
-def test_stopping_early_changes_nothing_before(tmp_path: Path) -> None:
-    planned = override(SOLVABLE, {"evaluation.stop_at": None})
-    whole = (train(planned, tmp_path / "whole") / "metrics.jsonl").read_text().splitlines()
-    scores = [json.loads(line)["eval/validation/normalised"] for line in whole]
-    reached = next(i for i, score in enumerate(scores) if i >= 2 and score > max(scores[:i]))
-    run = train(override(SOLVABLE, {"evaluation.stop_at": scores[reached]}), tmp_path / "run")
+def test_stopping_early_changes_nothing_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned, reached = override(SOLVABLE, {"evaluation.stop_at": None}), 2
+    with monkeypatch.context() as patched:
+        scoring(patched, {1: 0.1, 2: 0.2, 3: 0.5, 4: 0.3})
+        whole = (train(planned, tmp_path / "whole") / "metrics.jsonl").read_text().splitlines()
+    scoring(monkeypatch, {1: 0.1, 2: 0.2, 3: 0.5, 4: 0.3})
+    run = train(override(SOLVABLE, {"evaluation.stop_at": 0.5}), tmp_path / "run")
     stopped = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     for line in stopped:
         line.pop("eval/solved")
