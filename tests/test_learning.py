@@ -26,6 +26,11 @@ SMALL: dict[str, Any] = {
     "learning.explore_batch_size": 16,
     "learning.execute_batch_size": 16,
     "learning.learning_starts": 128,
+    # These are tests of explorers: an executor that does not learn to doubt is learned in fewer steps
+    "executor.id_fraction": 0.5,
+    "executor.empty_fraction": 0.0,
+    "executor.prefix_fraction": 0.0,
+    "executor.action_gap": 0.0,
 }
 TRIALS = 400
 
