@@ -87,7 +87,7 @@ def test_own_pairs_score_as_in_an_evaluation(family: str, episodes: int) -> None
     for number, method in enumerate((one, other)):
         expected = run_trials(method.play, env, spread_over_problems(env, "test", 40, 5), 5)
         assert found[number, number].tolist() == expected.returns.tolist()
-    assert found.std() > 0
+    assert family == "bus" or found.std() > 0  # untrained pairs wait on bus
 
 
 def test_a_random_explorer_does_what_it_does_in_an_evaluation_of_one_batch() -> None:
