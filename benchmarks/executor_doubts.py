@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from dream.core.rollout import no_steps
-from dream.core.trial import Episodes
+from dream.core.trial import Episodes, Trials
 from dream.envs import MetaEnv
-from dream.eval.evaluate import load_method, mean_bounds, run_trials, spread_over_problems
+from dream.eval.evaluate import load_method, score
 from dream.eval.explain.bounds import ScriptedExplorer
 from dream.methods.protocol import Method
 
@@ -39,8 +39,7 @@ def measure(run: Path) -> Rows:
     rows: Rows = []
     with contextlib.closing(env):
         for split in SPLITS:
-            problem_id = spread_over_problems(env, split, TRIALS, 0)
-            values = {f"on_{kind}": _score(method, env, problem_id, kind) for kind in KINDS}
+            values = {f"on_{kind}": _score(method, env, split, kind) for kind in KINDS}
             rows += tidy_rows(method.config, step, split, values)
     return rows
 
@@ -78,16 +77,13 @@ def _other(method: Method, env: MetaEnv, problem_id: NDArray[np.int64], generato
 KINDS = {"own": _own, "script": _script, "nothing": _nothing, "other": _other}
 
 
-def _score(method: Method, env: MetaEnv, problem_id: NDArray[np.int64], kind: str) -> float:
+def _score(method: Method, env: MetaEnv, split: str, kind: str) -> float:
     """Normalised score of executions on one kind of exploration."""
 
-    def play(env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator):  # type: ignore[no-untyped-def]
+    def play(env: MetaEnv, problem_id: NDArray[np.int64], generator: torch.Generator) -> Trials:
         return method.execute(env, problem_id, KINDS[kind](method, env, problem_id, generator), generator)
 
-    results = run_trials(play, env, problem_id, seed=0)
-    bounds = mean_bounds(env, results)
-    assert bounds is not None
-    return float((results.returns.mean() - bounds[0]) / (bounds[1] - bounds[0]))
+    return score(play, env, split, TRIALS, seed=0)["normalised"]
 
 
 if __name__ == "__main__":
