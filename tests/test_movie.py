@@ -131,8 +131,9 @@ def test_a_sheet_says_how_many_steps_it_leaves_out(
     written = texts(monkeypatch)
     Movie(*played).sheet([0], columns=4)
     lengths = [slots.stop - slots.start for slots in recorded.explore.episodes(0)]
+    assert max(lengths) > 4
     assert [text.split("; ")[1] for text in written if text.endswith("not shown") and text.startswith("problem")] == [
-        f"{length - 4} steps not shown" for length in lengths
+        f"{length - 4} steps not shown" for length in lengths if length > 4
     ]
     written.clear()
     Movie(*played).sheet([0], columns=30)

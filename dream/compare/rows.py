@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from dream.compare.plan import PlannedRun
 from dream.config import WITHOUT_EFFECT
 from dream.errors import UserError
-from dream.eval.evaluate import Weights, eval_rows, evaluate_run
+from dream.eval.evaluate import EvalResult, Weights, eval_rows, evaluate_run
 from dream.storage.logs import METRICS, TIMING, read_log
 from dream.storage.run_directory import RunDirectory, settings_that_differ
 from dream.storage.tidy_csv import OTHER_WEIGHTS, merge_tidy_csv, read_tidy_csv
@@ -73,9 +74,7 @@ def is_evaluated(run: PlannedRun, trials: int) -> bool:
 
     Raises UserError if eval.csv is damaged.
     """
-    store = RunDirectory.read(run.run_dir).checkpoints
-    final, best = store.all(), store.all(best=True)
-    steps = {(best or final)[-1].step, (final or best)[-1].step}
+    steps = set(_weight_steps(run).values())
     rows = read_tidy_csv(run.run_dir / "eval.csv")
     return all(_evaluated(rows, run, split, step, trials) for split in SPLITS for step in steps)
 
@@ -88,16 +87,23 @@ def evaluate(run: PlannedRun, trials: int) -> None:
     if is_evaluated(run, trials):
         return
     for split in SPLITS:
-        for weights in get_args(Weights):
-            result = evaluate_run(
-                run.run_dir,
-                split=split,
-                trials=trials,
-                seed=TRIALS_SEED,
-                device=run.config.device,
-                weights=weights,
-            )
+        results: dict[int, EvalResult] = {}
+        for weights, step in _weight_steps(run).items():
+            if step in results:  # the same weights and the same trials
+                counts = not results[step].counts
+                result = dataclasses.replace(results[step], weights=weights, counts=counts)
+            else:
+                result = results[step] = evaluate_run(
+                    run.run_dir, split=split, trials=trials, seed=TRIALS_SEED, device=run.config.device, weights=weights
+                )
             merge_tidy_csv(run.run_dir / "eval.csv", eval_rows(result))
+
+
+def _weight_steps(run: PlannedRun) -> dict[Weights, int]:
+    """The step of the best and of the final weights; where a run has only one of them, both are that one."""
+    store = RunDirectory.read(run.run_dir).checkpoints
+    final, best = store.all(), store.all(best=True)
+    return {"best": (best or final)[-1].step, "final": (final or best)[-1].step}
 
 
 def read_rows(runs: Iterable[PlannedRun]) -> tuple[list[dict[str, Any]], dict[PlannedRun, str]]:

@@ -101,11 +101,11 @@ class ExecutorConfig(Settings, section="executor"):
     """share of random actions of the greediest parallel env; the others are spaced geometrically up to 1"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.7
     """exponent of prioritised replay for the updates on z = f(problem); 0 samples uniformly"""
-    id_fraction: Share = 0.2
+    id_fraction: Share = 0.25
     """share of training trials executed on z = f(problem); the others are executed on z = g(exploration)"""
-    empty_fraction: Share = 0.6
+    empty_fraction: Share = 0.5
     """share of the trials executed on g that are executed on g of no exploration: the executor learns to doubt"""
-    prefix_fraction: Share = 0.2
+    prefix_fraction: Share = 0.25
     """share of the trials executed on g that are executed on g of a random part of the exploration"""
 
     def __post_init__(self) -> None:
