@@ -734,7 +734,7 @@ def logged_tags(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """
     folder = tmp_path_factory.mktemp("tags")
     extra = {
-        "dream": ["--evaluation.show-every", "3000"],
+        "dream": ["--evaluation.show-every", "1200"],
         "random": ["--stop-at", "1"],
         "none": ["--env", "tests.toys:Corridor"],
     }
@@ -746,7 +746,8 @@ def logged_tags(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     runs = [(method, method, extra.get(method, [])) for method in methods]
     runs += [(f"{method}-ppo", method, options) for method, options in ppo.items()]
     for name, method, options in runs:
-        shared = ["--env", "signpost", "--preset", "debug", "--run-dir", str(folder / name)]
+        shared = ["--env", "signpost", "--preset", "debug", "--steps", "2400", "--evaluation.every", "1200"]
+        shared += ["--evaluation.show-every", "0", "--run-dir", str(folder / name)]
         assert cli.run(["train", method, *shared, *options]) == 0
     lines = [json.loads(line) for path in folder.glob("*/*.jsonl") for line in path.open(encoding="utf-8")]
     return {tag for line in lines for tag in line}

@@ -36,9 +36,9 @@ def flat(results: Any) -> list[np.ndarray]:
     return [*arrays(results[0]), *results[1:]]
 
 
-def rows(obs: Any, members: Any) -> list[list[Any]]:
+def rows(obs: Any, members: Any) -> list[bytes]:
     """The observations of some of the members, by part."""
-    return [part[members].tolist() for part in arrays(obs)]
+    return [part[members].tobytes() for part in arrays(obs)]
 
 
 def play(envs: MetaEnv, actions: np.ndarray, **options: Any) -> list[Any]:

@@ -68,6 +68,20 @@ def test_no_such_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "text.npz cannot be read" in capsys.readouterr().err
 
 
+@pytest.fixture
+def _no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained: the frames alone are measured."""
+    monkeypatch.setattr(bench, "measure_training", lambda label, name, *_: {"env": name, "method": label} | TRAINING)
+
+
+TRAINING = dict.fromkeys(("train_steps_per_s", "sequences_per_s", "updates_per_s", "replay_ratio"), 1.0) | {
+    "env_share": 0.5,
+    "act_share": 0.25,
+    "learn_share": 0.25,
+}
+
+
+@pytest.mark.usefixtures("_no_training")
 def test_bench_says_how_much_faster(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     speeds = iter([1.0, 1.0, 600.0, 60.0])
     monkeypatch.setattr(bench, "play_whole_episodes", lambda *_: next(speeds))
@@ -79,6 +93,7 @@ def test_bench_says_how_much_faster(capsys: pytest.CaptureFixture[str], monkeypa
     assert found["env_speedup_over_miniworld"] == 10.0
 
 
+@pytest.mark.usefixtures("_no_training")
 def test_bench_without_opengl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     real_make = bench.make
 

@@ -104,7 +104,10 @@ def test_novelty_and_prediction_prefer_much_that_is_irrelevant(method: str, seed
     assert came[3] == 0.0 and score < 0.5
 
 
-@pytest.mark.parametrize("method", ["hyperx", "first-explore", "rl2", "e-rl2", "import"])
+@pytest.mark.parametrize(
+    "method",
+    ["hyperx", "rl2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("first-explore", "e-rl2", "import"))],
+)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rewards_of_outcomes_are_zero_for_a_part_of_the_information_needed(method: str, seed: int) -> None:
     score, came = played(method, seed, 40_000, ALL_OR_NOTHING)
