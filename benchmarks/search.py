@@ -1,11 +1,11 @@
 """Search settings for a method, with the same small budget for every method.
 
-python -m benchmarks.search rl2 --csv results/search.csv       # an hour of one core for most methods
+python -m benchmarks.search rl2 --csv results/search.csv       # 10 minutes of a fast core, 30 of a slow one
 
-Six candidates, the defaults and five that are drawn from the ranges below, are trained on bus and on cooking, one after
-the other: 12 runs. After `EARLY` of the steps the worse half stops, after `LATE` all but one. Candidates are judged by
-the mean over both families of the best validation score so far, clipped at `FLOOR` (validation problems are no test
-problems; see docs/comparison-plan.md). A method that the CSV holds already is left as it is.
+Six candidates, the defaults and five that are drawn from the ranges below, are trained on bus and on cooking for a
+million steps, one after the other: 12 runs. After `EARLY` of the steps the worse half stops, after `LATE` all but one.
+Candidates are judged by the mean over both families of the best validation score so far, clipped at `FLOOR` (validation
+problems are no test problems; see docs/comparison-plan.md). A method that the CSV holds already is left as it is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from dream.training.validation import VALIDATION_SEED
 
 FAMILIES = ("bus", "cooking")
 CANDIDATES = 6
+STEPS = 1_000_000
 EARLY, LATE = 0.4, 0.7
 EVERY, TRIALS = 100_000, 500
 FLOOR = -1.0
@@ -56,7 +57,7 @@ RANGES: Mapping[str, Mapping[str, Sequence[Any]]] = {
         "bottleneck.rate_weight": (1e-4, 3e-4, 1e-3, 3e-3),
         "explorer.step_cost": (0.005, 0.015, 0.03),
     },
-    "posterior": {**LEARNING, "executor.id_fraction": (0.2, 0.5), "executor.empty_fraction": (0.3, 0.6)},
+    "posterior": {**LEARNING, "executor.id_fraction": (0.25, 0.5), "executor.empty_fraction": (0.25, 0.5)},
     **dict.fromkeys(("count", "rnd", "icm", "hyperx", "prediction", "first-explore"), EXPLORER),
     "rl2": END_TO_END,
     "e-rl2": END_TO_END,
@@ -97,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("methods", nargs="+", help=f"of {', '.join(RANGES)}")
     parser.add_argument("--csv", type=Path, required=True, help="add the validation scores to this tidy CSV")
-    parser.add_argument("--steps", type=int, help="environment steps of every family, for a try")
+    parser.add_argument("--steps", type=int, default=STEPS, help="environment steps of every family")
     given = parser.parse_args()
     if unknown := [method for method in given.methods if method not in RANGES]:
         raise UserError(f"{unknown[0]!r} has no ranges to search: choose from {', '.join(RANGES)}")
@@ -110,7 +111,7 @@ def main() -> None:
             merge_tidy_csv(given.csv, search(method, given.steps))
 
 
-def search(method: str, steps: int | None = None) -> list[dict[str, Any]]:
+def search(method: str, steps: int = STEPS) -> list[dict[str, Any]]:
     """Tidy rows of the validations of every candidate; prints how they stand after each part."""
     labels = list(candidates(method))
     left = list(range(len(labels)))
@@ -148,10 +149,8 @@ def standing(runs: Mapping[str, Run]) -> float:
     return float(np.mean([max(run.best, FLOOR) for run in runs.values()]))
 
 
-def _start(method: str, env: str, changes: Mapping[str, Any], steps: int | None) -> Run:
-    config = override(default_config(method, env), dict(changes))
-    if steps is not None:
-        config = override(config, {"steps": steps})
+def _start(method: str, env: str, changes: Mapping[str, Any], steps: int) -> Run:
+    config = override(default_config(method, env), {**changes, "steps": steps})
     torch.manual_seed(config.seed)
     return Run(Training(*build(config, config.learning.num_envs), config.seed), config.steps)
 
