@@ -11,9 +11,9 @@ import pytest
 from dream.envs.world3d import models, worlds
 from dream.envs.world3d.camera import SAMPLES, make_camera
 from dream.envs.world3d.floorplan import Floorplan, Room
-from dream.envs.world3d.motion import AGENT_RADIUS, move
+from dream.envs.world3d.motion import AGENT_RADIUS, make_obstacles, move
 from dream.envs.world3d.renderer import Renderer
-from dream.envs.world3d.scene import compile_scene
+from dream.envs.world3d.scene import compile_scene, compile_worlds
 from dream.envs.world3d.textures import FINEST, PRECISION, STEPS, build_blended, load_image, mip_chain
 
 NOTHING = np.zeros((1, 0), int)
@@ -167,22 +167,55 @@ def test_meshes_are_read_as_they_are() -> None:
 
 
 def test_an_agent_is_stopped_by_walls_and_things() -> None:
-    barriers = worlds.sign_room().barriers()
-    assert len(barriers) == 11  # as many as MiniWorld makes
-    things, radii = np.array([[5.0, 3.0]]), np.array([0.5])
-    east, north = 0.0, math.pi / 2
+    obstacles = make_obstacles([worlds.sign_room()], np.array([[[5.0, 3.0]]]), [0.5])
+    assert len(obstacles.barriers) == 11  # as many as MiniWorld makes
+    east, north, here = 0.0, math.pi / 2, np.zeros(5, np.int64)
     pose = np.array([[9.5, 1.0, east], [8.5, 1.0, east], [5.0, 4.5, north], [5.0, 4.7, north], [7.0, 6.0, -north]])
     start = pose.copy()
-    move(pose, np.zeros(5), np.full(5, 0.7), barriers, things, radii)
+    move(pose, np.zeros(5), np.full(5, 0.7), obstacles, here)
     assert np.allclose(pose - start, [[0, 0, 0], [0.7, 0, 0], [0, 0, 0], [0, -0.7, 0], [0, 0, 0]])
-    move(pose, np.full(5, 0.25), np.zeros(5), barriers, things, radii)
+    move(pose, np.full(5, 0.25), np.zeros(5), obstacles, here)
     assert np.allclose(pose[:, 2] - start[:, 2], 0.25) and AGENT_RADIUS == 0.4
+
+
+def test_each_agent_meets_the_obstacles_of_its_own_world() -> None:
+    plans = [worlds.four_rooms(), worlds.sign_room()]
+    things = np.array([[[5.0, 3.0]], [[5.0, 1.0]]])
+    obstacles = make_obstacles(plans, things, [0.5])
+    generator = np.random.default_rng(0)
+    world, pose = generator.integers(2, size=400), generator.uniform((0, 0, 0), (10, 13, 6.3), (400, 3))
+    alone = pose.copy()
+    move(pose, np.zeros(400), np.full(400, 0.7), obstacles, world)
+    for number, plan in enumerate(plans):
+        rows = world == number
+        moved, only = alone[rows], make_obstacles([plan], things[[number]], [0.5])
+        move(moved, np.zeros(len(moved)), np.full(len(moved), 0.7), only, np.zeros(len(moved), np.int64))
+        assert (moved == pose[rows]).all() and (moved != alone[rows]).any() and (moved == alone[rows]).all(1).any()
 
 
 def test_a_maze_has_one_way_between_any_two_cells() -> None:
     plan = worlds.maze(4, 5, np.random.default_rng(3))
     doors = [opening.neighbour for room in plan.rooms[:20] for wall in room.openings for opening in wall]
     assert len(plan.rooms) == 20 + 19 and len(doors) == 2 * 19 and min(doors) >= 20
+
+
+def test_frames_of_a_batch_of_worlds_are_those_of_each_world_alone() -> None:
+    """Worlds of other rooms, openings, heights and textures, in one batch in random order, on two threads."""
+    tall = Floorplan()
+    tall.add_rectangle((0, 10), (0, 10), wall="marble", floor="wood", ceiling=None, height=4.0)
+    plans = [worlds.four_rooms(), worlds.sign_room(wall="brick_wall"), tall, worlds.sign_room()]
+    things = [models.box("red"), models.text_sign("A", 1.0), models.mesh("barrel", 1.0)]
+    generator = np.random.default_rng(0)
+    world = generator.integers(4, size=64)
+    pose = generator.uniform((0, 0, 0), (9, 9, 6.3), (64, 3))
+    numbers = generator.integers(-1, 3, (64, 3))
+    places = generator.uniform((0, 0, 0, 0), (9, 2, 9, 6.3), (64, 3, 4))
+    frames, seen = Renderer(compile_worlds(plans, things), threads=2).render(pose, numbers, places, world)
+    assert len({frame.tobytes() for frame in frames}) == 64
+    for number, plan in enumerate(plans):
+        rows = world == number
+        alone, pixels = Renderer(compile_scene(plan, things)).render(pose[rows], numbers[rows], places[rows])
+        assert (alone == frames[rows]).all() and (pixels == seen[rows]).all()
 
 
 @pytest.mark.parametrize(
@@ -200,6 +233,8 @@ def test_a_maze_has_one_way_between_any_two_cells() -> None:
         (lambda: one_room().render(np.zeros((1, 2)), NOTHING, NOWHERE), r"give \(B, 3\), \(B, E\) and \(B, E, 4\)"),
         (lambda: look(one_room(), 1, 1, 0, (0, 1, 0, 1, 0)), "model 0 does not exist: this world has models 0 to -1"),
         (lambda: look(one_room(), 1, math.nan, 0), "not finite"),
+        (lambda: compile_worlds([], []), "no worlds to compile"),
+        (lambda: one_room().render(np.zeros((1, 3)), NOTHING, NOWHERE, np.array([1])), "give .1,. numbers from 0 to 0"),
     ],
 )
 def test_nonsense_is_refused(build, message: str | None) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dream.envs.sign.layout import COLOURS, WORDS, SignLayout
 from dream.envs.world3d.models import Model, box, mesh, text_sign
-from dream.envs.world3d.motion import AGENT_RADIUS, move
+from dream.envs.world3d.motion import AGENT_RADIUS, Obstacles, make_obstacles, move
 from dream.envs.world3d.renderer import Renderer
 from dream.envs.world3d.scene import Scene, compile_scene
 from dream.envs.world3d.worlds import sign_room
@@ -40,12 +40,13 @@ def object_model(kind: str, colour: str) -> Model:
 
 
 @cache
-def world_of(layout: SignLayout) -> tuple[Scene, NDArray[np.float64], NDArray[np.float64]]:
-    """The compiled world of a layout (objects, then one sign a word), its barriers and the radii of its objects."""
+def world_of(layout: SignLayout) -> tuple[Scene, Obstacles]:
+    """The compiled world of a layout (models: objects, then one sign a word), and what stands in the way there."""
     plan = sign_room(wall=layout.wall_texture)
     things = [object_model(kind, colour) for kind, colour, _, _ in layout.objects]
     signs = [text_sign(word, layout.sign_height) for word in WORDS]
-    return compile_scene(plan, [*things, *signs]), plan.barriers(), np.array([thing.radius for thing in things])
+    places = np.array([[(x, z) for _, _, x, z in layout.objects]])
+    return compile_scene(plan, [*things, *signs]), make_obstacles([plan], places, [thing.radius for thing in things])
 
 
 class FastBackend:
@@ -64,11 +65,12 @@ class FastBackend:
     def __init__(self, num_envs: int, layout: SignLayout, *, threads: int = 1) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: give at least 1")
-        scene, self.barriers, self.radii = world_of(layout)
+        scene, self._obstacles = world_of(layout)
         self.num_envs, self.layout = num_envs, layout
         self.renderer = Renderer(scene, threads=threads)
-        self.places = np.array([(x, z) for _, _, x, z in layout.objects])
-        """(K, 2) x and z of the objects."""
+        self.places, self.radii = self._obstacles.things[0], self._obstacles.radii
+        """(K, 2) x and z of the objects, and (K,) their radii."""
+        self._world = np.zeros(num_envs, np.int64)
         count = len(layout.objects)
         self._models = np.tile(np.arange(count + 1), (num_envs, 1))
         self._places = np.zeros((num_envs, count + 1, 4))
@@ -119,7 +121,7 @@ class FastBackend:
         moving = np.ones(self.num_envs, np.bool_) if active is None else np.asarray(active)
         turn = TURN_STEP * ((actions == LEFT) * 1.0 - (actions == RIGHT)) * moving
         advance = FORWARD_STEP * ((actions == FORWARD) * 1.0 - (actions == END)) * moving
-        move(self.pose, turn, advance, self.barriers, self.places, self.radii)
+        move(self.pose, turn, advance, self._obstacles, self._world)
         rows = np.flatnonzero(moving)
         if len(rows):
             self._render(rows)

@@ -49,8 +49,8 @@ def search(layout: SignLayout, start: NDArray[np.floating], horizon: int, goals:
 
     Stops early when the first `goals` objects have all been reached, if `goals` is above 0.
     """
-    _, barriers, radii = world_of(layout)
-    places = np.array([(x, z) for _, _, x, z in layout.objects])
+    _, obstacles = world_of(layout)
+    places, radii = obstacles.things[0], obstacles.radii
     poses = np.array([[*start[:2], 0.0]])  # the direction in turns of 45 degrees from the start's
     known = {_key(poses)[0]}
     found = [poses]
@@ -67,7 +67,7 @@ def search(layout: SignLayout, start: NDArray[np.floating], horizon: int, goals:
         tried[:, 2] = (tried[:, 2] + (action == 0) - (action == 1)) % 8
         real = tried.copy()
         real[:, 2] = start[2] + TURN_STEP * tried[:, 2]
-        move(real, np.zeros(len(real)), FORWARD_STEP * (action == 2), barriers, places, radii)
+        move(real, np.zeros(len(real)), FORWARD_STEP * (action == 2), obstacles, np.zeros(len(real), np.int64))
         tried[:, :2] = real[:, :2]
         keep = []
         for number, key in enumerate(_key(tried)):
@@ -91,9 +91,9 @@ def search(layout: SignLayout, start: NDArray[np.floating], horizon: int, goals:
 
 def sign_pixels(layout: SignLayout, pose: NDArray[np.floating], colour: int = 2) -> NDArray[np.float32]:
     """Visible pixels of a sign from poses (N, 3), without objects in between, (N,)."""
-    scene, _, radii = world_of(layout)
+    scene, obstacles = world_of(layout)
     count = len(pose)
-    model = np.full((count, 1), len(radii) + colour)
+    model = np.full((count, 1), len(obstacles.radii) + colour)
     if not 0 <= colour < len(WORDS):
         raise ValueError(f"colour is {colour}: give 0 to {len(WORDS) - 1}")
     places = np.tile(np.array(layout.sign), (count, 1, 1))

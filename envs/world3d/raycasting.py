@@ -76,10 +76,10 @@ def make_rays(columns: int, pieces: int) -> Rays:
 
 
 @kernel
-def find_room(scene: Any, x: float, z: float) -> int:
-    """The room that contains a point, or else the nearest one."""
-    best, found = -1e30, 0
-    for room in range(len(scene.room_height)):
+def find_room(scene: Any, world: int, x: float, z: float) -> int:
+    """The room of a world that contains a point, or else the nearest one."""
+    best, found = -1e30, scene.world_first[world]
+    for room in range(scene.world_first[world], scene.world_first[world + 1]):
         inside = 1e30
         for s in range(scene.room_first[room], scene.room_first[room + 1]):
             ax, az, bx, bz = scene.piece[s, 0], scene.piece[s, 1], scene.piece[s, 2], scene.piece[s, 3]
@@ -91,10 +91,13 @@ def find_room(scene: Any, x: float, z: float) -> int:
 
 
 @kernel
-def place_pieces(scene: Any, x: float, z: float, forward_x: float, forward_z: float, rays: Any) -> None:
-    """Put all wall pieces into the camera's frame."""
+def place_pieces(
+    scene: Any, world: int, x: float, z: float, forward_x: float, forward_z: float, rays: Any
+) -> None:
+    """Put all wall pieces of a world into the camera's frame."""
     piece, out = scene.piece, rays.piece
-    for s in range(len(piece)):
+    first, after = scene.room_first[scene.world_first[world]], scene.room_first[scene.world_first[world + 1]]
+    for s in range(first, after):
         for end in range(2):
             dx, dz = piece[s, 2 * end] - x, piece[s, 2 * end + 1] - z
             out[s, 2 * end] = dz * forward_x - dx * forward_z

@@ -1,4 +1,4 @@
-"""`Renderer`: many frames of one world at once, on the CPU, without OpenGL."""
+"""`Renderer`: many frames at once, each of a world of its own, on the CPU, without OpenGL."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def _make_kernel(version: int) -> Any:
 
     @njit(cache=True, nogil=True, **OPTIONS)
     def draw(
-        scene: Any, camera: Any, rays: Any, facets: Any, scrap: Any, pose: Any, models: Any, places: Any, frames: Any,
-        visible: Any,
+        scene: Any, camera: Any, rays: Any, facets: Any, scrap: Any, world: Any, pose: Any, models: Any, places: Any,
+        frames: Any, visible: Any,
     ) -> int:  # fmt: skip
         things = models.shape[1]
         for member in range(len(pose)):
             x, z = pose[member, 0], pose[member, 1]
             forward_x, forward_z = np.cos(pose[member, 2]), -np.sin(pose[member, 2])
-            place_pieces(scene, x, z, forward_x, forward_z, rays)
-            cast(scene, camera, find_room(scene, x, z), rays)
+            place_pieces(scene, world[member], x, z, forward_x, forward_z, rays)
+            cast(scene, camera, find_room(scene, world[member], x, z), rays)
             count = 0
             facets.rows[:, 0] = camera.height
             facets.rows[:, 1] = 0
@@ -74,10 +74,10 @@ _draw = _make_kernel(_version())
 
 
 class Renderer:
-    """Draws frames of one world.
+    """Draws frames of one world, or of several in one batch.
 
     Args:
-        scene: the world, from `compile_scene`.
+        scene: the worlds, from `compile_scene` or `compile_worlds`.
         camera: by default MiniWorld's, 80 x 60 pixels.
         threads: cores to use; the frames are the same whatever their number.
 
@@ -93,7 +93,11 @@ class Renderer:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def render(
-        self, pose: NDArray[np.floating], models: NDArray[np.integer], places: NDArray[np.floating]
+        self,
+        pose: NDArray[np.floating],
+        models: NDArray[np.integer],
+        places: NDArray[np.floating],
+        world: NDArray[np.integer] | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Frames of B members, each with up to E things in it.
 
@@ -102,12 +106,13 @@ class Renderer:
                 left.
             models: (B, E) number of the model of each thing, -1 for none.
             places: (B, E, 4) x, y, z and direction of each thing.
+            world: (B,) number of the world that each member stands in; None: the first.
 
         Returns:
             Frames (B, H, W, 3) uint8; and how many pixels of each thing are seen, (B, E) float32, in quarters.
 
         Raises:
-            ValueError: arrays that do not fit together, or a model that does not exist.
+            ValueError: arrays that do not fit together, or a model or world that does not exist.
         """
         pose = np.ascontiguousarray(pose, np.float64)
         models = np.ascontiguousarray(models, np.int64)
@@ -120,6 +125,10 @@ class Renderer:
         known = len(self.scene.model_first) - 1
         if models.size and models.max() >= known:
             raise ValueError(f"model {models.max()} does not exist: this world has models 0 to {known - 1}")
+        worlds = len(self.scene.world_first) - 1
+        world = np.zeros(many, np.int64) if world is None else np.ascontiguousarray(world, np.int64)
+        if world.shape != (many,) or (many and not 0 <= world.min() <= world.max() < worlds):
+            raise ValueError(f"world has shape {world.shape}: give {(many,)} numbers from 0 to {worlds - 1}")
         if not (np.isfinite(pose).all() and np.isfinite(places).all()):
             raise ValueError("pose or places hold numbers that are not finite")
         frames = np.empty((many, self.camera.height, self.camera.width, 3), np.uint8)
@@ -129,8 +138,8 @@ class Renderer:
         def part(number: int) -> None:
             rows = slice(bounds[number], bounds[number + 1])
             _draw(
-                self.scene, self.camera, *self._scratch[number], pose[rows], models[rows], places[rows], frames[rows],
-                visible[rows],
+                self.scene, self.camera, *self._scratch[number], world[rows], pose[rows], models[rows], places[rows],
+                frames[rows], visible[rows],
             )  # fmt: skip
 
         if self._pool is None:

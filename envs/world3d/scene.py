@@ -1,4 +1,4 @@
-"""A world compiled to flat arrays, as the kernels read them."""
+"""Worlds compiled to flat arrays, as the kernels read them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ SKY = np.array([0.25, 0.82, 1.0])
 
 
 class Scene(NamedTuple):
-    """A world as the kernels see it: R rooms, S wall pieces, P floors and ceilings, M models with F facets in all.
+    """W worlds as the kernels see them: R rooms, S wall pieces, P floors and ceilings, M models with F facets in all.
 
-    A *surface* is what a pixel can show of the building: number p < P is a floor or ceiling, P + s a wall piece, and
-    P + S the sky.
+    Rooms and pieces of a world follow each other; textures, models, floors and ceilings serve all worlds. A *surface*
+    is what a pixel can show of the building: number p < P is a floor or ceiling, P + s a wall piece, and P + S the sky.
     """
 
+    world_first: NDArray[np.int64]  # (W + 1,) first room of each world, and R
     room_first: NDArray[np.int64]  # (R + 1,) first wall piece of each room, and S
     room_height: NDArray[np.float64]  # (R,)
     room_floor: NDArray[np.int64]  # (R,) surface
@@ -54,7 +55,20 @@ class Scene(NamedTuple):
 
 
 def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
-    """The arrays of a floorplan and of the things that may stand in it. Raises ValueError for missing textures."""
+    """The arrays of one world, as `compile_worlds` makes them."""
+    return compile_worlds([plan], models)
+
+
+def compile_worlds(plans: Sequence[Floorplan], models: Sequence[Model]) -> Scene:
+    """The arrays of floorplans, one for each world, and of the things that may stand in them.
+
+    Frames of a world do not depend on which other worlds are compiled with it.
+
+    Raises:
+        ValueError: no worlds, or a missing texture.
+    """
+    if not plans:
+        raise ValueError("there are no worlds to compile: give at least one floorplan")
     names: dict[str, int] = {}
     facet_names: dict[str, int] = {}
     planes: dict[tuple[float, int, float], int] = {}
@@ -64,29 +78,31 @@ def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
 
     def plane(y: float, name: str, up: float) -> int:
         # Rooms with the same floor share it, so that no edge is drawn between them.
-        return planes.setdefault((y, texture(name), _shade(np.array([0, up, 0]))), len(planes))
+        return planes.setdefault((y, texture(name), _shade(0.0, up, 0.0)), len(planes))
 
-    floors = [plane(0.0, room.floor, 1.0) for room in plan.rooms]
-    ceilings = [-1 if room.ceiling is None else plane(room.height, room.ceiling, -1.0) for room in plan.rooms]
+    rooms = [room for plan in plans for room in plan.rooms]
+    world_first = np.cumsum([0, *(len(plan.rooms) for plan in plans)])
+    floors = [plane(0.0, room.floor, 1.0) for room in rooms]
+    ceilings = [-1 if room.ceiling is None else plane(room.height, room.ceiling, -1.0) for room in rooms]
     first, rows = [0], []
-    for room in plan.rooms:
-        for wall in range(len(room.outline)):
-            x, z = room.normals[wall]
-            for piece in room.pieces(wall):
-                hole = piece.opening
-                rows.append(
-                    (
-                        *piece.start,
-                        *piece.end,
-                        piece.along,
-                        -1 if hole is None else hole.neighbour,
-                        0.0 if hole is None else hole.low,
-                        0.0 if hole is None else hole.high,
-                        _shade(np.array([x, 0, z])),
-                        texture(room.wall),
+    for number, plan in enumerate(plans):
+        for room in plan.rooms:
+            for wall, (x, z) in enumerate(room.normals.tolist()):
+                for piece in room.pieces(wall):
+                    hole = piece.opening
+                    rows.append(
+                        (
+                            *piece.start,
+                            *piece.end,
+                            piece.along,
+                            -1 if hole is None else world_first[number] + hole.neighbour,
+                            0.0 if hole is None else hole.low,
+                            0.0 if hole is None else hole.high,
+                            _shade(x, 0.0, z),
+                            texture(room.wall),
+                        )
                     )
-                )
-        first.append(len(rows))
+            first.append(len(rows))
     table = np.array(rows, np.float64).reshape(-1, 10)
     sky = len(planes) + len(table)
     model_first = np.cumsum([0, *(len(model.sides) for model in models)])
@@ -97,8 +113,9 @@ def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
     outer = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     flat = np.array(list(planes), np.float64).reshape(-1, 3)
     return Scene(
+        world_first=world_first,
         room_first=np.array(first),
-        room_height=np.array([room.height for room in plan.rooms], np.float64),
+        room_height=np.array([room.height for room in rooms], np.float64),
         room_floor=np.array(floors),
         room_ceiling=np.array([sky if number < 0 else number for number in ceilings]),
         piece=np.ascontiguousarray(table[:, :4]),
@@ -125,8 +142,8 @@ def compile_scene(plan: Floorplan, models: Sequence[Model]) -> Scene:
     )
 
 
-def _shade(normal: NDArray[np.float64]) -> float:
-    return float(min(1.0, AMBIENT + DIFFUSE * max(0.0, normal @ LIGHT)))
+def _shade(x: float, y: float, z: float) -> float:
+    return float(min(1.0, AMBIENT + DIFFUSE * max(0.0, np.array([x, y, z]) @ LIGHT)))
 
 
 def _stacked(parts: list[NDArray[np.float64]], shape: tuple[int, ...]) -> NDArray[np.float64]:
