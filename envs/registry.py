@@ -21,6 +21,7 @@ _FAMILIES = {
     "signpost": "dream.envs.signpost.family:Signpost",
     "sign": "dream.envs.sign.family:Sign",
     "sign-ball": "dream.envs.sign.family:SignBall",
+    "sign-worlds": "dream.envs.sign.worlds:SignWorlds",
     "dark-rooms": "dream.envs.dark_rooms.family:DarkRooms",
     "fixed-arm": "dream.envs.fixed_arm.family:FixedArm",
     "beacon": "dream.envs.beacon.family:Beacon",

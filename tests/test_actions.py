@@ -19,9 +19,9 @@ BOX = gym.spaces.Box(np.float32([-1.0, 2.0]), np.float32([1.0, 10.0]))
 CPU = torch.device("cpu")
 
 
-def chooser(space: gym.Space[Any], learner: str = "ppo", end: int | None = None) -> ActionChooser:
+def chooser(space: gym.Space[Any], learner: str = "ppo", end: int | None = None, repeat: float = 0.0) -> ActionChooser:
     env = SimpleNamespace(single_action_space=space, end_action=end)
-    return ActionChooser(env, learner, CPU)  # type: ignore[arg-type]
+    return ActionChooser(env, learner, CPU, repeat)  # type: ignore[arg-type]
 
 
 # -- storing -----------------------------------------------------------------------------------------------------
@@ -128,6 +128,28 @@ def test_only_a_policy_trained_by_q_is_kept_from_ending_an_episode() -> None:
     assert chooser(DISCRETE, "q", end=3)(likes_end, zero, None, may_end=False).tolist() == [2, 2, 2]
     out = torch.cat([likes_end, torch.zeros(3, 1)], 1)
     assert chooser(DISCRETE, "ppo", end=3)(out, zero, None, may_end=False).tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("learner", ["q", "ppo"])
+def test_a_random_action_repeats_the_one_before_with_a_probability(learner: str) -> None:
+    """Drawn actions are uniform over four, so 0.7 + 0.3 / 4 of them are as before; greedy ones do not repeat."""
+    members, none = 40_000, 4
+    previous = torch.tensor([1, none, 1, 1]).repeat_interleave(members // 4)
+    epsilon = torch.tensor([1.0, 1.0, 0.0, 1.0]).repeat_interleave(members // 4)
+    out = torch.zeros(members, 5 if learner == "ppo" else 4)
+    out[:, 2] = 50.0
+
+    def play(repeat: float, **options: Any) -> list[torch.Tensor]:
+        chosen = chooser(DISCRETE, learner, repeat=repeat)(out, epsilon, torch.Generator().manual_seed(0), **options)
+        return list(torch.stack([torch.bincount(row, minlength=4) for row in chosen.view(4, -1)]) / (members // 4))
+
+    uniform, greedy = torch.full((4,), 0.25), torch.tensor([0.0, 0.0, 1.0, 0.0])
+    again = torch.tensor([0.075, 0.775, 0.075, 0.075])
+    for found, expected in zip(play(0.7, previous=previous), [again, uniform, greedy, again], strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.02)
+    for options in ({"repeat": 0.0, "previous": previous}, {"repeat": 0.7}):
+        for found, expected in zip(play(**options), [uniform, uniform, greedy, uniform], strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=0.02)
 
 
 # -- heads -------------------------------------------------------------------------------------------------------

@@ -297,7 +297,7 @@ def compare_with_the_twin(real: MiniworldBackend, twin: FastBackend, rng: np.ran
     Also the errors of the frames, of 255, one for each frame.
     """
     many = real.num_envs
-    colour, pose, yaw, kind = starts(twin.layout, many, rng, anywhere)
+    colour, pose, yaw, kind = starts(twin.layouts[0], many, rng, anywhere)
     frames = [(real.reset(colour, pose, yaw, shape=kind), twin.reset(colour, pose, yaw))]
     active, counts = np.ones(many, bool), {"bumps": 0, "touched": 0, "right": 0, "given up": 0, "out of time": 0}
     errors = []

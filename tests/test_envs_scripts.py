@@ -187,7 +187,7 @@ def test_a_scripted_explorer_leaves_nothing_relevant_open(
 @pytest.mark.parametrize("family", ["sign", "sign-ball"])
 def test_sign_is_explored_and_executed_by_plan(family: str) -> None:
     env = make(family, 6)
-    problem_id, instruction = np.arange(6) % 3, np.arange(6)[:, None] % len(env.layout.kinds)  # type: ignore[attr-defined]
+    problem_id, instruction = np.arange(6) % 3, np.arange(6)[:, None] % len(env.kinds)  # type: ignore[attr-defined]
     expert = env.expert(problem_id, instruction)
     *_, returns = played(env, expert, problem_id=problem_id, phase="execute", instruction=instruction)
     assert returns.tolist() == [1.0] * 6

@@ -22,7 +22,7 @@ def sign(name: str = "sign", num_envs: int = 1, **parameters: Any) -> SignFamily
 def walk_to(env: SignFamily, number: int, phase: str = "execute") -> tuple[float, bool, int]:
     """Put the agent two steps before an object, looking at it, and go: reward, ended, steps."""
     backend = env.backend
-    x, z = backend.places[number]
+    x, z = backend.worlds.obstacles.things[0, number]
     distance = backend.radii[number] + AGENT_RADIUS + NEAR + 0.7 + 0.1
     # From the middle of the upper room, where nothing is in the way.
     to_x, to_z = (6.0 - x, 3.0 - z) if number < 5 else (3.0 - x, 9.5 - z) if number < 8 else (7.0 - x, 10.0 - z)
@@ -38,9 +38,9 @@ def walk_to(env: SignFamily, number: int, phase: str = "execute") -> tuple[float
 @pytest.mark.parametrize(("name", "wrong"), [("sign", -1.0), ("sign-ball", 0.0)])
 def test_touching_an_object_ends_the_episode_with_a_reward(name: str, wrong: float) -> None:
     env = sign(name)
-    kinds = env.layout.kinds
+    kinds = env.kinds
     assert kinds == (("box", "key") if name == "sign" else ("box", "key", "ball"))
-    for number in range(len(env.layout.objects)):
+    for number in range(len(env.layouts[0].objects)):
         kind, colour = divmod(number, 3)
         for problem, instruction in ((colour, kind), ((colour + 1) % 3, kind), (colour, (kind + 1) % len(kinds))):
             env.reset(options={"problem_id": np.array([problem]), "instruction": np.array([[instruction]])})
@@ -79,7 +79,7 @@ def test_episodes_start_in_the_start_region() -> None:
         env = sign(num_envs=300, variant=variant)
         first, _ = env.reset(seed=1)
         poses = env.pose
-        (low_x, high_x), (low_z, high_z) = env.layout.start_x, env.layout.start_z
+        (low_x, high_x), (low_z, high_z) = env.layouts[0].start_x, env.layouts[0].start_z
         assert (poses.min(axis=0) >= [low_x, low_z, -math.pi]).all()
         assert (poses.max(axis=0) <= [high_x, high_z, math.pi]).all()
         assert (np.ptp(poses, axis=0) > 0.9 * np.array([high_x - low_x, high_z - low_z, 2 * math.pi])).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dream.envs import make
+from dream.envs.sign.compiled import one_world
 from dream.envs.sign.family import SignFamily
 from dream.envs.sign.layout import LEGIBLE_PIXELS, VARIANTS, layout_of
 from dream.envs.sign.planning import search, sign_pixels
@@ -22,16 +23,15 @@ def starts(family: str, variant: str, count: int) -> np.ndarray:
 
 def check(family: str, variant: str, count: int) -> tuple[int, int]:
     """Every object is reached from every start in 20 steps, and the sign seen. Returns the most steps of each."""
-    layout = layout_of(family, variant)
-    objects = len(layout.objects)
+    worlds, objects = one_world(layout_of(family, variant)), len(layout_of(family, variant).objects)
     farthest = slowest = 0
     for start in starts(family, variant, count):
-        found = search(layout, start, 20, goals=objects)
+        found = search(worlds, 0, start, 20)
         steps = [found.steps[found.nearest(found.touched == number)] for number in range(objects)]
         assert np.isin(np.arange(objects), found.touched).all() and max(steps) <= 20
         farthest = max(farthest, *steps)
         free = np.flatnonzero((found.touched < 0) & (found.steps <= 13))
-        pixels = sign_pixels(layout, found.pose[free])
+        pixels = sign_pixels(worlds, 0, found.pose[free])
         looks = found.steps[free][pixels >= LEGIBLE_PIXELS]
         assert len(looks)
         slowest = max(slowest, looks.min())
@@ -56,7 +56,7 @@ def test_a_planned_path_is_rewarded_by_the_environment() -> None:
         env = make(family, 1)
         assert isinstance(env, SignFamily)
         env.reset(seed=2, options={"problem_id": np.array([1]), "instruction": np.array([[1]])})
-        found = search(env.layout, env.pose[0], 13)
+        found = search(env.worlds, 0, env.pose[0], 13)
         way = found.way(found.nearest(found.touched == 4))  # the red key
         rewards = [float(env.step(np.array([action]))[1][0]) for action in way]
         assert rewards == [0.0] * (len(way) - 1) + [1.0]
@@ -69,8 +69,8 @@ def test_pixels_of_the_plan_are_those_of_the_environment() -> None:
     env = make("sign", 1)
     assert isinstance(env, SignFamily)
     env.reset(seed=5, options={"problem_id": np.array([2]), "phase": "explore"})
-    found = search(env.layout, env.pose[0], 9)
-    pixels = sign_pixels(env.layout, found.pose)
+    found = search(env.worlds, 0, env.pose[0], 9)
+    pixels = sign_pixels(env.worlds, 0, found.pose)
     free = found.touched < 0
     look = int(np.flatnonzero(free & (pixels >= LEGIBLE_PIXELS))[0])
     for action in found.way(look):
@@ -88,4 +88,4 @@ def test_bounds_without_exploration() -> None:
     with pytest.raises(ValueError, match="unknown split"):
         short.no_exploration_return("tests")
     with pytest.raises(ValueError, match="colour is 3"):
-        sign_pixels(layout_of("sign", "default"), np.zeros((1, 3)), colour=3)
+        sign_pixels(one_world(layout_of("sign", "default")), 0, np.zeros((1, 3)), colour=3)

@@ -162,6 +162,8 @@ class LearningConfig(Settings, section="learning"):
     """single transitions in an update of g's features, an auxiliary loss; 0 switches it off"""
     execute_batch_size: Annotated[int, Range(4, 100_000)] = 64
     """trials in an update of the executor on z = f(problem); as many are added on z = g(exploration)"""
+    repeat_action: Share = 0.0
+    """probability that a random Discrete action is the one before: random walks go further (arXiv 2006.01782)"""
     learning_rate: PositiveShare = 2e-3
     """initial learning rate of AdamW"""
     final_learning_rate: Share = 2e-4

@@ -11,7 +11,7 @@ from dream.core.actions import Actions
 from dream.core.distributions import mode, sample
 from dream.core.environment import Environment
 from dream.core.heads import LearnerName
-from dream.core.qlearning import epsilon_greedy
+from dream.core.qlearning import epsilon_greedy, random_discrete
 from dream.core.trial import Episodes
 from dream.spaces import each
 
@@ -69,10 +69,12 @@ class ActionChooser:
         env: of the family.
         learner: of the policy.
         device: of its outputs.
+        repeat: probability that a random Discrete action is the one before.
     """
 
-    def __init__(self, env: Environment, learner: LearnerName, device: torch.device):
+    def __init__(self, env: Environment, learner: LearnerName, device: torch.device, repeat: float = 0.0):
         self.actions, self.learner, self._device = Actions(env.single_action_space), learner, device
+        self._repeat = repeat
         self._weight = random_actions(env)
         self._ends: Tensor | None = None
         if self.actions.discrete and env.end_action is not None:
@@ -80,7 +82,13 @@ class ActionChooser:
             self._ends[env.end_action] = True
 
     def __call__(
-        self, out: Tensor, epsilon: Tensor, generator: torch.Generator | None, *, may_end: bool = True
+        self,
+        out: Tensor,
+        epsilon: Tensor,
+        generator: torch.Generator | None,
+        *,
+        may_end: bool = True,
+        previous: Tensor | None = None,
     ) -> Tensor:
         """Actions of B members, (B, O) -> (B, *shape).
 
@@ -91,11 +99,12 @@ class ActionChooser:
                 otherwise.
             generator: on the CPU, so that a seed draws the same actions on every device.
             may_end: whether a policy trained by `q` may choose to end the episode.
+            previous: (B, *shape) the actions before, `Actions.nothing` where there was none; None: nowhere.
         """
         if self.learner == "q":
             if not may_end and self._ends is not None:
                 out = out.masked_fill(self._ends, -torch.inf)
-            return epsilon_greedy(out, epsilon, generator, self._weight)
+            return epsilon_greedy(out, epsilon, generator, self._weight, previous, self._repeat)
         parameters = out[:, :-1]
         if not bool((epsilon > 0).any()):
             return mode(parameters, self.actions)
@@ -104,11 +113,13 @@ class ActionChooser:
         if not bool(random.any()):
             return chosen
         wide = random.to(self._device).view(-1, *[1] * len(self.actions.shape))
-        return torch.where(wide, self.random(len(out), generator), chosen)
+        return torch.where(wide, self.random(len(out), generator, previous), chosen)
 
-    def random(self, members: int, generator: torch.Generator | None) -> Tensor:
-        """Random actions, (members, *shape)."""
-        return self.actions.random(self._weight, members, generator).to(self._device)
+    def random(self, members: int, generator: torch.Generator | None, previous: Tensor | None = None) -> Tensor:
+        """Random actions, (members, *shape); `previous` as above."""
+        if self._weight is None:
+            return self.actions.random(None, members, generator).to(self._device)
+        return random_discrete(self._weight, members, generator, previous, self._repeat).to(self._device)
 
 
 def interleave(episodes: list[Episodes]) -> Episodes:

@@ -154,7 +154,12 @@ def q_policy_loss(
 
 
 def epsilon_greedy(
-    q: Tensor, epsilon: Tensor, generator: torch.Generator | None, action_weight: Tensor | None = None
+    q: Tensor,
+    epsilon: Tensor,
+    generator: torch.Generator | None,
+    action_weight: Tensor | None = None,
+    previous: Tensor | None = None,
+    repeat: float = 0.0,
 ) -> Tensor:
     """The best action, or with probability epsilon a random one.
 
@@ -163,6 +168,7 @@ def epsilon_greedy(
         epsilon: (B,) probabilities; if all are zero no random number is drawn.
         generator: on the CPU, so that a seed draws the same actions on every device.
         action_weight: (A,) probabilities of the random actions; uniform if None.
+        previous, repeat: see `random_discrete`.
 
     Returns:
         (B,) int64.
@@ -172,6 +178,32 @@ def epsilon_greedy(
         return best
     members, actions = q.shape
     weight = torch.full((actions,), 1.0 / actions) if action_weight is None else action_weight
-    random = torch.multinomial(weight, members, replacement=True, generator=generator).to(q.device)
+    random = random_discrete(weight, members, generator, previous, repeat).to(q.device)
     explore = torch.rand(members, generator=generator).to(q.device) < epsilon.to(q.device)
     return torch.where(explore, random, best)
+
+
+def random_discrete(
+    weight: Tensor,
+    members: int,
+    generator: torch.Generator | None,
+    previous: Tensor | None = None,
+    repeat: float = 0.0,
+) -> Tensor:
+    """Random actions that may repeat the ones before, as in temporally extended exploration (arXiv 2006.01782).
+
+    Args:
+        weight: (A,) probabilities of the actions.
+        members: B.
+        generator: on the CPU.
+        previous: (B,) the actions before; A or more where there was none. None: nobody has acted yet.
+        repeat: probability that a random action is the one before.
+
+    Returns:
+        (B,) int64 on the CPU.
+    """
+    drawn = torch.multinomial(weight, members, replacement=True, generator=generator)
+    if repeat == 0 or previous is None:
+        return drawn
+    again = (torch.rand(members, generator=generator) < repeat) & (previous.cpu() < len(weight))
+    return torch.where(again, previous.cpu(), drawn)

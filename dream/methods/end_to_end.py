@@ -53,7 +53,7 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
         )
         observations = (trial.explore_episodes + trial.execute_episodes) * (env.horizon + 1)
         super().__init__(env, config, rules.networks(env, self.layout, observations, config))
-        self._choose = ActionChooser(env, config.end_to_end.learner, self.device)
+        self._choose = ActionChooser(env, config.end_to_end.learner, self.device, config.learning.repeat_action)
         self._returns = ValueNorm().to(self.device) if config.end_to_end.learner == "ppo" else None
         if self._returns is not None:
             self.on_policy = EndToEndOnPolicy(self.networks, self.factors, self.layout, config, self._returns)
@@ -239,7 +239,8 @@ class EndToEndPolicy(LearnedMethod[EndToEndNetworks]):
             context, state = networks.remember(features, inputs, state)
             if code is not None:
                 context = torch.where(used_id[:, None], code, context)
-            return self._choose(networks.act(features, inputs, context), epsilon, generator, may_end=may_end), state
+            out = networks.act(features, inputs, context)
+            return self._choose(out, epsilon, generator, may_end=may_end, previous=now.previous_action), state
 
         return policy
 

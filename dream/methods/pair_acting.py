@@ -30,8 +30,9 @@ class PairActing:
     def __init__(self, env: Environment, config: TrainConfig, rule: ExploreRule):
         self._trial, self._z_dim, self._rule = config.trial, config.bottleneck.z_dim, rule
         self._device = torch.device(config.device)
-        self._explorer = ActionChooser(env, config.explorer.learner, self._device)
-        self._executor = ActionChooser(env, config.executor.learner, self._device)
+        repeat = config.learning.repeat_action
+        self._explorer = ActionChooser(env, config.explorer.learner, self._device, repeat)
+        self._executor = ActionChooser(env, config.executor.learner, self._device, repeat)
 
     @torch.no_grad()
     def explore(
@@ -67,10 +68,11 @@ class PairActing:
             assert networks.explorer is not None
             features = networks.explorer.encode_frames(now.obs, now.active, networks.g.frames)
             out, state = networks.explorer.step(features, now.previous_action, state)
-            return self._explorer(out, epsilon, generator, may_end=may_stop), state
+            previous = now.previous_action
+            return self._explorer(out, epsilon, generator, may_end=may_stop, previous=previous), state
 
         def random(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-            return self._explorer.random(len(now.active), generator), None
+            return self._explorer.random(len(now.active), generator, now.previous_action), None
 
         policy = learned if self._rule == "learned" else random
         episodes = self._trial.explore_episodes
@@ -133,6 +135,6 @@ class PairActing:
         def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             features = networks.executor.frames(now.obs, now.active)
             out, state = networks.executor.step(features, instruction, z, state)
-            return self._executor(out, epsilon, generator), state
+            return self._executor(out, epsilon, generator, previous=now.previous_action), state
 
         return policy

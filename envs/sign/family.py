@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
-from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, layout_of
+from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout, layout_of
+
+if TYPE_CHECKING:
+    from dream.envs.sign.compiled import CompiledWorlds
 
 ACTION_NAMES = ("turn left", "turn right", "forward", "end-episode")
 LEFT, RIGHT, FORWARD, END = range(4)
@@ -23,7 +26,10 @@ PLANNED_HORIZON = 20
 
 
 class SignFamily(MetaEnv):
-    """What `sign` and `sign-ball` share; see `Sign`."""
+    """What the sign families share, see `Sign`: one world or many, each with three problems, one for each colour.
+
+    A problem id is 3 x the number of its world + the index of the colour.
+    """
 
     picture = "dream.envs.sign.picture:draw"
     reference_backend = "miniworld"
@@ -33,9 +39,9 @@ class SignFamily(MetaEnv):
     def __init__(
         self,
         num_envs: int,
-        family: str,
+        problems: ProblemSet,
+        layouts: Sequence[SignLayout],
         horizon: int,
-        variant: str,
         backend: str,
         threads: int,
         render_mode: str | None,
@@ -44,22 +50,16 @@ class SignFamily(MetaEnv):
             raise ValueError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")
         if threads < 1:
             raise ValueError(f"threads is {threads}: give at least 1")
-        self.layout = layout_of(family, variant)
-        self.variant = variant
-        ids = np.arange(len(COLOURS))
+        self.layouts = tuple(layouts)
+        """Of the worlds."""
+        self.kinds = self.layouts[0].kinds
+        """Kinds of objects, in order: an instruction is the number of one."""
         super().__init__(
             num_envs,
-            problems=ProblemSet(
-                family,
-                {"horizon": horizon, "variant": variant},
-                len(ids),
-                {"train": ids, "validation": ids, "test": ids},
-                (len(ids),),
-                ids[:, None],
-            ),
+            problems=problems,
             horizon=horizon,
             observation_space=gym.spaces.Box(0, 255, (60, 80, 3), np.uint8),
-            instruction_space=gym.spaces.MultiDiscrete([len(self.layout.kinds)]),
+            instruction_space=gym.spaces.MultiDiscrete([len(self.kinds)]),
             action_names=ACTION_NAMES,
             end_action=END,
             render_mode=render_mode,
@@ -68,8 +68,9 @@ class SignFamily(MetaEnv):
         """Simulates and renders the B members."""
         self._tells = hasattr(self.backend, "thing_pixels")
         self._everyone = np.arange(num_envs)
+        self._start = np.array([(*layout.start_x, *layout.start_z) for layout in self.layouts])
         self._pose = np.zeros((num_envs, 3))
-        self._yaw = np.zeros((num_envs, len(self.layout.objects)))
+        self._yaw = np.zeros((num_envs, len(self.layouts[0].objects)))
         self._pixels = np.zeros(num_envs, np.float32)
         self._path = np.zeros((num_envs, horizon + 1, 3))
         self._path_pixels = np.zeros((num_envs, horizon + 1), np.float32)
@@ -79,10 +80,27 @@ class SignFamily(MetaEnv):
         if backend == "fast":
             from dream.envs.sign.fast import FastBackend
 
-            return FastBackend(self.num_envs, self.layout, threads=threads)
+            return FastBackend(self.num_envs, *self.layouts, threads=threads)
         from dream.envs.sign.miniworld_backend import MiniworldBackend
 
-        return MiniworldBackend(self.num_envs, self.layout, workers=threads)
+        return MiniworldBackend(self.num_envs, self.layouts[0], workers=threads)
+
+    @property
+    def worlds(self) -> CompiledWorlds:
+        """The worlds as arrays."""
+        from dream.envs.sign.compiled import compile_layouts
+
+        return compile_layouts(self.layouts)
+
+    @property
+    def world(self) -> NDArray[np.int64]:
+        """(B,) number of the world of each member."""
+        return self.problem_id // len(COLOURS)
+
+    @property
+    def colour(self) -> NDArray[np.int64]:
+        """(B,) index of the colour that the sign of each member names."""
+        return self.problem_id % len(COLOURS)
 
     def close(self, **arguments: Any) -> None:
         """End the processes of the backend, if it has any."""
@@ -91,7 +109,7 @@ class SignFamily(MetaEnv):
 
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
         """A kind of object for each problem, uniformly, (N,) -> (N, 1)."""
-        return rng.integers(len(self.layout.kinds), size=(len(problem_id), 1))
+        return rng.integers(len(self.kinds), size=(len(problem_id), 1))
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
         """1 for every problem and instruction (N,), (N, 1) -> (N,): any object is reached in time from any start.
@@ -112,7 +130,8 @@ class SignFamily(MetaEnv):
         time to read the sign and then go to the object (docs/sign.md). Raises ValueError for a split that does not
         exist.
         """
-        share = 1 / len(self.problems.ids(split))
+        self.problems.ids(split)
+        share = 1 / len(COLOURS)
         return max(0.0, share + (1 - share) * self.wrong_object)
 
     def sign_pixels(self) -> NDArray[np.float32]:
@@ -131,7 +150,7 @@ class SignFamily(MetaEnv):
 
     def parts(self) -> tuple[Part, ...]:
         """The colour that the sign names."""
-        return (Part("colour", np.arange(len(COLOURS)), len(COLOURS), True, COLOURS),)
+        return (Part("colour", np.arange(self.problems.num_problems) % len(COLOURS), len(COLOURS), True, COLOURS),)
 
     def revealed(
         self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer], scene: Mapping[str, NDArray[Any]]
@@ -143,7 +162,7 @@ class SignFamily(MetaEnv):
 
     def instruction_name(self, instruction: NDArray[np.integer]) -> str:
         """The kind of object, (1,) -> such as "key"."""
-        return self.layout.kinds[int(instruction[0])]
+        return self.kinds[int(instruction[0])]
 
     def tell(self, problem_id: int, obs: NDArray[Any], action: NDArray[np.integer]) -> list[str]:
         """Turns and walks; arguments as for `MetaEnv`."""
@@ -168,15 +187,15 @@ class SignFamily(MetaEnv):
 
     @property
     def map_extent(self) -> tuple[float, float, float, float]:
-        """The room, metres; z grows downwards as in `episode_picture`."""
-        width, depth = ROOM_SIZE
+        """The largest world, metres; z grows downwards as in `episode_picture`."""
+        width, depth = np.max([layout.size for layout in self.layouts], axis=0).tolist()
         return (0.0, width, depth, 0.0)
 
     def instruction_probability(
         self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]
     ) -> NDArray[np.float64]:
         """The same for every kind of object, (N,), (N, 1) -> (N,)."""
-        return np.full(len(problem_id), 1 / len(self.layout.kinds))
+        return np.full(len(problem_id), 1 / len(self.kinds))
 
     def expert(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> Expert:
         """Takes the shortest way to the object, for all members of this environment: see `dream.envs.sign.scripts`.
@@ -228,22 +247,39 @@ class SignFamily(MetaEnv):
         return frames
 
     def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
-        count, layout, draw = len(members), self.layout, self.np_random.uniform
-        self._pose[members] = np.stack(
-            [draw(*layout.start_x, count), draw(*layout.start_z, count), draw(-np.pi, np.pi, count)], axis=1
-        )
-        self._yaw[members] = draw(-np.pi, np.pi, (count, len(layout.objects)))
+        count, draw = len(members), self.np_random.uniform
+        low_x, high_x, low_z, high_z = self._start[self.world[members]].T
+        self._pose[members] = np.stack([draw(low_x, high_x), draw(low_z, high_z), draw(-np.pi, np.pi, count)], axis=1)
+        self._yaw[members] = draw(-np.pi, np.pi, (count, self._yaw.shape[1]))
         starts = np.zeros(self.num_envs, np.bool_)
         starts[members] = True
-        return self._observe(self.backend.reset(self.problem_id, self._pose, self._yaw, starts))
+        return self._observe(self._reset_backend(starts))
+
+    def _reset_backend(self, starts: NDArray[np.bool_]) -> NDArray[Any]:
+        if len(self.layouts) == 1:
+            return self.backend.reset(self.colour, self._pose, self._yaw, starts)
+        return self.backend.reset(self.colour, self._pose, self._yaw, starts, self.world)
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
         result = self.backend.step(actions, self.active)
         self._pose = result.pose
         touched = result.touched
-        right = self.instruction[:, 0] * len(COLOURS) + self.problem_id
+        right = self.instruction[:, 0] * len(COLOURS) + self.colour
         reward = np.where(touched < 0, 0.0, np.where(touched == right, 1.0, self.wrong_object)).astype(np.float32)
         return self._observe(result.frames), reward, touched >= 0
+
+
+def one_world_problems(family: str, horizon: int, variant: str) -> ProblemSet:
+    """The three colours in one world, all of them in every split."""
+    ids = np.arange(len(COLOURS))
+    return ProblemSet(
+        family,
+        {"horizon": horizon, "variant": variant},
+        len(ids),
+        {"train": ids, "validation": ids, "test": ids},
+        (len(ids),),
+        ids[:, None],
+    )
 
 
 class Sign(SignFamily):
@@ -273,6 +309,7 @@ class Sign(SignFamily):
         "steps": 1_000_000,
         "learning.buffer_size": 6_000,  # 3.6 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
+        "learning.repeat_action": 0.7,  # otherwise one random walk in a hundred comes to the farthest object
         # Walking to an object is most of what is learned, and an executor that knows nothing had better touch none
         "executor.id_fraction": 0.5,
         "executor.empty_fraction": 0.25,
@@ -289,7 +326,8 @@ class Sign(SignFamily):
         threads: int = 1,
         render_mode: str | None = None,
     ) -> None:
-        super().__init__(num_envs, "sign", horizon, variant, backend, threads, render_mode)
+        layout, problems = layout_of("sign", variant), one_world_problems("sign", horizon, variant)
+        super().__init__(num_envs, problems, [layout], horizon, backend, threads, render_mode)
 
 
 class SignBall(SignFamily):
@@ -310,4 +348,5 @@ class SignBall(SignFamily):
         threads: int = 1,
         render_mode: str | None = None,
     ) -> None:
-        super().__init__(num_envs, "sign-ball", horizon, variant, backend, threads, render_mode)
+        layout, problems = layout_of("sign-ball", variant), one_world_problems("sign-ball", horizon, variant)
+        super().__init__(num_envs, problems, [layout], horizon, backend, threads, render_mode)

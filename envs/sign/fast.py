@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.sign.layout import COLOURS, WORDS, SignLayout
-from dream.envs.world3d.models import Model, box, mesh, text_sign
-from dream.envs.world3d.motion import AGENT_RADIUS, Obstacles, make_obstacles, move
+from dream.envs.sign.compiled import compile_layouts
+from dream.envs.sign.layout import COLOURS, SignLayout
+from dream.envs.world3d.motion import AGENT_RADIUS, move
 from dream.envs.world3d.renderer import Renderer
-from dream.envs.world3d.scene import Scene, compile_scene
-from dream.envs.world3d.worlds import sign_room
 
 LEFT, RIGHT, FORWARD, END = range(4)
 FORWARD_STEP = 0.7
@@ -34,48 +31,33 @@ class SignStep(NamedTuple):
     """(B,) index of the object that is near, the last of them if there are more, -1 if none."""
 
 
-def object_model(kind: str, colour: str) -> Model:
-    """The model of an object, sized as in MiniWorld's Sign."""
-    return box(colour) if kind == "box" else mesh(f"{kind}_{colour}", 0.6)
-
-
-@cache
-def world_of(layout: SignLayout) -> tuple[Scene, Obstacles]:
-    """The compiled world of a layout (models: objects, then one sign a word), and what stands in the way there."""
-    plan = sign_room(wall=layout.wall_texture)
-    things = [object_model(kind, colour) for kind, colour, _, _ in layout.objects]
-    signs = [text_sign(word, layout.sign_height) for word in WORDS]
-    places = np.array([[(x, z) for _, _, x, z in layout.objects]])
-    return compile_scene(plan, [*things, *signs]), make_obstacles([plan], places, [thing.radius for thing in things])
-
-
 class FastBackend:
     """B members of Sign. The actions are MiniWorld's: turn left, turn right, forward, and back one step and the end.
 
     Args:
         num_envs: B.
-        layout: where everything stands.
+        layouts: where everything stands; of several, `reset` says in which one a member is.
         threads: cores to render with; what is returned does not depend on it.
 
     Raises:
-        ValueError: num_envs or threads below 1.
+        ValueError: num_envs or threads below 1, or layouts with different objects.
         UserError: the miniworld package, whose textures and meshes are used, is not installed.
     """
 
-    def __init__(self, num_envs: int, layout: SignLayout, *, threads: int = 1) -> None:
+    def __init__(self, num_envs: int, *layouts: SignLayout, threads: int = 1) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: give at least 1")
-        scene, self._obstacles = world_of(layout)
-        self.num_envs, self.layout = num_envs, layout
-        self.renderer = Renderer(scene, threads=threads)
-        self.places, self.radii = self._obstacles.things[0], self._obstacles.radii
-        """(K, 2) x and z of the objects, and (K,) their radii."""
-        self._world = np.zeros(num_envs, np.int64)
-        count = len(layout.objects)
+        self.worlds = compile_layouts(layouts)
+        """All worlds, numbered in the order of the layouts."""
+        self.num_envs, self.layouts = num_envs, layouts
+        self.renderer = Renderer(self.worlds.scene, threads=threads)
+        self.radii = self.worlds.obstacles.radii
+        """(K,) of the objects."""
+        self.world = np.zeros(num_envs, np.int64)
+        """(B,) number of the world that each member is in."""
+        count = len(self.radii)
         self._models = np.tile(np.arange(count + 1), (num_envs, 1))
         self._places = np.zeros((num_envs, count + 1, 4))
-        self._places[:, :count, [0, 2]] = self.places
-        self._places[:, count] = layout.sign
         self.pose = np.zeros((num_envs, 3))
         """(B, 3) x, z and direction of the agent. Writing to it moves the agent; the next step starts from there."""
         self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
@@ -87,6 +69,7 @@ class FastBackend:
         pose: NDArray[np.floating],
         yaw: NDArray[np.floating],
         starts: NDArray[np.bool_] | None = None,
+        world: NDArray[np.integer] | None = None,
     ) -> NDArray[np.uint8]:
         """Start an episode in every member, or in those of `starts`.
 
@@ -95,12 +78,13 @@ class FastBackend:
             pose: (B, 3) x, z and direction of the agent.
             yaw: (B, K) directions of the objects, in the order of the layout.
             starts: (B,) bool, the members that start; the others stay as they are.
+            world: (B,) number of each member's world; None: the first.
 
         Returns:
             (B, 60, 80, 3) uint8 first frames; of the others the last ones.
 
         Raises:
-            ValueError: arrays of another shape, or a colour that does not exist.
+            ValueError: arrays of another shape, or a colour or world that does not exist.
         """
         count = len(self.radii)
         for name, given, shape in (("colour", colour, ()), ("pose", pose, (3,)), ("yaw", yaw, (count,))):
@@ -108,10 +92,17 @@ class FastBackend:
                 raise ValueError(f"{name} has shape {np.shape(given)}: give {(self.num_envs, *shape)}")
         if np.any((np.asarray(colour) < 0) | (np.asarray(colour) >= len(COLOURS))):
             raise ValueError(f"colour holds {np.min(colour)} to {np.max(colour)}: give 0 to {len(COLOURS) - 1}")
+        where = np.zeros(self.num_envs, np.int64) if world is None else np.asarray(world)
+        if where.shape != (self.num_envs,) or np.any((where < 0) | (where >= len(self.layouts))):
+            raise ValueError(f"world is {where}: give {self.num_envs} numbers from 0 to {len(self.layouts) - 1}")
         rows = np.arange(self.num_envs) if starts is None else np.flatnonzero(starts)
-        self._models[rows, count] = count + np.asarray(colour)[rows]
+        here = self.world[rows] = where[rows]
+        self._models[rows, count] = self.worlds.first_word[here] + np.asarray(colour)[rows]
         self.pose[rows] = np.asarray(pose)[rows]
+        self._places[rows, :count, 0] = self.worlds.obstacles.things[here, :, 0]
+        self._places[rows, :count, 2] = self.worlds.obstacles.things[here, :, 1]
         self._places[rows, :count, 3] = np.asarray(yaw)[rows]
+        self._places[rows, count] = self.worlds.sign[here]
         self._render(rows)
         return self._frames.copy()
 
@@ -121,7 +112,7 @@ class FastBackend:
         moving = np.ones(self.num_envs, np.bool_) if active is None else np.asarray(active)
         turn = TURN_STEP * ((actions == LEFT) * 1.0 - (actions == RIGHT)) * moving
         advance = FORWARD_STEP * ((actions == FORWARD) * 1.0 - (actions == END)) * moving
-        move(self.pose, turn, advance, self._obstacles, self._world)
+        move(self.pose, turn, advance, self.worlds.obstacles, self.world)
         rows = np.flatnonzero(moving)
         if len(rows):
             self._render(rows)
@@ -135,15 +126,15 @@ class FastBackend:
         """Nothing to do: there are no processes and no windows."""
 
     def _touched(self) -> NDArray[np.int64]:
-        distance = np.sqrt(((self.pose[:, None, :2] - self.places) ** 2).sum(axis=2))
+        distance = np.sqrt(((self.pose[:, None, :2] - self.worlds.obstacles.things[self.world]) ** 2).sum(axis=2))
         near = distance < self.radii + AGENT_RADIUS + NEAR
         last = near.shape[1] - 1 - near[:, ::-1].argmax(axis=1)
         return np.where(near.any(axis=1), last, -1)
 
     def _render(self, rows: NDArray[np.integer]) -> None:
         if len(rows) == self.num_envs:
-            self._frames, self._pixels = self.renderer.render(self.pose, self._models, self._places)
+            self._frames, self._pixels = self.renderer.render(self.pose, self._models, self._places, self.world)
         else:
             self._frames[rows], self._pixels[rows] = self.renderer.render(
-                self.pose[rows], self._models[rows], self._places[rows]
+                self.pose[rows], self._models[rows], self._places[rows], self.world[rows]
             )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from dream.envs.world3d.floorplan import Floorplan
 
 LEGIBLE_PIXELS = 12.0
 """Pixels of the sign from which on small networks begin to read it (docs/sign.md)."""
@@ -20,9 +23,25 @@ WORDS = ("BLUE", "RED", "GREEN")
 Range = tuple[float, float]
 
 
+class Opened(NamedTuple):
+    """An opening between two rooms."""
+
+    first: int
+    """Number of the one room."""
+    second: int
+    """And of the other."""
+    axis: str
+    """"x" or "z": along which the opening extends."""
+    span: Range
+    """From where to where."""
+
+
 @dataclass(frozen=True)
 class SignLayout:
-    """MiniWorld's U-shaped room with its objects and its sign. Metres; x to the right and z down on a map."""
+    """A house with its objects and its sign, by default MiniWorld's U-shaped room.
+
+    Metres; x to the right and z down on a map.
+    """
 
     objects: tuple[tuple[str, str, float, float], ...]
     """Kind ("box", "key", "ball"), colour, x and z of every object; kind by kind, each kind in all COLOURS."""
@@ -31,6 +50,15 @@ class SignLayout:
     sign_height: float = 1.0
     """Height of a letter, and its width."""
     wall_texture: str = "concrete"
+    floor_texture: str = "floor_tiles_bw"
+    ceiling_texture: str = "concrete_tiles"
+    rooms: tuple[tuple[Range, Range], ...] = (
+        ((0.0, 10.0), (0.0, 6.5)),
+        ((0.0, 6.0), (6.75, 13.0)),
+        ((6.0, 10.0), (6.75, 13.0)),
+    )
+    """Least and largest x, least and largest z of every room."""
+    openings: tuple[Opened, ...] = (Opened(0, 1, "x", (0.0, 6.0)), Opened(1, 2, "z", (6.75, 13.0)))
     start_x: Range = (3.6, 5.4)
     """Where an episode starts, in any direction."""
     start_z: Range = (3.6, 6.4)
@@ -39,6 +67,25 @@ class SignLayout:
     def kinds(self) -> tuple[str, ...]:
         """Kinds of objects, in order: an instruction is the number of one."""
         return tuple(dict.fromkeys(kind for kind, *_ in self.objects))
+
+    @property
+    def kinds_and_colours(self) -> tuple[tuple[str, str], ...]:
+        """Kind and colour of every object."""
+        return tuple((kind, colour) for kind, colour, *_ in self.objects)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Largest x and z; the least are 0."""
+        return max(x[1] for x, _ in self.rooms), max(z[1] for _, z in self.rooms)
+
+    def floorplan(self) -> Floorplan:
+        """The rooms and the openings between them."""
+        plan = Floorplan()
+        for x, z in self.rooms:
+            plan.add_rectangle(x, z, wall=self.wall_texture, floor=self.floor_texture, ceiling=self.ceiling_texture)
+        for hole in self.openings:
+            plan.connect(hole.first, hole.second, **{hole.axis: hole.span})  # type: ignore[arg-type]
+        return plan
 
 
 _BOXES_AND_KEYS = (

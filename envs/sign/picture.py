@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from dream.envs import render
 from dream.envs.drawing import Moment
-from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, ROOM_SIZE, WORDS, SignLayout
+from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, WORDS, SignLayout
 
 if TYPE_CHECKING:
     from dream.envs.sign.family import SignFamily
 
 INKS: dict[str, render.Colour] = {"blue": (45, 80, 220), "red": (214, 52, 50), "green": (30, 150, 60)}
-_ROOMS = ((0.0, 10.0, 0.0, 6.5), (0.0, 6.0, 6.5, 6.75), (0.0, 10.0, 6.75, 13.0))
-"""Floor of the U-shaped room: least and largest x, least and largest z."""
 _FOV = math.atan(math.tan(math.radians(30)) * 80 / 60)
 
 
@@ -37,7 +35,7 @@ class Path3D:
 def draw_map(
     canvas: render.Canvas,
     layout: SignLayout,
-    problem_id: int | None,
+    named: int | None,
     goal: int | None,
     path: Path3D,
     box: tuple[float, float, float, float],
@@ -45,21 +43,23 @@ def draw_map(
 ) -> None:
     """Walls, objects, sign and path seen from above, into a box (left, top, width, height) of the canvas.
 
-    A step is a dot with a beak that shows the heading; golden where the sign was in view. A sign whose `problem_id` is
-    None has not been read and is grey. `goal` is the index of the object to be reached, ringed; None while exploring.
+    A step is a dot with a beak that shows the heading; golden where the sign was in view. `named` is the index of the
+    colour on the sign; None: it has not been read and is grey. `goal` is the index of the object to be reached, ringed;
+    None while exploring.
     """
     left, top, width, height = box
-    scale = min(width / (ROOM_SIZE[0] + 0.6), height / (ROOM_SIZE[1] + 0.6))
-    left += (width - scale * ROOM_SIZE[0]) / 2
-    top += (height - scale * ROOM_SIZE[1]) / 2
+    wide, deep = layout.size
+    scale = min(width / (wide + 0.6), height / (deep + 0.6))
+    left += (width - scale * wide) / 2
+    top += (height - scale * deep) / 2
 
     def at(x: float, z: float) -> render.Point:
         return left + x * scale, top + z * scale
 
-    canvas.box(left - 4, top - 4, scale * ROOM_SIZE[0] + 8, scale * ROOM_SIZE[1] + 8, (150, 148, 142), radius=3)
-    for x0, x1, z0, z1 in _ROOMS:
+    canvas.box(left - 4, top - 4, scale * wide + 8, scale * deep + 8, (150, 148, 142), radius=3)
+    for x0, x1, z0, z1 in _floors(layout):
         canvas.box(*at(x0, z0), scale * (x1 - x0), scale * (z1 - z0), render.CELL)
-    _sign(canvas, layout, problem_id, scale, at)
+    _sign(canvas, layout, named, scale, at)
     for number, (kind, colour, x, z) in enumerate(layout.objects):
         if number == goal:
             canvas.disc(at(x, z), 0.85 * scale, render.GOLD, ring=3)
@@ -97,21 +97,22 @@ def draw(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
 
 def episode_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
     """A moment whose scene was recorded: the map so far on the left, the agent's frame on the right."""
-    canvas, problem_id, kind = render.page(env.family, moment), moment.problem_id, int(moment.instruction[0])
+    canvas, kind = render.page(env.family, moment), int(moment.instruction[0])
+    world, colour = divmod(moment.problem_id, len(COLOURS))
     known = moment.knows(0)
-    goal = kind * len(COLOURS) + problem_id if moment.phase == "execute" and known else None
+    goal = kind * len(COLOURS) + colour if moment.phase == "execute" and known else None
     path, yaw = Path3D(moment.scene["pose"], moment.scene["sign_pixels"]), moment.scene["yaw"][-1]
-    draw_map(canvas, env.layout, problem_id if known else None, goal, path, (6, render.HEADER, 204, 322), yaw)
+    draw_map(canvas, env.layouts[world], colour if known else None, goal, path, (6, render.HEADER, 204, 322), yaw)
     x = 216.0
     canvas.text("the agent sees", (x, render.HEADER + 12), 9.5, render.FAINT, align=0)
     canvas.text("the sign says", (x, render.HEADER + 150), 9.5, render.FAINT, align=0)
-    word, ink = (WORDS[problem_id], INKS[COLOURS[problem_id]]) if known else ("?", render.UNKNOWN)
+    word, ink = (WORDS[colour], INKS[COLOURS[colour]]) if known else ("?", render.UNKNOWN)
     canvas.text(word, (x, render.HEADER + 168), 15, ink, align=0, bold=True)
     pixels = float(path.sign_pixels[-1])
     canvas.text(f"{pixels:.0f} pixels of it in view", (x, render.HEADER + 186), 9.5, render.INK, align=0)
     if moment.phase == "execute":
         canvas.text("the instruction is", (x, render.HEADER + 222), 9.5, render.FAINT, align=0)
-        canvas.text(env.layout.kinds[kind].upper(), (x, render.HEADER + 240), 15, render.INK, align=0, bold=True)
+        canvas.text(env.kinds[kind].upper(), (x, render.HEADER + 240), 15, render.INK, align=0, bold=True)
     picture = canvas.picture()
     _paste(picture, moment.obs, int(x), render.HEADER + 24, 128, 96)
     return picture
@@ -119,13 +120,13 @@ def episode_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
 
 def frames_picture(env: SignFamily, moment: Moment) -> NDArray[np.uint8]:
     """A moment of which only frames are known: the frame, and below it the last ones before it."""
-    canvas, colour = render.page(env.family, moment), COLOURS[moment.problem_id]
-    known = moment.knows(0)
-    words = f"the sign says {WORDS[moment.problem_id] if known else '?'}"
+    canvas, number = render.page(env.family, moment), moment.problem_id % len(COLOURS)
+    colour, known = COLOURS[number], moment.knows(0)
+    words = f"the sign says {WORDS[number] if known else '?'}"
     ink = INKS[colour] if known else render.UNKNOWN
     canvas.text(words, (14, render.HEADER + 10), 11, ink, align=0, bold=True)
     if moment.phase == "execute":
-        kind = env.layout.kinds[int(moment.instruction[0])]
+        kind = env.kinds[int(moment.instruction[0])]
         where = (render.WIDTH - 14, render.HEADER + 10)
         canvas.text(f"go to the {colour if known else ''} {kind}".replace("  ", " "), where, 11, render.INK, align=1)
     picture = canvas.picture()
@@ -139,20 +140,36 @@ def _paste(picture: NDArray[np.uint8], frame: NDArray[np.uint8], x: int, y: int,
     picture[y : y + height, x : x + width] = cv2.resize(frame, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
+def _floors(layout: SignLayout) -> list[tuple[float, float, float, float]]:
+    """Floors of rooms and of the gaps between them: least and largest x, least and largest z."""
+    floors = [(*x, *z) for x, z in layout.rooms]
+    for hole in layout.openings:
+        axis = int(hole.axis == "x")  # of the gap
+        one, other = sorted((layout.rooms[hole.first][axis], layout.rooms[hole.second][axis]))
+        gap = one[1], other[0]
+        floors.append((*hole.span, *gap) if hole.axis == "x" else (*gap, *hole.span))
+    return floors
+
+
 def _sign(
     canvas: render.Canvas,
     layout: SignLayout,
-    problem_id: int | None,
+    named: int | None,
     scale: float,
     at: Callable[[float, float], render.Point],
 ) -> None:
-    x, _, z, _ = layout.sign
+    x, _, z, direction = layout.sign
     longest = max(WORDS, key=len)  # the length of the word would give it away
-    word, ink = ("?", render.UNKNOWN) if problem_id is None else (WORDS[problem_id], INKS[COLOURS[problem_id]])
-    half = len(longest if problem_id is None else word) * layout.sign_height / 2
-    left, top = at(x, z - half)
-    canvas.box(left - 5, top, 7, 2 * half * scale, ink, radius=2)
-    canvas.text(word, (left - 9, top + half * scale), 8.5, ink, align=1, bold=True)
+    word, ink = ("?", render.UNKNOWN) if named is None else (WORDS[named], INKS[COLOURS[named]])
+    half = len(longest if named is None else word) * layout.sign_height / 2
+    middle_x, middle_y = at(x, z)
+    ahead_x, ahead_y = math.cos(direction), -math.sin(direction)
+    if abs(ahead_x) > 0.5:  # on a wall to the left or right
+        canvas.box(middle_x - 3.5, middle_y - half * scale, 7, 2 * half * scale, ink, radius=2)
+        canvas.text(word, (middle_x + 9 * ahead_x, middle_y), 8.5, ink, align=0 if ahead_x > 0 else 1, bold=True)
+    else:
+        canvas.box(middle_x - half * scale, middle_y - 3.5, 2 * half * scale, 7, ink, radius=2)
+        canvas.text(word, (middle_x, middle_y + 12 * ahead_y), 8.5, ink, align=0.5, bold=True)
 
 
 def _object(

@@ -1,19 +1,27 @@
-"""Planning in the worlds of sign: the fewest steps to an object, to a view of the sign, and to both in turn."""
+"""Planning in the worlds of sign: the fewest steps to an object, to a view of the sign, and to both in turn.
+
+The search treats poses as one whose places fall into the same square of `CELL` metres and whose headings are equal; the
+first one that is found stands for all. So every way it finds is a real one, though a shorter one may be missed.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from dream.envs.sign.fast import FORWARD_STEP, NEAR, TURN_STEP, world_of
-from dream.envs.sign.layout import WORDS, SignLayout
-from dream.envs.world3d.motion import AGENT_RADIUS, move
+from dream.envs.sign.compiled import CompiledWorlds
+from dream.envs.sign.fast import FORWARD_STEP, NEAR, TURN_STEP
+from dream.envs.sign.layout import WORDS
+from dream.envs.world3d.kernels import OPTIONS
+from dream.envs.world3d.motion import AGENT_RADIUS
 from dream.envs.world3d.renderer import Renderer
 
-_GRID = 1e-3
-"""Poses nearer to each other than this (metres) count as the same."""
+CELL = 0.1
+"""Metres."""
 
 
 class Search(NamedTuple):
@@ -44,69 +52,86 @@ class Search(NamedTuple):
         return int(found[0]) if len(found) else -1
 
 
-def search(layout: SignLayout, start: NDArray[np.floating], horizon: int, goals: int = 0) -> Search:
-    """Try all actions, breadth first, from a pose (3,), without going on where an object is touched.
-
-    Stops early when the first `goals` objects have all been reached, if `goals` is above 0.
-    """
-    _, obstacles = world_of(layout)
-    places, radii = obstacles.things[0], obstacles.radii
-    poses = np.array([[*start[:2], 0.0]])  # the direction in turns of 45 degrees from the start's
-    known = {_key(poses)[0]}
-    found = [poses]
-    parents, actions, steps = [np.array([-1])], [np.array([-1])], [np.zeros(1, np.int64)]
-    touches = [_touched(poses, places, radii)]
-    base, edge = 0, np.arange(1)
-    for step in range(1, horizon + 1):
-        living = edge[touches[-1] < 0]
-        origin = found[-1][living - base]
-        if not len(living):
-            break
-        tried = np.repeat(origin, 3, axis=0)
-        action = np.tile(np.arange(3), len(origin))
-        tried[:, 2] = (tried[:, 2] + (action == 0) - (action == 1)) % 8
-        real = tried.copy()
-        real[:, 2] = start[2] + TURN_STEP * tried[:, 2]
-        move(real, np.zeros(len(real)), FORWARD_STEP * (action == 2), obstacles, np.zeros(len(real), np.int64))
-        tried[:, :2] = real[:, :2]
-        keep = []
-        for number, key in enumerate(_key(tried)):
-            if key not in known:
-                known.add(key)
-                keep.append(number)
-        base += len(found[-1])
-        found.append(tried[keep])
-        parents.append(np.repeat(living, 3)[keep])
-        actions.append(action[keep])
-        steps.append(np.full(len(keep), step))
-        touches.append(_touched(found[-1], places, radii))
-        edge = base + np.arange(len(keep))
-        if goals and np.isin(np.arange(goals), np.concatenate(touches)).all():
-            break
-    pose = np.concatenate(found)
-    pose[:, 2] = start[2] + TURN_STEP * pose[:, 2]
-    parts = (np.concatenate(part) for part in (steps, parents, actions, touches))
-    return Search(pose, *parts)
+def search(worlds: CompiledWorlds, world: int, start: NDArray[np.floating], horizon: int) -> Search:
+    """All poses within `horizon` steps of a pose (3,) in a world, without going on where an object is touched."""
+    obstacles = worlds.obstacles
+    columns, rows = (worlds.size[world] / CELL).astype(int) + 2
+    known = np.zeros((columns, rows, 8), np.bool_)
+    pose, links = np.empty((known.size, 3)), np.empty((known.size, 4), np.int64)
+    count = _search(
+        obstacles.barriers[obstacles.first[world] : obstacles.first[world + 1]], obstacles.things[world],
+        obstacles.radii, np.asarray(start, np.float64), horizon, known, pose, links,
+    )  # fmt: skip
+    steps, parent, action, touched = links[:count].T.copy()
+    return Search(pose[:count].copy(), steps, parent, action, touched)
 
 
-def sign_pixels(layout: SignLayout, pose: NDArray[np.floating], colour: int = 2) -> NDArray[np.float32]:
-    """Visible pixels of a sign from poses (N, 3), without objects in between, (N,)."""
-    scene, obstacles = world_of(layout)
+def sign_pixels(worlds: CompiledWorlds, world: int, pose: NDArray[np.floating], colour: int = 2) -> NDArray[np.float32]:
+    """Visible pixels of a world's sign from poses (N, 3), without objects in between, (N,)."""
     count = len(pose)
-    model = np.full((count, 1), len(obstacles.radii) + colour)
     if not 0 <= colour < len(WORDS):
         raise ValueError(f"colour is {colour}: give 0 to {len(WORDS) - 1}")
-    places = np.tile(np.array(layout.sign), (count, 1, 1))
-    return Renderer(scene).render(pose, model, places)[1][:, 0]
+    model = np.full((count, 1), worlds.first_word[world] + colour)
+    places = np.tile(worlds.sign[world], (count, 1, 1))
+    return Renderer(worlds.scene).render(pose, model, places, np.full(count, world))[1][:, 0]
 
 
-def _key(pose: NDArray[np.floating]) -> list[tuple[int, ...]]:
-    return [tuple(row) for row in np.round(pose / [_GRID, _GRID, 1]).astype(np.int64).tolist()]
+@njit(cache=True, nogil=True, **OPTIONS)
+def _search(
+    barriers: Any, things: Any, radii: Any, start: Any, horizon: int, known: Any, pose: Any, links: Any
+) -> int:  # fmt: skip
+    pose[0, 0], pose[0, 1], pose[0, 2] = start[0], start[1], start[2]
+    links[0, 0], links[0, 1], links[0, 2] = 0, -1, -1
+    links[0, 3] = _touched(things, radii, start[0], start[1])
+    known[int(start[0] / CELL), int(start[1] / CELL), 0] = True
+    count, at = 1, 0
+    while at < count:
+        if links[at, 0] == horizon:
+            break
+        if links[at, 3] < 0:
+            turns = round((pose[at, 2] - start[2]) / TURN_STEP) % 8
+            for action in range(3):
+                x, z, turned = pose[at, 0], pose[at, 1], turns
+                if action == 0:
+                    turned = (turns + 1) % 8
+                elif action == 1:
+                    turned = (turns + 7) % 8
+                else:
+                    angle = start[2] + turns * TURN_STEP
+                    x, z = x + FORWARD_STEP * math.cos(angle), z - FORWARD_STEP * math.sin(angle)
+                    if _blocked(barriers, things, radii, x, z):
+                        continue
+                column, row = int(x / CELL), int(z / CELL)
+                if known[column, row, turned]:
+                    continue
+                known[column, row, turned] = True
+                pose[count, 0], pose[count, 1], pose[count, 2] = x, z, start[2] + turned * TURN_STEP
+                links[count, 0], links[count, 1], links[count, 2] = links[at, 0] + 1, at, action
+                links[count, 3] = _touched(things, radii, x, z)
+                count += 1
+        at += 1
+    return count
 
 
-def _touched(
-    pose: NDArray[np.floating], places: NDArray[np.floating], radii: NDArray[np.floating]
-) -> NDArray[np.int64]:
-    distance = np.sqrt(((pose[:, None, :2] - places) ** 2).sum(axis=2))
-    near = distance < radii + AGENT_RADIUS + NEAR
-    return np.where(near.any(axis=1), near.shape[1] - 1 - near[:, ::-1].argmax(axis=1), -1)
+@njit(**OPTIONS)
+def _touched(things: Any, radii: Any, x: float, z: float) -> int:
+    found = -1
+    for e in range(len(radii)):
+        if math.sqrt((things[e, 0] - x) ** 2 + (things[e, 1] - z) ** 2) < radii[e] + AGENT_RADIUS + NEAR:
+            found = e
+    return found
+
+
+@njit(**OPTIONS)
+def _blocked(barriers: Any, things: Any, radii: Any, x: float, z: float) -> bool:
+    for s in range(len(barriers)):
+        ax, az = barriers[s, 0, 0], barriers[s, 0, 1]
+        dx, dz = barriers[s, 1, 0] - ax, barriers[s, 1, 1] - az
+        at = ((x - ax) * dx + (z - az) * dz) / (dx * dx + dz * dz)
+        at = min(1.0, max(0.0, at))
+        if math.sqrt((ax + at * dx - x) ** 2 + (az + at * dz - z) ** 2) < AGENT_RADIUS:
+            return True
+    for e in range(len(radii)):
+        if math.sqrt((things[e, 0] - x) ** 2 + (things[e, 1] - z) ** 2) < AGENT_RADIUS + radii[e]:
+            return True
+    return False

@@ -8,14 +8,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.envs.sign.compiled import CompiledWorlds
 from dream.envs.sign.fast import END
-from dream.envs.sign.layout import COLOURS, SignLayout
+from dream.envs.sign.layout import COLOURS
 from dream.envs.sign.planning import search, sign_pixels
 
 ENOUGH_PIXELS = 120.0
 """Pixels of the sign from which on the networks nearly always read it (docs/sign.md)."""
-MOST_STEPS = 12
-"""Largest number of steps of an explorer; no start needed more."""
+MOST_STEPS = 14
+"""Largest number of steps of an explorer; in MiniWorld's room no start needed more than 12."""
 
 
 class SignFamily(Protocol):
@@ -23,7 +24,14 @@ class SignFamily(Protocol):
 
     horizon: int
     elapsed: NDArray[np.int64]
-    layout: SignLayout
+
+    @property
+    def worlds(self) -> CompiledWorlds:
+        """All worlds."""
+
+    @property
+    def world(self) -> NDArray[np.int64]:
+        """(B,) the world of every member."""
 
     @property
     def pose(self) -> NDArray[np.float64]:
@@ -58,10 +66,10 @@ class SignExpert(_Planned):
 
     def __init__(self, env: SignFamily, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
         super().__init__(env)
-        self._objects = instruction[:, 0] * len(COLOURS) + problem_id
+        self._objects = instruction[:, 0] * len(COLOURS) + problem_id % len(COLOURS)
 
     def _way(self, member: int, start: NDArray[np.float64]) -> list[int]:
-        found = search(self.env.layout, start, self.env.horizon, goals=len(self.env.layout.objects))
+        found = search(self.env.worlds, int(self.env.world[member]), start, self.env.horizon)
         nearest = found.nearest(found.touched == self._objects[member])
         return found.way(nearest) if nearest >= 0 else []
 
@@ -69,7 +77,7 @@ class SignExpert(_Planned):
 class SignExplorer(_Planned):
     """Takes the shortest way, by breadth-first search, to a pose that shows `enough` pixels of the sign.
 
-    `act` raises RuntimeError where there is no such pose within 12 steps of a start.
+    `act` raises RuntimeError where there is no such pose within 14 steps of a start.
     """
 
     def __init__(self, env: SignFamily, enough: float = ENOUGH_PIXELS) -> None:
@@ -77,10 +85,11 @@ class SignExplorer(_Planned):
         self.enough = enough
 
     def _way(self, member: int, start: NDArray[np.float64]) -> list[int]:
-        found = search(self.env.layout, start, MOST_STEPS)
+        worlds, world = self.env.worlds, int(self.env.world[member])
+        found = search(worlds, world, start, MOST_STEPS)
         for steps in range(MOST_STEPS + 1):  # rendering is slow: no further than needed
             there = np.flatnonzero((found.steps == steps) & (found.touched < 0))
-            seen = there[sign_pixels(self.env.layout, found.pose[there]) >= self.enough]
+            seen = there[sign_pixels(worlds, world, found.pose[there]) >= self.enough]
             if len(seen):
                 return found.way(int(seen[0]))
         raise RuntimeError(f"no pose within {MOST_STEPS} steps of {start} shows {self.enough} pixels of the sign")

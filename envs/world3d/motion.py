@@ -1,4 +1,4 @@
-"""Moving many agents at once, each in a world of its own: turns, steps, walls and things in the way, as in MiniWorld."""
+"""Moving many agents at once, each in a world of its own: turns, steps, walls and things in the way (MiniWorld's)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ class Obstacles(NamedTuple):
     """(E,) their radii."""
 
 
-def make_obstacles(
-    plans: Sequence[Floorplan], things: NDArray[np.floating], radii: Sequence[float]
-) -> Obstacles:
+def make_obstacles(plans: Sequence[Floorplan], things: NDArray[np.floating], radii: Sequence[float]) -> Obstacles:
     """The walls of each world's floorplan and its things, (W, E, 2) x and z, with radii (E,)."""
     barriers = [plan.barriers() for plan in plans]
     first = np.cumsum([0, *map(len, barriers)])

@@ -91,9 +91,7 @@ def find_room(scene: Any, world: int, x: float, z: float) -> int:
 
 
 @kernel
-def place_pieces(
-    scene: Any, world: int, x: float, z: float, forward_x: float, forward_z: float, rays: Any
-) -> None:
+def place_pieces(scene: Any, world: int, x: float, z: float, forward_x: float, forward_z: float, rays: Any) -> None:
     """Put all wall pieces of a world into the camera's frame."""
     piece, out = scene.piece, rays.piece
     first, after = scene.room_first[scene.world_first[world]], scene.room_first[scene.world_first[world + 1]]

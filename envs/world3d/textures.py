@@ -11,6 +11,7 @@ filtering, but for the rounding of the level of detail.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -95,19 +96,16 @@ def build_table(names: list[str]) -> TextureTable:
     count = max(1, len(names))
     offset, width, height = (np.zeros((count, MAX_LEVELS), np.int64) for _ in range(3))
     last = np.zeros(count, np.int64)
-    parts = []
+    parts: list[NDArray[np.int64]] = []
     total = 0
     for number, name in enumerate(names):
-        levels = mip_chain(load_image(name))
-        if len(levels) > MAX_LEVELS:
-            raise ValueError(f"texture {name!r} is too large: {1 << (MAX_LEVELS - 1)} texels wide at most")
+        levels = _packed_levels(name)
         last[number] = len(levels) - 1
         for level in range(MAX_LEVELS):
             if level < len(levels):
-                bordered = np.pad(levels[level], ((1, 1), (1, 1), (0, 0)), mode="wrap").astype(np.int64)
-                packed = bordered[..., 0] | bordered[..., 1] << LANE | bordered[..., 2] << (2 * LANE)
+                packed = levels[level]
                 offset[number, level], total = total, total + packed.size
-                height[number, level], width[number, level] = levels[level].shape[:2]
+                height[number, level], width[number, level] = packed.shape[0] - 2, packed.shape[1] - 2
                 parts.append(packed.ravel())
             else:
                 for table in (offset, width, height):
@@ -119,34 +117,63 @@ def build_blended(names: list[str]) -> BlendedTable:
     """The textures in this order, blended. Errors as for `build_table`."""
     offset, width, height = (np.zeros((max(1, len(names)), MAX_STEPS), np.int64) for _ in range(3))
     size = np.ones((max(1, len(names)), 2), np.int64)
-    parts = []
+    parts: list[NDArray[np.int64]] = []
     total = 0
     for number, name in enumerate(names):
-        levels = mip_chain(load_image(name))
-        if len(levels) > MAX_LEVELS:
-            raise ValueError(f"texture {name!r} is too large: {1 << (MAX_LEVELS - 1)} texels wide at most")
+        levels = _levels(name)
         size[number] = levels[0].shape[1], levels[0].shape[0]
-        first = min(FINEST, len(levels) - 1)
+        steps = _blended_steps(name)
         for step in range(MAX_STEPS):
-            level, share = step // STEPS, step % STEPS / STEPS
-            if first <= level < len(levels) and (share == 0 or level + 1 < len(levels)):
-                nodes = levels[level].shape[1] * 2, levels[level].shape[0] * 2
-                mixed = _on_nodes(levels[level], nodes)
-                if share > 0:
-                    mixed = mixed * (1 - share) + _on_nodes(levels[level + 1], nodes) * share
-                channels = np.round(mixed * PRECISION).astype(np.int64)
-                packed = channels[..., 0] | channels[..., 1] << LANE | channels[..., 2] << (2 * LANE)
-                packed = np.pad(packed, ((0, 1), (0, 1)), mode="wrap")
+            if step in steps:
+                packed = steps[step]
                 offset[number, step], total = total, total + packed.size
-                width[number, step], height[number, step] = nodes
+                height[number, step], width[number, step] = packed.shape[0] - 1, packed.shape[1] - 1
                 parts.append(packed.ravel())
-            elif level >= first:
+            elif step > min(steps):
                 for table in (offset, width, height):
                     table[number, step] = table[number, step - 1]
-        begin = first * STEPS
         for table in (offset, width, height):
-            table[number, :begin] = table[number, begin]
+            table[number, : min(steps)] = table[number, min(steps)]
     return BlendedTable(np.concatenate(parts) if parts else np.zeros(1, np.int64), offset, width, height, size)
+
+
+# What a texture becomes is kept, because most worlds share theirs with others.
+
+
+@lru_cache(maxsize=128)
+def _levels(name: str) -> list[NDArray[np.uint8]]:
+    levels = mip_chain(load_image(name))
+    if len(levels) > MAX_LEVELS:
+        raise ValueError(f"texture {name!r} is too large: {1 << (MAX_LEVELS - 1)} texels wide at most")
+    return levels
+
+
+@lru_cache(maxsize=128)
+def _packed_levels(name: str) -> list[NDArray[np.int64]]:
+    """Every level with a border of a texel, its channels packed."""
+    packed = []
+    for level in _levels(name):
+        bordered = np.pad(level, ((1, 1), (1, 1), (0, 0)), mode="wrap").astype(np.int64)
+        packed.append(bordered[..., 0] | bordered[..., 1] << LANE | bordered[..., 2] << (2 * LANE))
+    return packed
+
+
+@lru_cache(maxsize=128)
+def _blended_steps(name: str) -> dict[int, NDArray[np.int64]]:
+    """Step -> its nodes, packed; steps past the last level are left out, as are those before the first one blended."""
+    levels = _levels(name)
+    first, steps = min(FINEST, len(levels) - 1), {}
+    for step in range(MAX_STEPS):
+        level, share = step // STEPS, step % STEPS / STEPS
+        if first <= level < len(levels) and (share == 0 or level + 1 < len(levels)):
+            nodes = levels[level].shape[1] * 2, levels[level].shape[0] * 2
+            mixed = _on_nodes(levels[level], nodes)
+            if share > 0:
+                mixed = mixed * (1 - share) + _on_nodes(levels[level + 1], nodes) * share
+            channels = np.round(mixed * PRECISION).astype(np.int64)
+            packed = channels[..., 0] | channels[..., 1] << LANE | channels[..., 2] << (2 * LANE)
+            steps[step] = np.pad(packed, ((0, 1), (0, 1)), mode="wrap")
+    return steps
 
 
 def _on_nodes(image: NDArray[np.uint8], nodes: tuple[int, int]) -> NDArray[np.float64]:

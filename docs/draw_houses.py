@@ -1,0 +1,106 @@
+"""Find the houses of `sign-worlds` that are fair tasks, and store which draws they are (dream/envs/sign/houses.json).
+
+    python docs/draw_houses.py --processes 2       # ten minutes
+
+A draw is a fair task if, from 12 starts, the sign can be read within 12 steps and every object reached within 18, and
+if the sign cannot be read anywhere in the start area. Written again after any change of `dream.envs.sign.houses`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.envs.sign.compiled import CompiledWorlds, object_model, one_world
+from dream.envs.sign.houses import ATTEMPTS, COLLECTIONS, Draws, house
+from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout
+from dream.envs.sign.planning import search, sign_pixels
+from dream.envs.sign.scripts import ENOUGH_PIXELS
+from dream.envs.world3d.motion import make_obstacles
+
+STARTS = 12
+LOOK, GO = 12, 18
+"""Most steps to a pose from which the sign can be read, and to an object."""
+
+
+def fair(layout: SignLayout, number: int) -> bool:
+    """Whether a draw is a fair task."""
+    if len(layout.objects) < 2 * len(COLOURS):
+        return False
+    # Walking is checked first, because it needs no textures
+    starts = list(_starts(layout, number))
+    ways = [search(_walls(layout), 0, start, GO) for start in starts]
+    for found in ways:
+        if len(np.unique(found.touched[found.touched >= 0])) < len(layout.objects) or found.touched[0] >= 0:
+            return False
+    worlds = one_world(replace(layout, wall_texture="white", floor_texture="white", ceiling_texture="white"))
+    x, z, angle = np.meshgrid(
+        np.linspace(*layout.start_x, 4), np.linspace(*layout.start_z, 3), np.arange(12) * np.pi / 6, indexing="ij"
+    )
+    everywhere = np.stack([x.ravel(), z.ravel(), angle.ravel()], axis=1)
+    if sign_pixels(worlds, 0, everywhere).max() >= LEGIBLE_PIXELS:
+        return False
+    for found in ways:
+        sign_x, _, sign_z, direction = layout.sign
+        to_x, to_z = found.pose[:, 0] - sign_x, found.pose[:, 1] - sign_z
+        ahead = to_x * np.cos(direction) - to_z * np.sin(direction)
+        looks = -(to_x * np.cos(found.pose[:, 2]) - to_z * np.sin(found.pose[:, 2])) / np.hypot(to_x, to_z)
+        near = (found.steps <= LOOK) & (found.touched < 0) & (ahead > 0.5) & (looks > 0.6) & (np.hypot(to_x, to_z) < 7)
+        there = np.flatnonzero(near)
+        there = there[np.argsort(np.hypot(to_x, to_z)[there] - looks[there], kind="stable")][:40]
+        if not len(there) or sign_pixels(worlds, 0, found.pose[there]).max() < ENOUGH_PIXELS:
+            return False
+    return True
+
+
+def _starts(layout: SignLayout, number: int) -> Iterator[NDArray[np.float64]]:
+    draws = Draws(7, number)
+    for _ in range(STARTS):
+        yield np.array([draws.length(*layout.start_x), draws.length(*layout.start_z), draws.below(360) * np.pi / 180])
+
+
+def _walls(layout: SignLayout) -> CompiledWorlds:
+    """The world without what is only seen."""
+    radii = [object_model(kind, colour).radius for kind, colour in layout.kinds_and_colours]
+    places = np.array([[(x, z) for _, _, x, z in layout.objects]])
+    none = np.zeros((1, 4))
+    size = np.array([layout.size])
+    return CompiledWorlds(None, make_obstacles([layout.floorplan()], places, radii), none, np.zeros(1, int), size)  # type: ignore[arg-type]
+
+
+def first_fair(collection: str, number: int) -> int:
+    """The number of the first draw of a house that is a fair task."""
+    attempt = 0
+    while not fair(house(collection, number, attempt), number):
+        attempt += 1
+    return attempt
+
+
+def main() -> None:
+    """See the module docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--only", type=int, help="that many houses of each collection, printed and not stored")
+    given = parser.parse_args()
+    found: dict[str, list[int]] = {}
+    with ProcessPoolExecutor(given.processes) as pool:
+        for collection, count in COLLECTIONS.items():
+            numbers = range(given.only or count)
+            found[collection] = list(pool.map(first_fair, [collection] * len(numbers), numbers, chunksize=8))
+            print(
+                f"{collection}: {len(numbers)} houses, {np.mean(found[collection]) + 1:.1f} draws for each", flush=True
+            )
+    if given.only:
+        print(found)
+    else:
+        ATTEMPTS.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""Houses for `sign-worlds`: worlds with the task of Sign, each made from its number alone.
+
+A house is a main room with an annex behind an opening. The episode starts in the main room, six objects stand about,
+and the sign hangs on a wall of the annex where it cannot be read from the start. Shape, sizes, textures, places and
+heights differ from house to house. Every length is a multiple of 5 cm and every draw an integer hash, so that a house
+is the same on every machine.
+
+Not every draw is a fair task: the sign may be readable from the start, or an object out of reach. `docs/draw_houses.py`
+checks draws with a planner and stores, for each house, the number of the first good one (`ATTEMPTS`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from dream.envs.sign.layout import COLOURS, Opened, Range, SignLayout
+
+GRID = 20
+"""Lengths are multiples of 1 / GRID metres."""
+GAP = 0.25
+"""Metres between rooms, as in MiniWorld."""
+LONGEST = 5
+"""Letters of the longest word."""
+LETTERS = (0.7, 0.8, 0.9, 1.0, 1.1)
+"""Heights of the letters, metres."""
+MARGIN = 1.0
+"""Distance of an object from the nearest wall, as in MiniWorld's room. Coming near an object ends the episode, so one
+in the middle of a room would block the way."""
+APART = 3.0
+"""Least distance between objects."""
+FREE = 2.0
+"""Least distance between an object and the start area."""
+PASSAGE = 2.3
+"""Least distance between an object and the middle of an opening."""
+
+SIGNS = 4
+"""Places for the sign of which the one that is seen least from the start is taken."""
+
+SHAPES = ("behind", "arm", "alcove", "corner")
+"""Of training: an annex as wide as the main room behind a barrier; a narrower one, open on its whole width (an L); a
+small one with a narrow opening; and one that is reached through an opening at a corner of its side."""
+OTHER_SHAPES = ("door", "corridor")
+"""Never in training: a wide annex behind a door in the middle; an annex at the end of a corridor."""
+
+WALLS = ("concrete", "drywall", "cinder_blocks", "stucco", "wood_planks", "marble")
+FLOORS = ("floor_tiles_bw", "asphalt", "wood", "concrete", "cardboard")
+CEILINGS = ("concrete_tiles", "ceiling_tiles", "drywall", "white")
+OTHER_WALLS = ("brick_wall", "rock", "wood")
+OTHER_FLOORS = ("grass", "stucco", "water")
+OTHER_CEILINGS = ("ceiling_tile_noborder", "metal_grill")
+"""Textures of training, and others that it never shows in these places."""
+
+COLLECTIONS: Mapping[str, int] = {"train": 1000, "validation": 50, "test": 200, "textures": 100, "plans": 100}
+"""How many houses there are. `textures` and `plans` hold textures and shapes that training never shows."""
+ATTEMPTS = Path(__file__).with_name("houses.json")
+"""For each collection, the number of the draw that each house is."""
+
+Item = TypeVar("Item")
+
+
+class Draws:
+    """Numbers from 0 up to, not including, 1, the same on every machine (SplitMix64)."""
+
+    def __init__(self, *seed: int) -> None:
+        self._state = 0
+        for number in seed:
+            self._state = (self._next() ^ number) & _MASK
+
+    def _next(self) -> int:
+        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        z = self._state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return z ^ (z >> 31)
+
+    def below(self, n: int) -> int:
+        """An integer from 0 to n - 1."""
+        return (self._next() >> 11) * n >> 53
+
+    def length(self, least: float, most: float) -> float:
+        """A length between two lengths on the grid, both included; the first if there is none."""
+        low, high = round(least * GRID), round(most * GRID)
+        return (low + self.below(max(0, high - low) + 1)) / GRID
+
+    def choice(self, items: Sequence[Item]) -> Item:
+        """One of the items."""
+        return items[self.below(len(items))]
+
+
+_MASK = (1 << 64) - 1
+
+
+@cache
+def house(collection: str, number: int, attempt: int | None = None) -> SignLayout:
+    """A house.
+
+    Args:
+        collection: of COLLECTIONS.
+        number: from 0.
+        attempt: number of the draw; by default the one that was found to be a fair task.
+
+    Raises:
+        ValueError: a collection or house that does not exist.
+    """
+    if collection not in COLLECTIONS:
+        raise ValueError(f"unknown collection {collection!r}: choose one of {', '.join(COLLECTIONS)}")
+    if not 0 <= number < COLLECTIONS[collection]:
+        raise ValueError(f"house {number} does not exist: {collection} has 0 to {COLLECTIONS[collection] - 1}")
+    if attempt is None:
+        attempt = _attempts()[collection][number]
+    draws = Draws(list(COLLECTIONS).index(collection), number, attempt)
+    shape = draws.choice(OTHER_SHAPES if collection == "plans" else SHAPES)
+    other = collection == "textures"
+    wall = draws.choice(OTHER_WALLS if other else WALLS)
+    floor = draws.choice(OTHER_FLOORS if other else FLOORS)
+    ceiling = draws.choice(OTHER_CEILINGS if other else CEILINGS)
+    layout = _turned(_house(shape, draws), draws.below(8))
+    return replace(layout, wall_texture=wall, floor_texture=floor, ceiling_texture=ceiling)
+
+
+@cache
+def _attempts() -> dict[str, list[int]]:
+    found: dict[str, list[int]] = json.loads(ATTEMPTS.read_text(encoding="utf-8"))
+    return found
+
+
+def _house(shape: str, draws: Draws) -> SignLayout:
+    """A house in its first orientation: main room above (small z), annex below, its way in on the left."""
+    width, depth = draws.length(8.0, 10.5), draws.length(5.5, 7.0)
+    letter = draws.choice(LETTERS)
+    room = _ceil(LONGEST * letter + 0.4)  # the wall that a sign needs
+    begin = depth + GAP
+    if shape == "behind":
+        annex: tuple[Range, Range] = ((0.0, width), (begin, begin + draws.length(max(4.5, room), 6.5)))
+        opening = (0.0, draws.length(0.45 * width, 0.7 * width))
+    elif shape == "arm":
+        across = draws.length(3.5, 5.5)
+        annex = ((0.0, across), (begin, begin + draws.length(max(4.5, room), 6.5)))
+        opening = (0.0, across)
+    elif shape == "alcove":
+        across, left = draws.length(3.5, 5.0), draws.length(0.0, 2.5)
+        annex = ((left, left + across), (begin, begin + draws.length(max(4.0, room), 6.0)))
+        middle = left + draws.length(1.2, across - 1.2)
+        opening = (middle - 1.2, middle + 1.2)
+    elif shape == "corner":
+        across = draws.length(6.0, 8.5)
+        left = draws.length(0.0, width / 2)
+        annex = ((left, left + across), (begin, begin + draws.length(max(4.5, room), 6.5)))
+        opening = (left, left + draws.length(2.2, 3.2))
+    elif shape == "door":
+        annex = ((0.0, width), (begin, begin + draws.length(max(4.5, room), 6.0)))
+        middle = draws.length(0.35 * width, 0.65 * width)
+        opening = (middle - 1.1, middle + 1.1)
+    else:
+        across, long = draws.length(2.0, 2.6), draws.length(1.0, 1.6)
+        left = draws.length(0.5, width / 2)
+        gap: tuple[Range, Range] = ((left, left + across), (begin, begin + long))
+        inner = begin + long + GAP
+        annex = ((left - 0.5, left + across + 2.5), (inner, inner + draws.length(max(4.0, room), 5.0)))
+        opening = (left, left + across)
+    rooms: tuple[tuple[Range, Range], ...] = (((0.0, width), (0.0, depth)), annex)
+    openings: tuple[Opened, ...] = (Opened(0, 1, "x", _on_grid(opening)),)
+    if shape == "corridor":
+        rooms = (rooms[0], gap, annex)
+        openings = (Opened(0, 1, "x", _on_grid(opening)), Opened(1, 2, "x", _on_grid(opening)))
+    rooms = tuple((_on_grid(x), _on_grid(z)) for x, z in rooms)
+    start_x, start_z = _start(rooms[0], draws)
+    # Of several places for the sign the one that is seen least from the start, through the last opening
+    places = [_sign(rooms[-1], _on_grid(opening), letter, draws) for _ in range(SIGNS)]
+    edge = rooms[-1][1][0] - GAP, rooms[-1][1][0]
+    seen = [_seen(place, letter, (start_x, start_z), _on_grid(opening), edge) for place in places]
+    sign = places[seen.index(min(seen))]
+    objects = _objects(rooms, openings, (start_x, start_z), draws)
+    return SignLayout(objects, sign, letter, rooms=rooms, openings=openings, start_x=start_x, start_z=start_z)
+
+
+def _sign(annex: tuple[Range, Range], opening: Range, letter: float, draws: Draws) -> tuple[float, float, float, float]:
+    """x, y, z and direction of a sign on one of the walls of the annex that are long enough for the longest word."""
+    (west, east), (north, south) = annex
+    half = LONGEST * letter / 2 + 0.1
+    y = draws.length(letter / 2 + 0.5, 2.65 - letter / 2)
+    walls: list[tuple[float, float, float, float]] = []
+    if south - north >= 2 * half:
+        z = draws.length(north + half, south - half)
+        walls += [(west, y, z, 0.0), (east, y, z, math.pi)]
+    if east - west >= 2 * half:
+        walls.append((draws.length(west + half, east - half), y, south, math.pi / 2))
+    for low, high in ((west, opening[0]), (opening[1], east)):  # beside the opening, seen from the annex alone
+        if high - low >= 2 * half:
+            walls.append((draws.length(low + half, high - half), y, north, -math.pi / 2))
+    return draws.choice(walls or [(east, y, (north + south) / 2, math.pi)])
+
+
+def _seen(
+    sign: tuple[float, float, float, float], letter: float, start: tuple[Range, Range], opening: Range, edge: Range
+) -> int:
+    """How many lines from the corners of the start area to the ends of a sign pass through an opening, 0 to 8."""
+    x, _, z, direction = sign
+    half = LONGEST * letter / 2
+    ends = [(x, z - half), (x, z + half)] if abs(math.cos(direction)) > 0.5 else [(x - half, z), (x + half, z)]
+    count = 0
+    for from_x in start[0]:
+        for from_z in start[1]:
+            for to_x, to_z in ends:
+                if (from_x - x) * math.cos(direction) - (from_z - z) * math.sin(direction) <= 0:
+                    continue  # behind the sign
+                at = [from_x + (to_x - from_x) * (line - from_z) / (to_z - from_z) for line in edge]
+                count += opening[0] < min(at) and max(at) < opening[1]
+    return count
+
+
+def _start(room: tuple[Range, Range], draws: Draws) -> tuple[Range, Range]:
+    """Where an episode starts: an area of 2 x 1 metres, its x and its z."""
+    (west, east), (north, south) = room
+    x, z = draws.length(west + 1.5, east - 3.5), draws.length(north + 1.5, south - 2.5)
+    return (x, x + 2.0), (z, z + 1.0)
+
+
+def _objects(
+    rooms: tuple[tuple[Range, Range], ...], openings: tuple[Opened, ...], start: tuple[Range, Range], draws: Draws
+) -> tuple[tuple[str, str, float, float], ...]:
+    """Where the objects stand, about a quarter of them in the annex; fewer than six where there is no room for all."""
+    start_x, start_z = start
+    ways = [(sum(hole.span) / 2, rooms[hole.second][1][0]) for hole in openings]
+    objects: list[tuple[str, str, float, float]] = []
+    names = [(kind, colour) for kind in ("box", "key") for colour in COLOURS]
+    for _ in range(200):
+        if len(objects) == len(names):
+            break
+        (west, east), (north, south) = rooms[-1] if draws.below(4) == 0 else rooms[0]
+        x, z = draws.length(west + MARGIN, east - MARGIN), draws.length(north + MARGIN, south - MARGIN)
+        side = draws.below(4)
+        if side < 2:
+            x = (west + MARGIN, east - MARGIN)[side]
+        else:
+            z = (north + MARGIN, south - MARGIN)[side - 2]
+        x, z = _rounded((x, z))
+        aside = math.hypot(max(start_x[0] - x, 0.0, x - start_x[1]), max(start_z[0] - z, 0.0, z - start_z[1]))
+        open_way = all(math.hypot(x - a, z - b) >= PASSAGE for a, b in ways)
+        if open_way and aside >= FREE and all(math.hypot(x - a, z - b) >= APART for _, _, a, b in objects):
+            objects.append((*names[len(objects)], x, z))
+    return tuple(objects)
+
+
+def _turned(layout: SignLayout, symmetry: int) -> SignLayout:
+    """The house after one of the eight symmetries of the square: mirrored in x, in z, and x and z exchanged."""
+    mirror_x, mirror_z, exchanged = symmetry & 1, symmetry & 2, symmetry & 4
+    width = max(x[1] for x, _ in layout.rooms)
+    depth = max(z[1] for _, z in layout.rooms)
+
+    def point(x: float, z: float) -> tuple[float, float]:
+        x, z = (width - x if mirror_x else x), (depth - z if mirror_z else z)
+        return (z, x) if exchanged else (x, z)
+
+    def extents(x: Range, z: Range) -> tuple[Range, Range]:
+        one, other = point(x[0], z[0]), point(x[1], z[1])
+        return _on_grid((min(one[0], other[0]), max(one[0], other[0]))), _on_grid(
+            (min(one[1], other[1]), max(one[1], other[1]))
+        )
+
+    def opened(hole: Opened) -> Opened:
+        span = extents(hole.span, (0.0, 0.0))[0] if not exchanged else extents(hole.span, (0.0, 0.0))[1]
+        return Opened(hole.first, hole.second, "z" if exchanged else "x", span)
+
+    x, y, z, direction = layout.sign
+    at = _rounded(point(x, z))
+    facing = _facing(direction, bool(mirror_x), bool(mirror_z), bool(exchanged))
+    start_x, start_z = extents(layout.start_x, layout.start_z)
+    return replace(
+        layout,
+        rooms=tuple(extents(*room) for room in layout.rooms),
+        openings=tuple(opened(hole) for hole in layout.openings),
+        sign=(at[0], y, at[1], facing),
+        start_x=start_x,
+        start_z=start_z,
+        objects=tuple((kind, colour, *_rounded(point(a, b))) for kind, colour, a, b in layout.objects),
+    )
+
+
+_DIRECTIONS: Mapping[float, tuple[int, int]] = {
+    0.0: (1, 0),
+    math.pi: (-1, 0),
+    math.pi / 2: (0, -1),
+    -math.pi / 2: (0, 1),
+}
+"""Direction -> where it looks, x and z."""
+
+
+def _facing(direction: float, mirror_x: bool, mirror_z: bool, exchanged: bool) -> float:
+    x, z = _DIRECTIONS[direction]
+    x, z = (-x if mirror_x else x), (-z if mirror_z else z)
+    looks = (z, x) if exchanged else (x, z)
+    return next(angle for angle, there in _DIRECTIONS.items() if there == looks)
+
+
+def houses(collection: str, count: int | None = None) -> Iterator[SignLayout]:
+    """The first `count` houses of a collection, by default all."""
+    for number in range(COLLECTIONS[collection] if count is None else count):
+        yield house(collection, number)
+
+
+def _round(length: float) -> float:
+    return round(length * GRID) / GRID
+
+
+def _rounded(place: tuple[float, float]) -> tuple[float, float]:
+    return _round(place[0]), _round(place[1])
+
+
+def _ceil(length: float) -> float:
+    return math.ceil(length * GRID - 1e-9) / GRID
+
+
+def _on_grid(span: Range) -> Range:
+    return _round(span[0]), _round(span[1])

@@ -1,0 +1,104 @@
+"""`sign-worlds`: Sign in many houses, trained in some and tested in others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dream.envs.problems import ProblemSet
+from dream.envs.sign.family import SignFamily
+from dream.envs.sign.houses import COLLECTIONS, houses
+from dream.envs.sign.layout import COLOURS, SignLayout, layout_of
+
+PAPER: Mapping[str, str] = {
+    "paper": "default", "walls": "walls", "sign-left": "sign-left", "sign-high": "sign-high", "start": "start",
+}  # fmt: skip
+"""Variant of `sign-worlds` -> the variant of `sign` whose world it tests in."""
+VARIANTS = ("default", "textures", "plans", *PAPER)
+DESCRIPTIONS = ("colour", "colour and house")
+
+
+class SignWorlds(SignFamily):
+    """Sign in houses that differ in plan, sizes, textures, and where sign, objects and start are; pixels as in `sign`.
+
+    A problem is a house and the colour that its sign names: id 3 x house + colour. f is told the colour alone, because
+    nothing else of a house is unknown to who looks around. Houses of training, validation and test are disjoint, and
+    MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
+
+    Args:
+        num_envs: members.
+        horizon: steps of an episode.
+        worlds: houses of training, 1 to 1,000.
+        variant: the houses of the split `test`: "default", 200 like those of training; "textures" or "plans", 100 with
+            textures or plans that training never shows; "paper", the one of `sign`; or "walls", "sign-left",
+            "sign-high" or "start", its variants.
+        description: what f is told in training: the "colour", or "colour and house".
+        backend: "fast"; or, with a variant of the paper's world, "miniworld" for the real one (evaluation only).
+        threads: of the renderer.
+        render_mode: None or "rgb_array".
+
+    Raises:
+        ValueError: a parameter that is not allowed.
+        UserError: the miniworld package (its textures and meshes) is missing; for backend "miniworld" also OpenGL.
+    """
+
+    summary = "sign in 1,000 houses, tested in others: new ones, new textures, new plans; pixels (3,750 problems)"
+    default_settings: ClassVar[Mapping[str, Any]] = {
+        "steps": 2_000_000,
+        "learning.buffer_size": 6_000,  # 3.6 GB of frames
+        "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
+    }
+    wrong_object = -1.0
+
+    def __init__(
+        self,
+        num_envs: int,
+        horizon: int = 20,
+        worlds: int = COLLECTIONS["train"],
+        variant: str = "default",
+        description: str = "colour",
+        backend: str = "fast",
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        if not 1 <= worlds <= COLLECTIONS["train"]:
+            raise ValueError(f"worlds is {worlds}: give 1 to {COLLECTIONS['train']}")
+        if variant not in VARIANTS:
+            raise ValueError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+        if description not in DESCRIPTIONS:
+            raise ValueError(f"unknown description {description!r}: choose 'colour' or 'colour and house'")
+        if backend == "miniworld" and variant not in PAPER:
+            raise ValueError(
+                f"backend is 'miniworld': it has the paper's world only, so give variant={next(iter(PAPER))}"
+            )
+        self.variant = variant
+        parts = {"train": list(houses("train", worlds)), "validation": list(houses("validation"))}
+        if variant in PAPER:
+            parts["test"] = [layout_of("sign", PAPER[variant])]
+        else:
+            parts["test"] = list(houses("test" if variant == "default" else variant))
+        if backend == "miniworld":  # there is no other world to train in
+            parts = dict.fromkeys(parts, parts["test"])
+        layouts, problems = _problems(parts, {"horizon": horizon, "variant": variant}, description)
+        super().__init__(num_envs, problems, layouts, horizon, backend, threads, render_mode)
+
+
+def _problems(
+    parts: Mapping[str, list[SignLayout]], parameters: Mapping[str, Any], description: str
+) -> tuple[list[SignLayout], ProblemSet]:
+    """The houses, each once, and the problems in them, by split."""
+    layouts = list(dict.fromkeys(layout for part in parts.values() for layout in part))
+    number = {layout: n for n, layout in enumerate(layouts)}
+    colours = np.arange(len(COLOURS))
+    splits = {
+        split: np.sort((len(COLOURS) * np.array([number[layout] for layout in part])[:, None] + colours).ravel())
+        for split, part in parts.items()
+    }
+    ids = np.arange(len(COLOURS) * len(layouts))
+    factors = np.stack([ids % len(COLOURS), ids // len(COLOURS)], axis=1)[:, : 1 if description == "colour" else 2]
+    sizes = (len(COLOURS),) if description == "colour" else (len(COLOURS), len(layouts))
+    digest = hashlib.sha256(repr(layouts).encode()).hexdigest()[:16]
+    return layouts, ProblemSet("sign-worlds", {**parameters, "houses": digest}, len(ids), splits, sizes, factors)

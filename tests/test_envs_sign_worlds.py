@@ -1,0 +1,179 @@
+"""Houses of `sign-worlds`: the same everywhere, fair tasks, split without overlap, and drawn in one batch."""
+
+import hashlib
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dream.envs import make
+from dream.envs.sign import houses
+from dream.envs.sign.fast import FastBackend
+from dream.envs.sign.houses import COLLECTIONS, Draws, house
+from dream.envs.sign.layout import COLOURS, LAYOUTS
+from dream.envs.sign.worlds import VARIANTS, SignWorlds
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def small(members: int = 2, **parameters: object) -> SignWorlds:
+    env = make("sign-worlds", members, **{"worlds": 4, **parameters})
+    assert isinstance(env, SignWorlds)
+    return env
+
+
+def test_draws_are_the_same_on_every_machine() -> None:
+    draws = Draws(1, 2, 3)
+    assert [draws.below(1000) for _ in range(5)] == [0, 0, 0, 0, 0]
+    assert {Draws(n).length(1.0, 1.2) for n in range(99)} == {1.0, 1.05, 1.1, 1.15, 1.2}
+    assert Draws(0).length(3.0, 2.0) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("collection", "digest"),
+    [("train", ""), ("validation", ""), ("test", ""), ("textures", ""), ("plans", "")],
+)
+def test_the_houses_are_exactly_these(collection: str, digest: str) -> None:
+    found = repr(list(houses.houses(collection)))
+    assert hashlib.sha256(found.encode()).hexdigest()[:16] == digest
+
+
+def test_every_house_has_six_objects_in_its_rooms_and_an_episode_starts_beside_them() -> None:
+    for collection in COLLECTIONS:
+        for layout in houses.houses(collection):
+            assert [(kind, colour) for kind, colour, _, _ in layout.objects] == list(LAYOUTS["sign"].kinds_and_colours)
+            for _, _, x, z in layout.objects:
+                assert any(
+                    west + 1 <= x <= east - 1 and north + 1 <= z <= south - 1
+                    for (west, east), (north, south) in layout.rooms
+                )
+                aside = (
+                    max(layout.start_x[0] - x, x - layout.start_x[1], 0),
+                    max(layout.start_z[0] - z, z - layout.start_z[1], 0),
+                )
+                assert math.hypot(*aside) >= houses.FREE - 1e-9
+            assert layout.sign[1] + layout.sign_height / 2 <= 2.74 and layout.sign[1] > layout.sign_height / 2
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_houses_are_fair_tasks(collection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of each collection, planned again."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "docs")])
+    from draw_houses import fair, first_fair
+
+    assert fair(house(collection, 1), 1)
+    assert house(collection, 0) == house(collection, 0, first_fair(collection, 0))
+
+
+def test_training_shows_neither_the_textures_nor_the_plans_of_the_tests() -> None:
+    def looks(collection: str) -> list[set[str]]:
+        every = list(houses.houses(collection))
+        return [{getattr(one, f"{name}_texture") for one in every} for name in ("wall", "floor", "ceiling")]
+
+    for trained, held in zip(looks("train"), looks("textures"), strict=True):
+        assert len(trained) >= 4 and len(held) >= 2 and not trained & held
+    for trained, tested in zip(looks("train"), looks("test"), strict=True):
+        assert trained == tested
+    assert not set(houses.SHAPES) & set(houses.OTHER_SHAPES)
+    assert "brick_wall" not in looks("train")[0]  # of the variant `walls`
+
+
+def test_splits_are_disjoint_and_the_papers_world_is_in_none_of_training_or_validation() -> None:
+    env = make("sign-worlds", 1, variant="paper")
+    assert isinstance(env, SignWorlds)
+    problems = env.problems
+    sizes = {split: len(problems.ids(split)) for split in ("train", "validation", "test")}
+    assert sizes == {"train": 3000, "validation": 150, "test": 3} and problems.validates
+    assert env.layouts[problems.ids("test")[0] // 3] == LAYOUTS["sign"]
+    assert env.layouts.count(LAYOUTS["sign"]) == 1 and len(set(env.layouts)) == len(env.layouts)
+    assert problems.factors == (3,) and (problems.features(np.arange(6))[:, 0] == [0, 1, 2, 0, 1, 2]).all()
+    hashes = {small(variant=variant).problems.hash for variant in VARIANTS} | {small(worlds=5).problems.hash}
+    assert len(hashes) == len(VARIANTS) + 1
+    houses_too = small(description="colour and house")
+    assert houses_too.problems.factors == (3, len(houses_too.layouts))
+
+
+def test_a_batch_of_houses_is_each_house_alone() -> None:
+    """Frames, poses and touches of random play, in a batch of houses and in each house by itself."""
+    layouts = [house("train", number) for number in range(3)] + [LAYOUTS["sign"]]
+    rng, many = np.random.default_rng(0), 48
+    world, colour = rng.integers(4, size=many), rng.integers(3, size=many)
+    low = np.array([(one.start_x[0], one.start_z[0]) for one in layouts])[world]
+    high = np.array([(one.start_x[1], one.start_z[1]) for one in layouts])[world]
+    pose = np.concatenate([rng.uniform(low, high), rng.uniform(-3, 3, (many, 1))], axis=1)
+    yaw, actions = rng.uniform(-3, 3, (many, 6)), rng.choice(3, size=(12, many), p=[0.15, 0.15, 0.7])
+    together = FastBackend(many, *layouts)
+    first = together.reset(colour, pose, yaw, world=world)
+    steps = [together.step(action) for action in actions]
+    assert any((step.touched >= 0).any() for step in steps)
+    for number, layout in enumerate(layouts):
+        rows = np.flatnonzero(world == number)
+        alone = FastBackend(len(rows), layout)
+        assert (alone.reset(colour[rows], pose[rows], yaw[rows]) == first[rows]).all()
+        for action, step in zip(actions, steps, strict=True):
+            found = alone.step(action[rows])
+            assert (found.frames == step.frames[rows]).all() and (found.pose == step.pose[rows]).all()
+            assert (found.touched == step.touched[rows]).all()
+
+
+def test_the_papers_world_is_that_of_sign() -> None:
+    """The same frames and rewards for the same actions."""
+    there, here = make("sign", 2), small(variant="paper")
+    ids = here.problems.ids("test")[[0, 2]]
+    obs = [
+        env.reset(seed=1, options={"problem_id": problem, "instruction": np.array([[0], [1]])})[0]
+        for env, problem in ((there, np.array([0, 2])), (here, ids))
+    ]
+    assert (obs[0] == obs[1]).all()
+    for action in ([2, 2], [2, 0], [1, 2], [2, 2]):
+        one, other = there.step(np.array(action)), here.step(np.array(action))
+        assert (one[0] == other[0]).all() and (one[1] == other[1]).all()
+
+
+def test_scripts_read_the_sign_and_reach_the_object_in_test_houses() -> None:
+    env = small(24)
+    ids = env.problems.sample("test", 24, np.random.default_rng(0))
+    obs, _ = env.reset(seed=0, options={"problem_id": ids, "phase": "explore"})
+    explorer, read = env.scripted_explorer(24), np.zeros(24, bool)
+    while env.active.any():
+        obs, *_ = env.step(explorer.act(obs))
+        read |= env.informative()
+    assert read.all()
+    obs, info = env.reset(options={"problem_id": ids})
+    expert, total = env.expert(ids, info["instruction"]), np.zeros(24)
+    while env.active.any():
+        obs, reward, *_ = env.step(expert.act(obs))
+        total += reward
+    assert total.mean() > 0.95 and (total == env.optimal_return(ids, info["instruction"])).mean() > 0.95
+    assert env.no_exploration_return("test") == 0.0
+
+
+def test_words_and_pictures_are_of_the_house() -> None:
+    env = small(1)
+    env.reset(seed=0, options={"problem_id": np.array([4]), "phase": "explore"})
+    assert env.world.tolist() == [1] and env.colour.tolist() == [1]
+    assert env.parts()[0].labels[4] == 1 and env.parts()[0].values == COLOURS
+    picture = env.episode_picture(0)
+    env.reset(seed=0, options={"problem_id": np.array([7]), "phase": "explore"})
+    assert picture.shape == (400, 352, 3) and (picture != env.episode_picture(0)).mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"worlds": 0}, "worlds is 0: give 1 to 1000"),
+        ({"worlds": 1001}, "worlds is 1001"),
+        ({"variant": "brick"}, "unknown variant 'brick': choose one of default, textures, plans, paper"),
+        ({"description": "house"}, "unknown description 'house'"),
+        ({"backend": "miniworld"}, "it has the paper's world only, so give variant=paper"),
+    ],
+)
+def test_what_does_not_exist_is_refused(parameters: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small(**parameters)
+    with pytest.raises(ValueError, match="unknown collection"):
+        house("trian", 0)
+    with pytest.raises(ValueError, match="house 50 does not exist: validation has 0 to 49"):
+        house("validation", 50)
