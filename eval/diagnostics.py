@@ -69,14 +69,15 @@ class Diagnosis:
     def _decode(self, net: PairNetworks, env: MetaEnv, trials: Trials) -> dict[str, Tensor]:
         """Whether g decodes the problem of each exploration (B,), and its error after each step (B, T+1), nats."""
         device = trials.problem_id.device
-        all_problems = torch.arange(len(env.problems.factor_table), device=device)
-        self._codes = net.f(description_table(env).to(device))
-        explore, truth = trials.explore, trials.problem_id
+        # Problems that f is told the same about have one code: houses whose signs name the same colour
+        descriptions, code_of = description_table(env).to(device).unique(dim=0, return_inverse=True)
+        self._codes = net.f(descriptions)
+        explore, truth = trials.explore, code_of[trials.problem_id]
         prefixes = net.g(explore)
         error = prefix_error(self._codes[truth], prefixes, self.method.config.bottleneck.noise_std)
         last = explore.length
-        split = all_problems[torch.isin(all_problems, truth)]  # the candidates are the problems that were played
-        nearest = split[torch.cdist(last_prefix(prefixes, explore), self._codes[split]).argmin(1)]
+        played = truth.unique()  # the candidates are the problems that were played
+        nearest = played[torch.cdist(last_prefix(prefixes, explore), self._codes[played]).argmin(1)]
         return {
             "decoded": (nearest == truth).float(),
             "error": error.gather(1, torch.arange(error.shape[1], device=device).minimum(last[:, None])),
@@ -86,7 +87,8 @@ class Diagnosis:
         """Means over all trials played. A method without f and g has `informed` and `return_I` only.
 
         Returns:
-            decoded: share of trials whose z is nearest to the code of their own problem, among those of the split;
+            decoded: share of trials whose z is nearest to the code of their own problem, among those of the split
+                (problems with the same description have the same code);
             informed, decoded_informed, decoded_uninformed: share of explorations that came to see the decisive object,
                 and `decoded` of these and of the others (if the family defines such an object);
             error_T: -log q(f(mu) | first T steps) up to a constant, nats, for a few T; a stream that ended keeps its

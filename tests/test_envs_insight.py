@@ -45,6 +45,7 @@ def test_parts_of_a_bus_problem_are_its_lines_for_every_encoding(description: st
         ("signpost", ["right button"], 1, [1]),
         ("sign", ["colour"], 2, [2]),
         ("sign-ball", ["colour"], 1, [1]),
+        ("sign-worlds", ["colour"], 1000, [1]),
     ],
 )
 def test_parts(family: str, names: list[str], problem: int, labels: list[int]) -> None:

@@ -57,7 +57,7 @@ def test_touching_while_exploring_ends_the_episode_without_reward() -> None:
 def test_the_end_action_steps_back_first_and_may_touch() -> None:
     env = sign(num_envs=2)
     env.reset(seed=0, options={"problem_id": np.array([2, 2]), "instruction": np.array([[0], [0]])})
-    x, z = env.backend.places[2]  # the green box, behind the first agent's back
+    x, z = env.backend.worlds.obstacles.things[0, 2]  # the green box, behind the first agent's back
     distance = env.backend.radii[2] + AGENT_RADIUS + NEAR
     env.backend.pose[:] = [[x - distance - 0.3, z, math.pi], [5, 5, 0]]
     _, reward, terminated, truncated, _ = env.step(np.array([END, END]))
