@@ -60,8 +60,8 @@ class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC
     """Settings of a training run that differ from the defaults, by dotted name, such as {"steps": 60_000}."""
     bound_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings of a bound that is given the problem, which it needs to be one on test problems too."""
-    reference_backend: ClassVar[str | None] = None
-    """Value of the parameter `backend` for a slower reference implementation, where there is one; see `dream bench`."""
+    reference_parameters: ClassVar[Mapping[str, Any] | None] = None
+    """Parameters of a slower reference implementation, where there is one; see `dream bench`."""
 
     horizon: int
     """Steps of an episode before it is truncated."""

@@ -69,7 +69,7 @@ def run(
         measure_training(method, name, device, seconds, threads)
         | (
             measure_pixels(name, seconds)
-            if find_family(name).reference_backend
+            if find_family(name).reference_parameters
             else {"env_steps_per_s": measure_env(name)}
         )
         | {"device": device, "threads": threads}
@@ -150,7 +150,8 @@ def measure_pixels(name: str, seconds: float) -> dict[str, Any]:
     """
     envs = {"fast": make(name, PIXEL_MEMBERS["fast"])}
     try:
-        envs["miniworld"] = make(name, PIXEL_MEMBERS["miniworld"], backend="miniworld")
+        reference = find_family(name).reference_parameters or {}
+        envs["miniworld"] = make(name, PIXEL_MEMBERS["miniworld"], **reference)
         envs["miniworld"].reset(seed=0)
     except UserError:
         envs.pop("miniworld", None)

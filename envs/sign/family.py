@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout, layout_of
+from dream.envs.world3d.assets import package_folder
 
 if TYPE_CHECKING:
     from dream.envs.sign.compiled import CompiledWorlds
@@ -32,7 +34,7 @@ class SignFamily(MetaEnv):
     """
 
     picture = "dream.envs.sign.picture:draw"
-    reference_backend = "miniworld"
+    reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld"}
     wrong_object: ClassVar[float]
     """Reward for touching another object than the right one."""
 
@@ -64,9 +66,11 @@ class SignFamily(MetaEnv):
             end_action=END,
             render_mode=render_mode,
         )
-        self.backend = self._make_backend(backend, threads)
-        """Simulates and renders the B members."""
-        self._tells = hasattr(self.backend, "thing_pixels")
+        self._backend, self._threads, self._tells = backend, threads, backend == "fast"
+        if backend == "miniworld":
+            self.backend  # noqa: B018  # says at once what is missing
+        else:
+            package_folder()
         self._everyone = np.arange(num_envs)
         self._start = np.array([(*layout.start_x, *layout.start_z) for layout in self.layouts])
         self._pose = np.zeros((num_envs, 3))
@@ -75,15 +79,16 @@ class SignFamily(MetaEnv):
         self._path = np.zeros((num_envs, horizon + 1, 3))
         self._path_pixels = np.zeros((num_envs, horizon + 1), np.float32)
 
-    def _make_backend(self, backend: str, threads: int) -> Any:
-        # Imported here: compiling kernels and opening OpenGL take time.
-        if backend == "fast":
+    @cached_property
+    def backend(self) -> Any:
+        """Simulates and renders the B members. Made when it is needed first: compiling many worlds takes seconds."""
+        if self._backend == "fast":
             from dream.envs.sign.fast import FastBackend
 
-            return FastBackend(self.num_envs, *self.layouts, threads=threads)
+            return FastBackend(self.num_envs, *self.layouts, threads=self._threads)
         from dream.envs.sign.miniworld_backend import MiniworldBackend
 
-        return MiniworldBackend(self.num_envs, self.layouts[0], workers=threads)
+        return MiniworldBackend(self.num_envs, self.layouts[0], workers=self._threads)
 
     @property
     def worlds(self) -> CompiledWorlds:
@@ -104,7 +109,8 @@ class SignFamily(MetaEnv):
 
     def close(self, **arguments: Any) -> None:
         """End the processes of the backend, if it has any."""
-        self.backend.close()
+        if "backend" in self.__dict__:
+            self.backend.close()
         super().close(**arguments)
 
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:

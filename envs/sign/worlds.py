@@ -51,6 +51,7 @@ class SignWorlds(SignFamily):
         "learning.buffer_size": 6_000,  # 3.6 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
     }
+    reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}
     wrong_object = -1.0
 
     def __init__(
