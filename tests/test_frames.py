@@ -13,7 +13,8 @@ from dream.core.bottleneck import TrajectoryEncoder
 from dream.core.embedding import DiscreteEncoder
 from dream.core.frames import FrameEncoder
 from dream.core.networks import RecurrentPolicy
-from dream.core.observations import Unchanged, frame_encoder, observation_encoder
+from dream.core.observations import Encoded, Unchanged, frame_encoder, observation_encoder
+from dream.core.pooled_frames import PooledFrames
 from dream.core.trial import Episodes
 from dream.envs.signpost.family import Signpost
 from dream.methods.build import build_method
@@ -80,6 +81,32 @@ def test_padding_frames_are_not_encoded(encoder: FrameEncoder) -> None:
     encoder(other, seen).square().sum().backward()
     assert encoder.first.weight.grad is not None
     torch.testing.assert_close(encoder.first.weight.grad, gradient)
+
+
+def test_pooled_features_do_not_depend_on_padding_neighbours_or_small_shifts() -> None:
+    """A word moved by the strides of the convolutions, 6 pixels, is the same to the pooled features."""
+    torch.manual_seed(0)
+    space = gym.spaces.Box(0, 255, (60, 80, 3), np.uint8)
+    pooled = PooledFrames(space)
+    frames = torch.full((3, 60, 80, 3), 90, dtype=torch.uint8)
+    word = torch.randint(0, 256, (12, 18, 3), dtype=torch.uint8)
+    frames[0, 18:30, 24:42], frames[1, 18:30, 30:48] = word, word
+    features = pooled(frames)
+    assert features.shape == (3, pooled.out_features) == (3, 160)
+    whole = features[:, :64]
+    assert (whole[0] - whole[1]).norm() < 0.1 * (whole[0] - whole[2]).norm()
+    assert (features[0, 64:] - features[1, 64:]).norm() > (whole[0] - whole[1]).norm()  # the grid says where
+    torch.testing.assert_close(pooled(frames[1:2]), features[1:2])
+    seen = torch.tensor([True, False, True])
+    masked = pooled(frames, seen)
+    torch.testing.assert_close(masked[seen], features[seen])
+    assert not masked[1].any()
+    for other in (SPACE, space):
+        encoded = PooledFrames(other)
+        assert frame_encoder(Encoded(other, PooledFrames, encoded.out_features)).out_features == 160
+    for wrong in (gym.spaces.Box(0, 255, (22, 80, 3), np.uint8), gym.spaces.Box(0, 1, (60, 80, 3), np.float32)):
+        with pytest.raises(ValueError, match="reads images of at least 23 x 23"):
+            PooledFrames(wrong)
 
 
 def test_which_spaces_are_frames() -> None:

@@ -469,3 +469,27 @@ def test_the_averaged_networks_follow_at_their_rate() -> None:
     before = dict(update.average.named_parameters())
     for name, value in update.method.averaged.named_parameters():
         torch.testing.assert_close(value, (0.75 * before[name] + 0.25 * online[name]).detach())
+
+
+def test_until_g_has_begun_its_first_layers_learn_from_single_transitions_alone() -> None:
+    """Then from whole explorations too, for good: g's and the explorer's."""
+    update = Update(learning__single_until=0.5)
+    losses, net = update.method.losses, update.method.networks
+
+    def learns() -> list[bool]:
+        """Whether the loss of whole explorations reaches the observations, g's memory and the explorer."""
+        net.zero_grad()
+        losses.explore(update.explored, 0.0)[0].backward()
+        layers = (net.g.hidden, net.g.before, net.g.head, net.explorer)
+        return [any(p.grad is not None and bool(p.grad.any()) for p in layer.parameters()) for layer in layers]
+
+    losses.note_beginning()  # explained is 0.4
+    assert learns() == [False, False, True, True] and not update.method.state_dict()["begun"]
+    losses.explained.fill_(0.6)
+    losses.note_beginning()
+    losses.explained.fill_(0.1)
+    losses.note_beginning()
+    assert learns() == [True, True, True, True]
+    other = Update(learning__single_until=0.5).method
+    other.load_state_dict(update.method.state_dict())
+    assert other.losses.begun and Update().method.losses.begun

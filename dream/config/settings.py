@@ -160,6 +160,9 @@ class LearningConfig(Settings, section="learning"):
     """explorations in an update of g and of the explorer"""
     transition_batch_size: Annotated[int, Range(0, 1_000_000)] = 192
     """single transitions in an update of g's features, an auxiliary loss; 0 switches it off"""
+    single_until: Share = 0.0
+    """until g explains this share of the variance of f's codes, its first layers learn from single transitions alone;
+    0: from whole explorations too, from the beginning"""
     execute_batch_size: Annotated[int, Range(4, 100_000)] = 64
     """trials in an update of the executor on z = f(problem); as many are added on z = g(exploration)"""
     repeat_action: Share = 0.0

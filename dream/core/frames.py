@@ -13,7 +13,48 @@ CHUNK = 256
 """Largest number of frames in one convolution on a CPU: more do not fit into its caches."""
 
 
-class FrameEncoder(nn.Module):
+class Frames(nn.Module):
+    """Frames of any batch shape -> features; a subclass says how one batch becomes features (`_convolve`).
+
+    On a CPU padding is skipped, and many frames are encoded in parts.
+    """
+
+    out_features: int
+
+    def forward(self, frames: Tensor, observed: Tensor | None = None) -> Tensor:
+        """(..., H, W, C) uint8 -> (..., out_features).
+
+        Args:
+            frames: observations.
+            observed: (...) bool, False for padding. On a CPU padding is skipped and returns zeros.
+        """
+        leading = frames.shape[:-3]
+        flat = frames.reshape(-1, *frames.shape[-3:])
+        if observed is None or flat.is_cuda:  # counting the observed frames would make the host wait for the device
+            return self._features(flat).view(*leading, -1)
+        rows = observed.flatten().nonzero()[:, 0]
+        features = self._features(flat.index_select(0, rows))
+        return features.new_zeros(len(flat), self.out_features).index_copy(0, rows, features).view(*leading, -1)
+
+    def _features(self, frames: Tensor) -> Tensor:
+        """(M, H, W, C) uint8 -> (M, out_features)."""
+        if frames.is_cuda or len(frames) <= CHUNK:
+            return self._convolve(frames)
+        return torch.cat([self._convolve(part) for part in frames.split(CHUNK)])
+
+    def _convolve(self, frames: Tensor) -> Tensor:
+        """(M, H, W, C) uint8, M at most CHUNK on a CPU -> (M, out_features)."""
+        raise NotImplementedError
+
+
+def convolve_pixels(convolution: nn.Conv2d, frames: Tensor) -> Tensor:
+    """A convolution of 4 (pixel / 255 - 1/2), without a pass over the pixels: (M, H, W, C) uint8 -> (M, C', H', W')."""
+    weight = convolution.weight
+    bias = convolution.bias - 2.0 * weight.sum((1, 2, 3))  # type: ignore[operator]
+    return F.conv2d(frames.permute(0, 3, 1, 2).float(), weight * (4.0 / 255.0), bias, convolution.stride)
+
+
+class FrameEncoder(Frames):
     """Two convolutions, 8 x 8 stride 4 and 4 x 4 stride 2, and layer norm, so that the features cannot all die.
 
     Images with a side below 20 pixels get 3 x 3 stride 1 and 3 x 3 stride 2.
@@ -44,33 +85,8 @@ class FrameEncoder(nn.Module):
         kernels = _kernels(shape)
         return CHANNELS[1] * _side(height, kernels) * _side(width, kernels)
 
-    def forward(self, frames: Tensor, observed: Tensor | None = None) -> Tensor:
-        """(..., H, W, C) uint8 -> (..., out_features).
-
-        Args:
-            frames: observations.
-            observed: (...) bool, False for padding. On a CPU padding is skipped and returns zeros.
-        """
-        leading = frames.shape[:-3]
-        flat = frames.reshape(-1, *frames.shape[-3:])
-        if observed is None or flat.is_cuda:  # counting the observed frames would make the host wait for the device
-            return self._features(flat).view(*leading, -1)
-        rows = observed.flatten().nonzero()[:, 0]
-        features = self._features(flat.index_select(0, rows))
-        return features.new_zeros(len(flat), self.out_features).index_copy(0, rows, features).view(*leading, -1)
-
-    def _features(self, frames: Tensor) -> Tensor:
-        """(M, H, W, C) uint8 -> (M, out_features)."""
-        if frames.is_cuda or len(frames) <= CHUNK:
-            return self._convolve(frames)
-        return torch.cat([self._convolve(part) for part in frames.split(CHUNK)])
-
     def _convolve(self, frames: Tensor) -> Tensor:
-        # first(4 (x / 255 - 1/2)) without a pass over the pixels
-        weight = self.first.weight
-        bias = self.first.bias - 2.0 * weight.sum((1, 2, 3))  # type: ignore[operator]
-        pixels = frames.permute(0, 3, 1, 2).float()
-        h = F.relu(F.conv2d(pixels, weight * (4.0 / 255.0), bias, self.first.stride))
+        h = F.relu(convolve_pixels(self.first, frames))
         h = self.second(h).flatten(1)
         return F.relu(F.layer_norm(h, h.shape[-1:]))
 

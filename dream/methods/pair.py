@@ -87,6 +87,7 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         """
         members, cfg = len(problem_id), self.config
         explorer_acts = not self.rules.rewards_information or bool(self.losses.explained > cfg.explorer.min_explained)
+        self.losses.note_beginning()
         order = torch.randperm(members, generator=generator)
         explore_epsilon = torch.ones(members)
         if explorer_acts:
@@ -259,7 +260,8 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
 
     def state_dict(self) -> dict[str, Any]:
         """What training needs besides the weights: the optimizer and the running statistics of the losses."""
-        running = {"reward_scale": self.losses.reward_scale, "explained": self.losses.explained}
+        losses = self.losses
+        running = {"reward_scale": losses.reward_scale, "explained": losses.explained, "begun": losses.begun}
         return super().state_dict() | running
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -267,3 +269,4 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         super().load_state_dict(state)
         self.losses.reward_scale = state["reward_scale"].to(self.device)
         self.losses.explained = state["explained"].to(self.device)
+        self.losses.begun = bool(state["begun"])

@@ -48,6 +48,7 @@ class PairLosses:
         noise: standard deviation of z around f(mu) in training.
         rate_weight: lambda.
         explained: () running share of the variance of f's codes that g explains after whole explorations (an R^2).
+        begun: whether `explained` has once reached `learning.single_until`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class PairLosses:
         self.device = torch.device(config.device)
         self.reward_scale = torch.zeros((), device=self.device)
         self.explained = torch.zeros((), device=self.device)
+        self.begun = config.learning.single_until == 0 or config.learning.transition_batch_size == 0
         self.executes_on_g = rules.context == "decoded" and config.executor.id_fraction < 1
         self.noise = config.bottleneck.noise_std if rules.bottleneck else 0.0
         self.rate_weight = config.bottleneck.rate_weight if rules.bottleneck else 0.0
@@ -84,8 +86,9 @@ class PairLosses:
         with torch.no_grad():
             code = net.f(self.factors(trials.problem_id))
         # g at every prefix, and -log q(f(mu) | tau_:t) in nats
-        frame_features = net.g.encode_frames(explore)
-        transitions = net.g.transitions(explore, frame_features)
+        with torch.set_grad_enabled(self.begun):  # before, the few labels of whole streams are noise to these layers
+            frame_features = net.g.encode_frames(explore)
+            transitions = net.g.transitions(explore, frame_features)
         prefixes = net.g.read(transitions)
         error = prefix_error(code, prefixes, noise)
         # g: maximum likelihood of the codes; as half a squared distance, because the scale of nats depends on rho
@@ -246,6 +249,10 @@ class PairLosses:
             after = torch.maximum(before, after)
         self.reward_scale = torch.where(now > 0, after, before)
         return self.reward_scale.clamp(min=1e-6)
+
+    def note_beginning(self) -> None:
+        """Set `begun`; once a round, because the host waits for the device here."""
+        self.begun = self.begun or bool(self.explained >= self.config.learning.single_until)
 
     def update_explained(self, code: Tensor, final: Tensor) -> Tensor:
         """Update the running share of the variance of f's codes that g explains after whole explorations (an R^2).

@@ -50,6 +50,16 @@ class SignWorlds(SignFamily):
         "steps": 2_000_000,
         "learning.buffer_size": 6_000,  # 3.6 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
+        # Reading in new houses: what is seen must not depend on where it is, and one frame in ten shows a word
+        "network.observation": "dream.core.pooled_frames:PooledFrames",
+        "learning.learning_rate": 1e-3,
+        "learning.transition_batch_size": 1024,
+        "learning.single_until": 0.05,
+        # Walking, as in `sign`
+        "learning.repeat_action": 0.7,
+        "executor.id_fraction": 0.5,
+        "executor.empty_fraction": 0.25,
+        "executor.prefix_fraction": 0.25,
     }
     reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}
     wrong_object = -1.0
