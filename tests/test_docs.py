@@ -250,6 +250,7 @@ dream bench --env map bus cooking sign --seconds 8 --json
 python -m benchmarks.encoder_start --updates 1000
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
 python -m benchmarks.interval_coverage --csv results/interval_coverage.csv
+python -m benchmarks.many_worlds --csv results/many_worlds.csv
 python -m benchmarks.random_walks --csv results/random_walks.csv
 python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv
 python -m benchmarks.sign_links --csv results/sign_links.csv
