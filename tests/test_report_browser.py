@@ -189,13 +189,13 @@ def test_sign_step_by_step_with_keys_and_mouse(browser: Any, sign: Path) -> None
 
     start = opened(browser, sign)
     assert start["at"] == 0 and start["moment"] == "Exploration, start" and start["later"]
-    later = press(browser, Keys.ARROW_RIGHT, 6)
-    assert later["at"] == 6 and later["moment"].startswith("Exploration, step 6")
+    later = press(browser, Keys.ARROW_RIGHT, 4)
+    assert later["at"] == 4 and later["moment"].startswith("Exploration, step 4")
     differ(
         start, later, "explore", "saw", "information", "beliefs", "values", "space"
     )  # the map with the way, the frame
     same(start, later, "execute", "sees")
-    back = press(browser, Keys.ARROW_LEFT, 6)
+    back = press(browser, Keys.ARROW_LEFT, 4)
     same(start, back, *start)  # the same picture after going back, though pictures hold only what changed
 
     executing = click_on_track(browser, 1.0)
