@@ -335,7 +335,8 @@ def test_episodes_are_the_same_in_both_backends(pair: MiniworldBackend) -> None:
         # And at the edge: a micrometre within reach of a box or key, and a micrometre beyond, away from the balls.
         within, number, angle = np.arange(48) % 2 == 0, np.arange(48) // 2 % 6, rng.uniform(-np.pi, 0, 48)
         distance = twin.radii[number] + 0.4 + 1.1 * 0.7 + np.where(within, -1e-6, 1e-6)
-        place = twin.worlds.obstacles.things[0, number] + distance[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+        objects = twin.worlds.obstacles.things[0]
+        place = objects[number] + distance[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
         for backend in (real, twin):
             backend.reset(number % 3, np.column_stack([place, angle]), np.zeros((48, 9)))
             assert (backend.step(np.zeros(48, np.int64)).touched == np.where(within, number, -1)).all()
