@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.script import run_script
 from dream.core.acting import random_actions
-from dream.core.qlearning import random_discrete
+from dream.core.actions import random_discrete
 from dream.envs import make
 from dream.storage.tidy_csv import merge_tidy_csv
 

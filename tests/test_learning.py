@@ -77,10 +77,10 @@ def test_an_end_to_end_policy_learns_where_no_exploration_is_needed(method: str,
 def test_an_end_to_end_policy_learns_to_explore_and_execute_jointly_or_not_at_all() -> None:
     """In the steps that dream needs: without pressing the right button the sign is worth nothing, and vice versa."""
     parameters = {"buttons": 4}
-    learned = {name: learn(name, 0, 24_000, env_parameters=parameters) for name in ("dream", "e-rl2")}
+    learned = {name: learn(name, 0, 24_000, env_parameters=parameters) for name in ("dream", "e-rl2", "varibad")}
     returns = {name: float(play_trials(method, **parameters)[0].mean()) for name, method in learned.items()}
     assert returns["dream"] > 0.99
-    assert returns["e-rl2"] < 0.3
+    assert returns["e-rl2"] < 0.3 and returns["varibad"] < 0.3
 
 
 def test_without_exploring_there_is_nothing_to_gain() -> None:

@@ -11,7 +11,7 @@ from dream.core.actions import Actions
 from dream.core.distributions import mode, sample
 from dream.core.environment import Environment
 from dream.core.heads import LearnerName
-from dream.core.qlearning import epsilon_greedy, random_discrete
+from dream.core.qlearning import epsilon_greedy
 from dream.core.trial import Episodes
 from dream.spaces import each
 
@@ -117,9 +117,7 @@ class ActionChooser:
 
     def random(self, members: int, generator: torch.Generator | None, previous: Tensor | None = None) -> Tensor:
         """Random actions, (members, *shape); `previous` as above."""
-        if self._weight is None:
-            return self.actions.random(None, members, generator).to(self._device)
-        return random_discrete(self._weight, members, generator, previous, self._repeat).to(self._device)
+        return self.actions.random(self._weight, members, generator, previous, self._repeat).to(self._device)
 
 
 def interleave(episodes: list[Episodes]) -> Episodes:

@@ -133,18 +133,52 @@ class Actions:
         """Zeros for stored actions, (*leading, *shape)."""
         return np.zeros((*leading, *self.shape), np.float32 if self.numbers else np.int64)
 
-    def random(self, weight: Tensor | None, members: int, generator: torch.Generator | None) -> Tensor:
+    def random(
+        self,
+        weight: Tensor | None,
+        members: int,
+        generator: torch.Generator | None,
+        previous: Tensor | None = None,
+        repeat: float = 0.0,
+    ) -> Tensor:
         """Random actions (members, *shape) on the CPU: Discrete ones by `weight` (A,), others uniform.
 
         Args:
             weight: (A,) probabilities of Discrete actions, else not read.
             members: how many.
             generator: on the CPU.
+            previous, repeat: of Discrete actions, see `random_discrete`.
         """
         if self.discrete:
             assert weight is not None
-            return torch.multinomial(weight, members, replacement=True, generator=generator)
+            return random_discrete(weight, members, generator, previous, repeat)
         uniform = torch.rand(members, *self.shape, generator=generator)
         if self.numbers:
             return 2.0 * uniform - 1.0
         return (uniform * torch.tensor(self.sizes)).long()
+
+
+def random_discrete(
+    weight: Tensor,
+    members: int,
+    generator: torch.Generator | None,
+    previous: Tensor | None = None,
+    repeat: float = 0.0,
+) -> Tensor:
+    """Random actions that may repeat the ones before, as in temporally extended exploration (arXiv 2006.01782).
+
+    Args:
+        weight: (A,) probabilities of the actions.
+        members: B.
+        generator: on the CPU.
+        previous: (B,) the actions before; A or more where there was none. None: nobody has acted yet.
+        repeat: probability that a random action is the one before.
+
+    Returns:
+        (B,) int64 on the CPU.
+    """
+    drawn = torch.multinomial(weight, members, replacement=True, generator=generator)
+    if repeat == 0 or previous is None:
+        return drawn
+    again = (torch.rand(members, generator=generator) < repeat) & (previous.cpu() < len(weight))
+    return torch.where(again, previous.cpu(), drawn)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dream.core.actions import random_discrete
 from dream.core.decisions import Decisions, PolicyLoss
 
 
@@ -181,29 +182,3 @@ def epsilon_greedy(
     random = random_discrete(weight, members, generator, previous, repeat).to(q.device)
     explore = torch.rand(members, generator=generator).to(q.device) < epsilon.to(q.device)
     return torch.where(explore, random, best)
-
-
-def random_discrete(
-    weight: Tensor,
-    members: int,
-    generator: torch.Generator | None,
-    previous: Tensor | None = None,
-    repeat: float = 0.0,
-) -> Tensor:
-    """Random actions that may repeat the ones before, as in temporally extended exploration (arXiv 2006.01782).
-
-    Args:
-        weight: (A,) probabilities of the actions.
-        members: B.
-        generator: on the CPU.
-        previous: (B,) the actions before; A or more where there was none. None: nobody has acted yet.
-        repeat: probability that a random action is the one before.
-
-    Returns:
-        (B,) int64 on the CPU.
-    """
-    drawn = torch.multinomial(weight, members, replacement=True, generator=generator)
-    if repeat == 0 or previous is None:
-        return drawn
-    again = (torch.rand(members, generator=generator) < repeat) & (previous.cpu() < len(weight))
-    return torch.where(again, previous.cpu(), drawn)

@@ -19,13 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from dream.envs.sign.layout import COLOURS, Opened, Range, SignLayout
+from dream.envs.sign.layout import COLOURS, WORDS, Opened, Range, SignLayout
+from dream.envs.world3d.worlds import GAP
 
 GRID = 20
 """Lengths are multiples of 1 / GRID metres."""
-GAP = 0.25
-"""Metres between rooms, as in MiniWorld."""
-LONGEST = 5
+LONGEST = max(map(len, WORDS))
 """Letters of the longest word."""
 LETTERS = (0.7, 0.8, 0.9, 1.0, 1.1)
 """Heights of the letters, metres."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dream.envs.problems import ProblemSet
-from dream.envs.sign.family import SignFamily
+from dream.envs.sign.family import Sign, SignFamily
 from dream.envs.sign.houses import COLLECTIONS, houses
 from dream.envs.sign.layout import COLOURS, SignLayout, layout_of
 
@@ -47,19 +47,13 @@ class SignWorlds(SignFamily):
 
     summary = "sign in 1,000 houses, tested in others: new ones, new textures, new plans; pixels (3,750 problems)"
     default_settings: ClassVar[Mapping[str, Any]] = {
+        **Sign.default_settings,
         "steps": 2_000_000,
-        "learning.buffer_size": 6_000,  # 3.6 GB of frames
-        "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
         # Reading in new houses: what is seen must not depend on where it is, and one frame in ten shows a word
         "network.observation": "dream.core.pooled_frames:PooledFrames",
         "learning.learning_rate": 1e-3,
         "learning.transition_batch_size": 1024,
         "learning.single_until": 0.05,
-        # Walking, as in `sign`
-        "learning.repeat_action": 0.7,
-        "executor.id_fraction": 0.5,
-        "executor.empty_fraction": 0.25,
-        "executor.prefix_fraction": 0.25,
     }
     reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}
     wrong_object = -1.0
