@@ -17,12 +17,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.sign.compiled import CompiledWorlds, object_model, one_world
+from dream.envs.sign.compiled import obstacles_of, one_world
 from dream.envs.sign.houses import ATTEMPTS, COLLECTIONS, Draws, house
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout
 from dream.envs.sign.planning import search, sign_pixels
 from dream.envs.sign.scripts import ENOUGH_PIXELS
-from dream.envs.world3d.motion import make_obstacles
 
 STARTS = 12
 LOOK, GO = 12, 18
@@ -35,7 +34,8 @@ def fair(layout: SignLayout, number: int) -> bool:
         return False
     # Walking is checked first, because it needs no textures
     starts = list(_starts(layout, number))
-    ways = [search(_walls(layout), 0, start, GO) for start in starts]
+    obstacles = obstacles_of([layout], [layout.floorplan()])
+    ways = [search(obstacles, 0, start, GO) for start in starts]
     for found in ways:
         if len(np.unique(found.touched[found.touched >= 0])) < len(layout.objects) or found.touched[0] >= 0:
             return False
@@ -63,15 +63,6 @@ def _starts(layout: SignLayout, number: int) -> Iterator[NDArray[np.float64]]:
     draws = Draws(7, number)
     for _ in range(STARTS):
         yield np.array([draws.length(*layout.start_x), draws.length(*layout.start_z), draws.below(360) * np.pi / 180])
-
-
-def _walls(layout: SignLayout) -> CompiledWorlds:
-    """The world without what is only seen."""
-    radii = [object_model(kind, colour).radius for kind, colour in layout.kinds_and_colours]
-    places = np.array([[(x, z) for _, _, x, z in layout.objects]])
-    none = np.zeros((1, 4))
-    size = np.array([layout.size])
-    return CompiledWorlds(None, make_obstacles([layout.floorplan()], places, radii), none, np.zeros(1, int), size)  # type: ignore[arg-type]
 
 
 def first_fair(collection: str, number: int) -> int:

@@ -66,10 +66,10 @@ def episode(problem: int = 2) -> tuple[list[Frame], list[Frame]]:
     env = Sign(1)
     named = np.array([problem])
     env.reset(seed=3, options={"problem_id": named, "phase": "explore"})
-    found = search(env.worlds, 0, env.pose[0], 12)
+    found = search(env.worlds.obstacles, 0, env.pose[0], 12)
     exploring = walk(env, found.way(found.nearest(_well_seen(env, found))))
     env.reset(options={"problem_id": named, "instruction": np.array([[1]])})
-    found = search(env.worlds, 0, env.pose[0], 15)
+    found = search(env.worlds.obstacles, 0, env.pose[0], 15)
     return exploring, walk(env, found.way(found.nearest(found.touched == 3 + problem)))
 
 

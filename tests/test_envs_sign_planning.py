@@ -26,7 +26,7 @@ def check(family: str, variant: str, count: int) -> tuple[int, int]:
     worlds, objects = one_world(layout_of(family, variant)), len(layout_of(family, variant).objects)
     farthest = slowest = 0
     for start in starts(family, variant, count):
-        found = search(worlds, 0, start, 20)
+        found = search(worlds.obstacles, 0, start, 20)
         steps = [found.steps[found.nearest(found.touched == number)] for number in range(objects)]
         assert np.isin(np.arange(objects), found.touched).all() and max(steps) <= 20
         farthest = max(farthest, *steps)
@@ -56,7 +56,7 @@ def test_a_planned_path_is_rewarded_by_the_environment() -> None:
         env = make(family, 1)
         assert isinstance(env, SignFamily)
         env.reset(seed=2, options={"problem_id": np.array([1]), "instruction": np.array([[1]])})
-        found = search(env.worlds, 0, env.pose[0], 13)
+        found = search(env.worlds.obstacles, 0, env.pose[0], 13)
         way = found.way(found.nearest(found.touched == 4))  # the red key
         rewards = [float(env.step(np.array([action]))[1][0]) for action in way]
         assert rewards == [0.0] * (len(way) - 1) + [1.0]
@@ -69,7 +69,7 @@ def test_pixels_of_the_plan_are_those_of_the_environment() -> None:
     env = make("sign", 1)
     assert isinstance(env, SignFamily)
     env.reset(seed=5, options={"problem_id": np.array([2]), "phase": "explore"})
-    found = search(env.worlds, 0, env.pose[0], 9)
+    found = search(env.worlds.obstacles, 0, env.pose[0], 9)
     pixels = sign_pixels(env.worlds, 0, found.pose)
     free = found.touched < 0
     look = int(np.flatnonzero(free & (pixels >= LEGIBLE_PIXELS))[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.sign.layout import WORDS, SignLayout
+from dream.envs.world3d.floorplan import Floorplan
 from dream.envs.world3d.models import Model, box, mesh, text_sign
 from dream.envs.world3d.motion import Obstacles, make_obstacles
 from dream.envs.world3d.scene import Scene, compile_worlds
@@ -24,8 +26,6 @@ class CompiledWorlds(NamedTuple):
     """(W, 4) x, y, z and direction of the sign."""
     first_word: NDArray[np.int64]
     """(W,) model of the sign with the first of WORDS; the other words follow."""
-    size: NDArray[np.float64]
-    """(W, 2) largest x and z."""
 
 
 @cache
@@ -45,18 +45,22 @@ def compile_layouts(layouts: tuple[SignLayout, ...]) -> CompiledWorlds:
     kinds = [layout.kinds_and_colours for layout in layouts]
     if not layouts or any(other != kinds[0] for other in kinds):
         raise ValueError("worlds with other objects cannot be drawn together: give layouts with the same ones")
-    things = [object_model(kind, colour) for kind, colour in kinds[0]]
+    things = [object_model(*one) for one in kinds[0]]
     heights = sorted({layout.sign_height for layout in layouts})
     signs = [text_sign(word, height) for height in heights for word in WORDS]
     plans = [layout.floorplan() for layout in layouts]
-    places = np.array([[(x, z) for _, _, x, z in layout.objects] for layout in layouts])
     return CompiledWorlds(
         compile_worlds(plans, [*things, *signs]),
-        make_obstacles(plans, places, [thing.radius for thing in things]),
+        obstacles_of(layouts, plans),
         np.array([layout.sign for layout in layouts]),
         np.array([len(things) + len(WORDS) * heights.index(layout.sign_height) for layout in layouts]),
-        np.array([layout.size for layout in layouts]),
     )
+
+
+def obstacles_of(layouts: Sequence[SignLayout], plans: Sequence[Floorplan]) -> Obstacles:
+    """What stands in the way in these layouts, whose floorplans are given: enough to walk, not to see."""
+    places = np.array([[(x, z) for _, _, x, z in layout.objects] for layout in layouts])
+    return make_obstacles(plans, places, [object_model(*one).radius for one in layouts[0].kinds_and_colours])
 
 
 def one_world(layout: SignLayout) -> CompiledWorlds:

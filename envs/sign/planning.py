@@ -17,7 +17,7 @@ from dream.envs.sign.compiled import CompiledWorlds
 from dream.envs.sign.fast import FORWARD_STEP, NEAR, TURN_STEP
 from dream.envs.sign.layout import WORDS
 from dream.envs.world3d.kernels import OPTIONS
-from dream.envs.world3d.motion import AGENT_RADIUS
+from dream.envs.world3d.motion import AGENT_RADIUS, Obstacles
 from dream.envs.world3d.renderer import Renderer
 
 CELL = 0.1
@@ -52,16 +52,15 @@ class Search(NamedTuple):
         return int(found[0]) if len(found) else -1
 
 
-def search(worlds: CompiledWorlds, world: int, start: NDArray[np.floating], horizon: int) -> Search:
+def search(obstacles: Obstacles, world: int, start: NDArray[np.floating], horizon: int) -> Search:
     """All poses within `horizon` steps of a pose (3,) in a world, without going on where an object is touched."""
-    obstacles = worlds.obstacles
-    columns, rows = (worlds.size[world] / CELL).astype(int) + 2
+    barriers = obstacles.barriers[obstacles.first[world] : obstacles.first[world + 1]]
+    columns, rows = (barriers.max(axis=(0, 1)) / CELL).astype(int) + 2
     known = np.zeros((columns, rows, 8), np.bool_)
     pose, links = np.empty((known.size, 3)), np.empty((known.size, 4), np.int64)
     count = _search(
-        obstacles.barriers[obstacles.first[world] : obstacles.first[world + 1]], obstacles.things[world],
-        obstacles.radii, np.asarray(start, np.float64), horizon, known, pose, links,
-    )  # fmt: skip
+        barriers, obstacles.things[world], obstacles.radii, np.asarray(start, np.float64), horizon, known, pose, links
+    )
     steps, parent, action, touched = links[:count].T.copy()
     return Search(pose[:count].copy(), steps, parent, action, touched)
 

@@ -69,7 +69,7 @@ class SignExpert(_Planned):
         self._objects = instruction[:, 0] * len(COLOURS) + problem_id % len(COLOURS)
 
     def _way(self, member: int, start: NDArray[np.float64]) -> list[int]:
-        found = search(self.env.worlds, int(self.env.world[member]), start, self.env.horizon)
+        found = search(self.env.worlds.obstacles, int(self.env.world[member]), start, self.env.horizon)
         nearest = found.nearest(found.touched == self._objects[member])
         return found.way(nearest) if nearest >= 0 else []
 
@@ -86,7 +86,7 @@ class SignExplorer(_Planned):
 
     def _way(self, member: int, start: NDArray[np.float64]) -> list[int]:
         worlds, world = self.env.worlds, int(self.env.world[member])
-        found = search(worlds, world, start, MOST_STEPS)
+        found = search(worlds.obstacles, world, start, MOST_STEPS)
         for steps in range(MOST_STEPS + 1):  # rendering is slow: no further than needed
             there = np.flatnonzero((found.steps == steps) & (found.touched < 0))
             seen = there[sign_pixels(worlds, world, found.pose[there]) >= self.enough]
