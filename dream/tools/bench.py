@@ -87,6 +87,7 @@ def measure_training(label: str, name: str, device: str, seconds: float, threads
     config = override(config, {"learning.buffer_size": min(config.learning.buffer_size, MOST_TRIALS)})
     torch.manual_seed(0)
     method, env = build(config, config.learning.num_envs)
+    env.training = True
     timed = _TimedEnv(env)
     training = Training(method, timed, 0)
     clock = Clock(wait=torch.cuda.synchronize if torch.device(device).type == "cuda" else None)

@@ -71,7 +71,8 @@ class KitchenExpert:
         fetch = np.where(believed == wanted[:, None], 2 + walks.between[kitchen, :POT, POT] + 1, FAR)
         dish = dish_steps(walks, kitchen, believed, self._instruction)
         known = ~begun & (dish.min(axis=1) < FAR)  # where both are: the choice of the first depends on the second
-        left = walk + np.where(known[:, None], dish, fetch) - (state.opened[:, None] == np.arange(POT))
+        left = walk + np.where(known[:, None], dish, fetch)
+        left -= (left < FAR) & (state.opened[:, None] == np.arange(POT))  # it need not be opened again
         look = np.where(there & ~self._opened, walk, FAR)
 
         sure = left.min(axis=1) < FAR

@@ -1,0 +1,534 @@
+"""`kitchen`: rules against a slow copy of them, frames, splits, limits, part-way starts, scripts and words."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dream.envs import make
+from dream.envs.kitchen.chances import chances_of
+from dream.envs.kitchen.family import LONGEST_DISH, LONGEST_TOUR, Kitchen
+from dream.envs.kitchen.layout import (
+    COLLECTIONS,
+    CONTAINERS,
+    GRID,
+    HEADINGS,
+    INGREDIENTS,
+    NOTHING,
+    POT,
+    KitchenLayout,
+    kitchen,
+    kitchens,
+)
+from dream.envs.kitchen.planning import END, FORWARD, LEFT, RIGHT, USE, longest_steps, starts_of, walks_of
+from dream.envs.kitchen.problems import VARIANTS, held_out
+from dream.envs.kitchen.reading import hands, pots
+from dream.envs.kitchen.view import ICON, View, icons
+
+
+def small(members: int = 2, **parameters: object) -> Kitchen:
+    env = make("kitchen", members, **{"kitchens": 8, **parameters})
+    assert isinstance(env, Kitchen)
+    return env
+
+
+def likely(rng: np.random.Generator, members: int) -> np.ndarray:
+    """Random actions that often use things."""
+    return rng.choice([LEFT, RIGHT, FORWARD, USE], size=members, p=[0.2, 0.15, 0.3, 0.35])
+
+
+class Slow:
+    """The rules for one member, cell by cell, without tables."""
+
+    def __init__(self, layout: KitchenLayout, contents: np.ndarray, scene: dict[str, np.ndarray], member: int) -> None:
+        self.layout, self.contents = layout, contents
+        self.x, self.z, self.heading = (int(number) for number in scene["pose"][member])
+        self.opened, self.hand, self.pot = -1, int(scene["hand"][member]), int(scene["pot"][member])
+        self.free = set(layout.floor())
+
+    def front(self) -> int:
+        """The thing that is used from here."""
+        x, z = self.x + HEADINGS[self.heading][0], self.z + HEADINGS[self.heading][1]
+        for thing, place in self.layout.places.items():
+            looks_here = HEADINGS[place.heading] == (self.x - x, self.z - z)
+            if (place.x, place.z) == (x, z) and looks_here:
+                return thing
+        return -1
+
+    def step(self, action: int) -> int:
+        """Moves; returns what was put into the pot."""
+        if action == LEFT:
+            self.heading = (self.heading + 1) % 4
+        elif action == RIGHT:
+            self.heading = (self.heading - 1) % 4
+        elif action == FORWARD:
+            x, z = self.x + HEADINGS[self.heading][0], self.z + HEADINGS[self.heading][1]
+            if 0 <= x < self.layout.width and 0 <= z < self.layout.depth and GRID * z + x in self.free:
+                self.x, self.z, self.opened = x, z, -1
+        elif action == USE and (thing := self.front()) == POT:
+            if self.hand != NOTHING:
+                potted, self.pot, self.hand = self.hand, self.hand, NOTHING
+                return potted
+        elif action == USE and thing >= 0:
+            if self.opened != thing:
+                self.opened = thing
+            else:
+                self.hand = int(self.contents[thing]) if self.hand == NOTHING else NOTHING
+        return NOTHING
+
+
+@pytest.mark.parametrize("shaped", [False, True])
+def test_random_play_follows_the_rules(shaped: bool) -> None:
+    """State, reward and end of every member, in executions that start part-way, so that dishes are finished."""
+    env, rng = small(96, shaped=shaped), np.random.default_rng(0)
+    env.training = True
+    done = {"dish": 0, "spoilt": 0, "late": 0}
+    for seed in range(2):
+        env.reset(seed=seed)
+        swapped = np.where((np.arange(96) % 3 == 0)[:, None], env.instruction[:, ::-1], env.instruction)
+        expert = env.expert(env.problem_id, swapped)
+        scene, limit = env.scene(), env.limit
+        slow = [Slow(env.kitchen_layout(env.problem_id[n]), env.contents[n], scene, n) for n in range(96)]
+        for step in range(1, env.horizon + 1):
+            actions = np.where(rng.random(96) < 0.5, likely(rng, 96), expert.act(env.last_obs))
+            pots_before, hands_before = [one.pot for one in slow], [one.hand for one in slow]
+            acting = env.active.copy()
+            _, reward, terminated, truncated, _ = env.step(actions)
+            scene = env.scene()
+            for n in np.flatnonzero(acting):
+                one, (first, second) = slow[n], env.instruction[n]
+                wanted = first if pots_before[n] == NOTHING else second
+                potted = one.step(int(actions[n]))
+                now = (one.x, one.z, one.heading), one.opened, one.hand, one.pot
+                assert now == (*[tuple(scene["pose"][n])], *(scene[name][n] for name in ("opened", "hand", "pot")))
+                shown = one.opened if one.opened >= 0 and one.front() == one.opened else -1
+                assert scene["shown"][n] == shown
+                dish = potted == second and pots_before[n] == first
+                spoilt = potted != NOTHING and potted != wanted
+                late = step >= limit[n]
+                assert terminated[n] == (dish or spoilt or late) and not truncated[n]
+                done["dish"] += dish
+                done["spoilt"] += spoilt
+                done["late"] += late and not dish and not spoilt
+                if not shaped:
+                    assert reward[n] == dish
+                    continue
+                took = hands_before[n] == NOTHING and one.hand != NOTHING
+                back = hands_before[n] != NOTHING and one.hand == NOTHING and potted == NOTHING
+                expected = 0.25 if potted == wanted or (took and one.hand == wanted) else -0.1
+                expected -= 0.25 * (spoilt or (took and one.hand != wanted) or (back and hands_before[n] == wanted))
+                expected -= 0.1 * (limit[n] - step) * spoilt
+                assert reward[n] == pytest.approx(expected, abs=1e-6)
+        assert not env.active.any()
+    assert min(done.values()) >= 5
+
+
+def test_ending_early_costs_the_steps_that_are_left_with_shaped_rewards_only() -> None:
+    for shaped in (False, True):
+        env = small(4, shaped=shaped)
+        env.reset(seed=0)
+        env.step(np.full(4, LEFT))
+        _, reward, terminated, _, _ = env.step(np.full(4, END))
+        expected = -0.1 * (env.limit - 2 + 1) if shaped else np.zeros(4)
+        assert terminated.all() and reward == pytest.approx(expected, abs=1e-6)
+
+
+def test_exploring_never_ends_at_the_pot_and_gives_nothing() -> None:
+    env, rng = small(64, part_way=1.0), np.random.default_rng(1)
+    env.training = True
+    env.reset(seed=0, options={"phase": "explore"})
+    assert (env.state.hand == NOTHING).all() and (env.state.pot == NOTHING).all()
+    potted = np.zeros(64, bool)
+    for step in range(1, env.horizon + 1):
+        _, reward, terminated, truncated, _ = env.step(likely(rng, 64))
+        potted |= env.state.pot < NOTHING
+        assert not reward.any() and not terminated.any() and truncated.all() == (step == env.horizon)
+    assert potted.any()
+
+
+# Kitchens and splits
+
+
+@pytest.mark.parametrize(
+    ("collection", "digest"),
+    [("train", "a595dfb365012078"), ("validation", "5ae17daf60a91d92"), ("test", "1cb41e11f3b052b4")],
+)
+def test_the_kitchens_are_exactly_these(collection: str, digest: str) -> None:
+    assert hashlib.sha256(repr(list(kitchens(collection))).encode()).hexdigest()[:16] == digest
+
+
+def test_everything_in_a_kitchen_is_reached_and_stands_at_a_wall() -> None:
+    layouts = [kitchen(collection, n) for collection in COLLECTIONS for n in range(50)]
+    walks = walks_of(tuple(layouts))
+    for number, layout in enumerate(layouts):
+        starts = starts_of(walks, number)
+        assert 4 <= layout.width <= 6 and 4 <= layout.depth <= 6 and 4 <= len(layout.containers) <= 6
+        assert (walks.distance[number][list(layout.places)][:, starts] < 30).all()
+        cells = [place.cell for place in layout.places.values()]
+        assert len(set(cells)) == len(cells) and not set(cells) & set((starts // 4).tolist())
+        for place in layout.places.values():
+            x, z = HEADINGS[place.heading]
+            behind = (place.x - x, place.z - z)
+            assert behind[0] in (-1, layout.width) or behind[1] in (-1, layout.depth)
+
+
+def test_no_kitchen_is_in_two_collections() -> None:
+    every = [
+        (one.width, one.depth, one.things, one.island) for collection in COLLECTIONS for one in kitchens(collection)
+    ]
+    assert len(set(every)) == len(every) == 1250
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_splits_hold_out_kitchens_contents_or_both(variant: str) -> None:
+    env = make("kitchen", 1, variant=variant)
+    assert isinstance(env, Kitchen)
+    problems = env.problems
+    train, validation, test = (problems.ids(split) for split in ("train", "validation", "test"))
+    assert (len(train), len(validation), len(test)) == (20_000, 500, 2_000) and problems.validates
+    table, where = problems.factor_table, np.array([hash(env.kitchen_layout(n)) for n in problems.ids("all")])
+    assert not held_out(table[train]).any() and not held_out(table[validation]).any()
+    assert held_out(table[test]).all() == (variant != "kitchens") == held_out(table[test]).any()
+    assert not np.isin(where[validation], where[train]).any()
+    assert np.isin(where[test], where[train]).all() == (variant == "contents") == np.isin(where[test], where[train]).any()
+    assert len(np.unique(np.column_stack([where, table]), axis=0)) == len(table)
+    for n in (0, 19_999, 20_000, len(table) - 1):
+        layout = env.kitchen_layout(n)
+        assert [kind for kind in range(len(CONTAINERS)) if table[n, kind] < NOTHING] == layout.containers
+    assert 0.15 < held_out(np.random.default_rng(0).integers(6, size=(9999, 6))).mean() < 0.25
+
+
+def test_fewer_kitchens_are_the_first_ones() -> None:
+    few, many = small(kitchens=8), make("kitchen", 1)
+    assert len(few.problems.ids("train")) == 160
+    assert (few.problems.factor_table[:160] == many.problems.factor_table[:160]).all()
+    assert (few.problems.factor_table[160:] == many.problems.factor_table[20_000:]).all()
+    hashes = {small(**p).problems.hash for p in ({}, {"kitchens": 9}, {"slack": 5}, {"variant": "both"}, {"horizon": 90})}
+    assert len(hashes) == 5
+
+
+# Frames
+
+
+def states(rng: np.random.Generator, layouts: list[KitchenLayout], many: int) -> list[np.ndarray]:
+    """Arguments of `View.frames`, half of them before an open container."""
+    walks = walks_of(tuple(layouts))
+    where = rng.integers(len(layouts), size=many)
+    pose = np.array([rng.choice(starts_of(walks, n)) for n in where])
+    opened = np.full(many, -1)
+    for n in range(0, many, 2):
+        kind = rng.choice(layouts[where[n]].containers)
+        pose[n], opened[n] = walks.access[where[n], kind], kind
+    return [where, pose, opened, *(rng.integers(high, size=many) for high in (NOTHING, NOTHING + 1, NOTHING + 1))]
+
+
+def test_a_batch_of_kitchens_is_each_kitchen_alone() -> None:
+    layouts = list(kitchens("train", 5))
+    given = states(np.random.default_rng(0), layouts, 60)
+    together = View(layouts).frames(*given)
+    assert len(np.unique(together.reshape(60, -1), axis=0)) > 40
+    for number, layout in enumerate(layouts):
+        rows = np.flatnonzero(given[0] == number)
+        alone = View([layout]).frames(np.zeros(len(rows), int), *(array[rows] for array in given[1:]))
+        assert len(rows) > 3 and (alone == together[rows]).all()
+
+
+def test_open_containers_show_which_ingredient_they_hold_in_any_kitchen() -> None:
+    """The nearest mean of some kitchens, in the middle of the frame, names the ingredient in others."""
+    layouts, nothing = list(kitchens("train", 12)), NOTHING
+    walks, view = walks_of(tuple(layouts)), View(layouts)
+    cases = [(n, kind, item) for n, one in enumerate(layouts) for kind in one.containers for item in range(6)]
+    where, kind, item = np.array(cases).T
+    rest = np.full(len(cases), nothing)
+    frames = view.frames(where, walks.access[where, kind], kind, item, rest, rest).astype(float)
+    middle = frames[:, 12:48, 20:60]
+    learned = where < 6
+    templates = {(k, i): middle[learned & (kind == k) & (item == i)].mean(axis=0) for k in range(6) for i in range(6)}
+    guesses = [
+        min(range(6), key=lambda i: float(((one - templates[k, i]) ** 2).sum()))
+        for one, k in zip(middle[~learned], kind[~learned], strict=True)
+    ]
+    assert (np.array(guesses) == item[~learned]).all()
+    same = (where[:, None] == where) & (kind[:, None] == kind) & (item[:, None] < item)
+    first, second = np.nonzero(same)
+    different = np.abs(frames[first] - frames[second]).max(axis=3) > 40
+    assert different.sum(axis=(1, 2)).min() > 60  # pixels
+
+
+def test_closed_containers_look_different_and_hide_what_they_hold() -> None:
+    layout = next(one for one in kitchens("train") if len(one.containers) == 6)
+    view, walks = View([layout]), walks_of((layout,))
+    zeros, none, nothing = np.zeros(6, int), np.full(6, -1), np.full(6, NOTHING)
+    frames = view.frames(zeros, walks.access[0, :POT], none, zeros, nothing, nothing)
+    assert (frames == view.frames(zeros, walks.access[0, :POT], none, zeros + 3, nothing, nothing)).all()
+    colours = frames[:, 30:55, 28:52].astype(float).mean(axis=(1, 2))
+    apart = np.linalg.norm(colours[:, None] - colours, axis=2) + 999 * np.eye(6)
+    assert apart.min() > 15
+
+
+def test_corners_show_what_hand_and_pot_hold() -> None:
+    layouts = list(kitchens("train", 3))
+    given = states(np.random.default_rng(1), layouts, 80)
+    frames = View(layouts).frames(*given)
+    assert (hands(frames) == given[4]).all() and (pots(frames) == given[5]).all()
+    empty = View(layouts).frames(*given[:4], np.full(80, NOTHING), np.full(80, NOTHING))
+    assert (frames[:, :-ICON] == empty[:, :-ICON]).all() and (hands(empty) == NOTHING).all()
+    pictures = icons().astype(float)
+    apart = np.abs(pictures[:, None] - pictures).mean(axis=(2, 3, 4)) + 999 * np.eye(6)
+    assert pictures.shape == (6, ICON, ICON, 3) and apart.min() > 10
+
+
+# Limits and starts
+
+
+def test_an_execution_may_last_the_fewest_steps_and_the_slack() -> None:
+    env = small(64, slack=5)
+    env.reset(seed=0)
+    steps = played(env, env.expert(env.problem_id, env.instruction))[1]
+    assert (env.limit == steps + 5).all()
+    env.reset(seed=0, options={"phase": "explore"})
+    assert (env.limit == env.horizon).all()
+
+
+def test_the_longest_ways_fit_into_the_horizon() -> None:
+    some = [kitchen("train", n) for n in (39, 19)] + list(kitchens("validation", 5))
+    assert longest_steps(some) == (LONGEST_TOUR, LONGEST_DISH)
+    assert small(slack=4).horizon == LONGEST_DISH + 4 and small(slack=9).horizon == LONGEST_DISH + 9
+
+
+@pytest.mark.slow
+def test_no_kitchen_needs_longer_ways() -> None:
+    assert longest_steps([one for collection in COLLECTIONS for one in kitchens(collection)]) == (
+        LONGEST_TOUR,
+        LONGEST_DISH,
+    )
+
+
+def test_only_training_starts_part_way() -> None:
+    env = small(300)
+    env.reset(seed=0)
+    assert (env.state.hand == NOTHING).all() and (env.state.pot == NOTHING).all()
+    env.training = True
+    env.reset(seed=1)
+    (hand, pot), (first, second) = env.state[2:], env.instruction.T
+    kinds = [
+        (hand == NOTHING) & (pot == NOTHING),
+        (hand == first) & (pot == NOTHING),
+        (hand == NOTHING) & (pot == first),
+        (hand == second) & (pot == first),
+    ]
+    assert np.sum(kinds, axis=0).tolist() == [1] * 300
+    assert np.mean(kinds, axis=1) == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6], abs=0.08)
+    limit = env.limit
+    total, steps = played(env, env.expert(env.problem_id, env.instruction))
+    assert (total == 1).all() and (limit == steps + env.slack).all()
+    never = small(50, part_way=0.0)
+    never.training = True
+    never.reset(seed=0)
+    assert (never.state.hand == NOTHING).all() and (never.state.pot == NOTHING).all()
+
+
+# Bounds and scripts
+
+
+def played(env: Kitchen, policy: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return and steps of each member of an episode that was just reset."""
+    obs, total, steps = env.last_obs, np.zeros(env.num_envs), np.zeros(env.num_envs, int)
+    while env.active.any():
+        obs, reward, _, _, info = env.step(policy.act(obs))
+        total += reward
+        steps += info["active"]
+    return total, steps
+
+
+def fewest(layout: KitchenLayout, contents: np.ndarray, wanted: np.ndarray, start: int) -> int:
+    """Steps of a dish by breadth-first search with the slow rules."""
+    cell, heading = divmod(start, 4)
+    scene = {"pose": np.array([[cell % GRID, cell // GRID, heading]]), "hand": [NOTHING], "pot": [NOTHING]}
+    one = Slow(layout, contents, scene, 0)  # type: ignore[arg-type]
+    level, known = {(one.x, one.z, one.heading, -1, NOTHING, NOTHING)}, set()
+    for steps in range(1, 60):
+        after = set()
+        for state in level:
+            for action in (LEFT, RIGHT, FORWARD, USE):
+                one.x, one.z, one.heading, one.opened, one.hand, one.pot = state
+                potted = one.step(action)
+                if potted != NOTHING and state[5] == wanted[0] and potted == wanted[1]:
+                    return steps
+                then = (one.x, one.z, one.heading, one.opened, one.hand, one.pot)
+                if (potted in (NOTHING, wanted[0])) and then not in known and not (potted != NOTHING and state[5] < NOTHING):
+                    after.add(then)
+        known |= after
+        level = after
+    raise AssertionError("no dish")
+
+
+def test_the_expert_is_as_fast_as_a_search_over_single_actions() -> None:
+    env = small(24)
+    env.reset(seed=3, options={"problem_id": np.arange(24) * 6 % 160})
+    pose, wanted = env.state.pose, env.instruction
+    total, steps = played(env, env.expert(env.problem_id, wanted))
+    assert (total == 1).all() and (total == env.optimal_return(env.problem_id, wanted)).all()
+    for n in range(24):
+        found = fewest(env.kitchen_layout(env.problem_id[n]), env.contents[n], wanted[n], int(pose[n]))
+        assert steps[n] == found
+
+
+def test_the_expert_is_in_time_from_every_start_of_a_kitchen() -> None:
+    starts = starts_of(small().walks, 1)
+    env = small(6 * len(starts), slack=0)
+    ids = np.tile(20 + np.arange(6), len(starts))
+    env.reset(seed=0, options={"problem_id": ids})
+    assert set(env.state.pose) == set(starts.tolist())
+    assert (played(env, env.expert(ids, env.instruction))[0] == 1).all()
+
+
+def test_the_shaped_return_of_the_expert_is_on_average_the_optimum() -> None:
+    env = small(400, shaped=True)
+    ids = np.full(400, 33)
+    wanted = np.tile(env.sample_instruction(ids[:1], np.random.default_rng(2)), (400, 1))
+    env.reset(seed=0, options={"problem_id": ids, "instruction": wanted})
+    total, steps = played(env, env.expert(ids, wanted))
+    assert total == pytest.approx(1 - 0.1 * (steps - 4), abs=1e-5)
+    assert total.mean() == pytest.approx(env.optimal_return(ids[:1], wanted[:1])[0], abs=0.06)
+    with pytest.raises(NotImplementedError, match="sparse reward only"):
+        env.no_exploration_return()
+
+
+def test_a_wrong_belief_is_corrected_by_what_is_seen() -> None:
+    env = small(60, slack=44)  # time for everything
+    env.reset(seed=0)
+    wrong = np.random.default_rng(0).permutation(env.problem_id)
+    believed = env.problems.factor_table[wrong]
+    assert (believed != env.contents).any(axis=1).mean() > 0.9
+    assert (played(env, env.expert(wrong, env.instruction))[0] == 1).all()
+
+
+def test_the_explorer_opens_every_container_and_ends() -> None:
+    env = small(64)
+    obs, _ = env.reset(seed=0, options={"phase": "explore"})
+    explorer, log, start = env.scripted_explorer(64), [], obs
+    while env.active.any():
+        before = env.active.copy()
+        action = explorer.act(obs)
+        obs, _, terminated, _, _ = env.step(action)
+        log.append((obs, action, before, env.scene()["shown"], terminated, env.informative()))
+    frames, actions, mask, shown, terminated, informed = (np.stack(each, axis=1) for each in zip(*log, strict=True))
+    assert (terminated.sum(axis=1) == 1).all() and (informed.any(axis=1)).all()
+    assert not informed[:, 0].any()
+    many = [len(env.kitchen_layout(n).containers) for n in env.problem_id]
+    first = np.concatenate([start[:, None], frames], axis=1)
+    summary = env.exploration_summary(env.problem_id, first, actions, mask)
+    assert summary["containers_opened"].tolist() == many == summary["uses"].tolist()
+    for n in range(4):
+        scene = {"shown": np.concatenate([[-1], shown[n]])}
+        known = env.revealed(int(env.problem_id[n]), first[n], actions[n], scene)
+        missing = env.contents[n] == NOTHING
+        assert known.shape == (len(first[n]), 6) and known.any(axis=0).all() and (known[0] == missing).all()
+        assert (env.revealed(int(env.problem_id[n]), first[n], actions[n], {}) == known).all()  # read off the frames
+    with pytest.raises(ValueError, match="an explorer for 3 members"):
+        env.scripted_explorer(3)
+
+
+def test_the_bound_without_exploration_is_stored_as_it_is_planned() -> None:
+    from dream.envs.kitchen.bound import chance_in_time
+
+    few = [kitchen("test", 2), kitchen("train", 17)]
+    assert chances_of(few, 4) == pytest.approx(chance_in_time(few, 4), abs=1e-6)
+    assert (chances_of(few, 0) < chances_of(few, 4)).all()
+    env = small(kitchens=4)
+    rows = env.problems.ids("train")
+    assert env.no_exploration_return("train") == pytest.approx(chances_of(list(kitchens("train", 4)), 4).mean())
+    assert len(rows) == 80 and 0.3 < env.no_exploration_return() < 0.8
+
+
+def test_instructions_come_from_containers() -> None:
+    env = small(1)
+    ids = np.full(4000, 25)
+    drawn = env.sample_instruction(ids, np.random.default_rng(0))
+    chance = env.instruction_probability(ids, drawn)
+    every = np.stack(np.meshgrid(range(6), range(6)), axis=-1).reshape(-1, 2)
+    chances = env.instruction_probability(np.full(36, 25), every)
+    assert chances.sum() == pytest.approx(1) and (chance > 0).all()
+    counts = np.array([(drawn == one).all(axis=1).mean() for one in every])
+    assert counts == pytest.approx(chances, abs=0.03)
+    lacking = next(item for item in range(6) if item not in env.problems.factor_table[25])
+    with pytest.raises(ValueError, match="cannot be cooked in problem 25: its containers hold"):
+        env.reset(options={"problem_id": np.array([25]), "instruction": np.array([[lacking, lacking]])})
+
+
+# Words and pictures
+
+
+def test_an_episode_in_words() -> None:
+    env = small(1)
+    env.reset(seed=0)
+    problem, frames, actions = int(env.problem_id[0]), [env.last_obs[0]], []
+    expert = env.expert(env.problem_id, env.instruction)
+    while env.active.any():
+        action = expert.act(env.last_obs)
+        obs, *_ = env.step(action)
+        frames.append(obs[0])
+        actions.append(int(action[0]))
+    told = env.tell(problem, np.array(frames), np.array(actions))
+    first, second = (INGREDIENTS[item] for item in env.instruction[0])
+    assert env.instruction_name(env.instruction[0]) == f"{first}, then {second}"
+    events = [phrase for phrase in told if not phrase.startswith(("turned", "went"))]
+    assert events[1:3] == [f"took {first}", f"put {first} into the pot"]
+    assert events[-2:] == [f"took {second}", f"put {second} into the pot"]
+    assert events[0].startswith("opened the ") and events[0].endswith(f": {first}")
+    back = [np.array(frames)[[0, 0]], np.array([USE])]
+    assert env.tell(problem, *back) == ["used nothing"]
+
+
+def test_pictures_show_the_kitchen_and_hide_what_is_unknown() -> None:
+    env = small(1)
+    with pytest.raises(RuntimeError, match="before reset"):
+        env.episode_picture()
+    env.reset(seed=0, options={"problem_id": np.array([25])})
+    picture = env.episode_picture(0)
+    assert picture.shape == (400, 352, 3) and picture.dtype == np.uint8
+    scene = {name: array[:1] for name, array in env.scene().items()}
+    for given in ({}, scene):
+        drawn = [
+            env.draw(problem, "explore", env.last_obs[0], np.zeros(2, int), scene=given, known=np.full(6, known))[40:]
+            for problem, known in ((25, True), (25, False), (26, False))
+        ]
+        assert (drawn[0] != drawn[1]).any() and (drawn[1] == drawn[2]).all()
+    with pytest.raises(ValueError, match="member 1 does not exist"):
+        env.episode_picture(1)
+
+
+def test_the_same_seed_gives_the_same_episodes() -> None:
+    def episode() -> Iterator[bytes]:
+        env, rng = small(16), np.random.default_rng(5)
+        env.training = True
+        yield env.reset(seed=7)[0].tobytes()
+        for _ in range(12):
+            obs, reward, *_ = env.step(likely(rng, 16))
+            yield obs.tobytes() + reward.tobytes()
+
+    assert list(episode()) == list(episode())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"kitchens": 0}, "kitchens is 0: give 1 to 1000"),
+        ({"variant": "rooms"}, "unknown variant 'rooms': choose one of kitchens, contents, both"),
+        ({"slack": -1}, "slack is -1: give at least 0"),
+        ({"part_way": 1.5}, "part_way is 1.5: give a share from 0 to 1"),
+        ({"part_way": -0.1}, "part_way is -0.1: give a share"),
+        ({"horizon": 20}, "horizon is 20: executions with slack 4 last up to 50 steps"),
+        ({"threads": 0}, "threads is 0"),
+    ],
+)
+def test_what_does_not_exist_is_refused(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        small(**parameters)
+    with pytest.raises(ValueError, match="unknown collection 'trian'"):
+        kitchen("trian", 0)
+    with pytest.raises(ValueError, match="kitchen 50 does not exist: validation has 0 to 49"):
+        kitchen("validation", 50)
