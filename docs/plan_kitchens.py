@@ -26,7 +26,8 @@ def main() -> None:
             collection: [round(float(chance), 6) for chance in chance_in_time(list(kitchens(collection)), slack)]
             for collection in COLLECTIONS
         }
-        print(f"slack {slack}: {({name: sum(each) / len(each) for name, each in found[str(slack)].items()})}")
+        means = {name: round(sum(each) / len(each), 4) for name, each in found[str(slack)].items()}
+        print(f"slack {slack}: {means}")
         STORED.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -192,7 +192,9 @@ def test_splits_hold_out_kitchens_contents_or_both(variant: str) -> None:
     assert not held_out(table[train]).any() and not held_out(table[validation]).any()
     assert held_out(table[test]).all() == (variant != "kitchens") == held_out(table[test]).any()
     assert not np.isin(where[validation], where[train]).any()
-    assert np.isin(where[test], where[train]).all() == (variant == "contents") == np.isin(where[test], where[train]).any()
+    assert (
+        np.isin(where[test], where[train]).all() == (variant == "contents") == np.isin(where[test], where[train]).any()
+    )
     assert len(np.unique(np.column_stack([where, table]), axis=0)) == len(table)
     for n in (0, 19_999, 20_000, len(table) - 1):
         layout = env.kitchen_layout(n)
@@ -205,7 +207,9 @@ def test_fewer_kitchens_are_the_first_ones() -> None:
     assert len(few.problems.ids("train")) == 160
     assert (few.problems.factor_table[:160] == many.problems.factor_table[:160]).all()
     assert (few.problems.factor_table[160:] == many.problems.factor_table[20_000:]).all()
-    hashes = {small(**p).problems.hash for p in ({}, {"kitchens": 9}, {"slack": 5}, {"variant": "both"}, {"horizon": 90})}
+    hashes = {
+        small(**p).problems.hash for p in ({}, {"kitchens": 9}, {"slack": 5}, {"variant": "both"}, {"horizon": 90})
+    }
     assert len(hashes) == 5
 
 
@@ -358,7 +362,8 @@ def fewest(layout: KitchenLayout, contents: np.ndarray, wanted: np.ndarray, star
                 if potted != NOTHING and state[5] == wanted[0] and potted == wanted[1]:
                     return steps
                 then = (one.x, one.z, one.heading, one.opened, one.hand, one.pot)
-                if (potted in (NOTHING, wanted[0])) and then not in known and not (potted != NOTHING and state[5] < NOTHING):
+                spoilt = potted != NOTHING and (state[5] != NOTHING or potted != wanted[0])
+                if not spoilt and then not in known:
                     after.add(then)
         known |= after
         level = after
@@ -430,6 +435,8 @@ def test_the_explorer_opens_every_container_and_ends() -> None:
         assert (env.revealed(int(env.problem_id[n]), first[n], actions[n], {}) == known).all()  # read off the frames
     with pytest.raises(ValueError, match="an explorer for 3 members"):
         env.scripted_explorer(3)
+    with pytest.raises(ValueError, match="problem_id 99999 does not exist"):
+        env.expert(np.full(64, 99999), np.zeros((64, 2), int))
 
 
 def test_the_bound_without_exploration_is_stored_as_it_is_planned() -> None:

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from dream.envs.kitchen.bound import FIRST, NEITHER, SECOND, chance_in_time, chances_from, patterns
-from dream.envs.kitchen.layout import CONTAINERS, POT, KitchenLayout, Place, kitchen
+from dream.envs.kitchen.bound import FIRST, SECOND, chances_from, patterns
+from dream.envs.kitchen.layout import CONTAINERS, POT, KitchenLayout, Place
 from dream.envs.kitchen.planning import FORWARD, LEFT, RIGHT, USE, starts_of, walks_of
 
 NONE = -1

@@ -4,7 +4,7 @@ For an instruction, all that matters of a container is its *part*: it holds the 
 neither. The parts of all containers are a *pattern*, 3^6 at most, each with a probability given the instruction; it
 settles the optimum and with it the time limit. The planner opens containers, sees parts, and maximises the probability
 of the patterns in which the dish is finished within their own limits. Its actions are whole walks with what is done at
-their ends: nothing is seen on the way. An ingredient that is wanted now is taken where it is seen, which is never worse.
+their ends: nothing is seen on the way. An ingredient that is wanted now is taken where it is seen: nothing is better.
 """
 
 from __future__ import annotations
@@ -161,9 +161,9 @@ def _bounds(case: Any, left: Any, now: Any) -> Any:
         if action == POT:
             if now.stage != 1:
                 continue
-        elif case.way[now.place, action] >= FAR:
-            continue
-        elif now.known >> action & 1 and (now.stage == 1 or case.part[left[0], action] != wanted):
+        elif case.way[now.place, action] >= FAR or (
+            now.known >> action & 1 and (now.stage == 1 or case.part[left[0], action] != wanted)
+        ):
             continue
         for p in left:
             time, stage, opened = _then(case, now, action, -1 if action == POT else case.part[p, action])

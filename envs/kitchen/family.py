@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ACTION_NAMES = ("turn left", "turn right", "forward", "use", "end-episode")
 LONGEST_TOUR, LONGEST_DISH = 36, 46
-"""Most steps that the shortest tour of the containers and the shortest dish take, over all kitchens, contents, starts."""
+"""Steps of the longest shortest tour of the containers and shortest dish, over all kitchens, contents and starts."""
 SHORTEST_HORIZON = 40
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
 

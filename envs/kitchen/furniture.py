@@ -134,7 +134,10 @@ def quad(corners: Sequence[Point], colour: Colour, texture: str = "") -> Model:
 def joined(models: Sequence[Model]) -> Model:
     """Several models as one."""
     return Model(
-        *(np.concatenate([getattr(one, name) for one in models]) for name in ("corners", "normals", "colours", "uv")),
+        np.concatenate([one.corners for one in models]),
+        np.concatenate([one.normals for one in models]),
+        np.concatenate([one.colours for one in models]),
+        np.concatenate([one.uv for one in models]),
         np.concatenate([one.sides for one in models]),
         tuple(name for one in models for name in one.textures),
         0.0,

@@ -126,17 +126,15 @@ def _draw_map(
         canvas.disc(at(x, z), 2.4, (120, 124, 132))
     x, z, heading = poses[-1]
     ahead, aside = np.array(HEADINGS[heading]), np.array(HEADINGS[(heading + 1) % 4])
-    place = np.array(at(x, z))
+    here = np.array(at(x, z))
     canvas.disc(at(x, z), 0.3 * scale, render.WHITE)
     canvas.disc(at(x, z), 0.3 * scale, render.INK, ring=2)
     nose = [0.32 * ahead, -0.16 * ahead + 0.18 * aside, -0.16 * ahead - 0.18 * aside]
-    canvas.polygon([(float(p[0]), float(p[1])) for p in (place + scale * each for each in nose)], render.INK)
+    canvas.polygon([(float(p[0]), float(p[1])) for p in (here + scale * each for each in nose)], render.INK)
     return pasted
 
 
-def _list_contents(
-    canvas: render.Canvas, layout: KitchenLayout, contents: NDArray[np.int64], pasted: Pasted
-) -> None:  # fmt: skip
+def _list_contents(canvas: render.Canvas, layout: KitchenLayout, contents: NDArray[np.int64], pasted: Pasted) -> None:
     """The containers with their colours and what they hold, below the map; icons are added to `pasted`."""
     for row, kind in enumerate(layout.containers):
         y = render.HEADER + 226 + 17 * row

@@ -1,4 +1,4 @@
-"""Walking in kitchens, exactly: steps between poses, the fewest steps of a dish, and the shortest tour of containers."""
+"""Walking in kitchens, exactly: steps between poses, fewest steps of a dish, shortest tours of the containers."""
 
 from __future__ import annotations
 
@@ -164,8 +164,8 @@ def longest_steps(layouts: Sequence[KitchenLayout]) -> tuple[int, int]:
             contents[row, first] = 0
         wanted = np.array([(0, 0 if first == second else 1) for first, second in pairs])
         for number in range(len(pairs)):
-            rows = [np.tile(array[number], (len(starts), 1)) for array in (contents, wanted)]
-            dish = max(dish, int(optimal_steps(walks, where, *rows, starts).max()))
+            holds, asked = (np.tile(array[number], (len(starts), 1)) for array in (contents, wanted))
+            dish = max(dish, int(optimal_steps(walks, where, holds, asked, starts).max()))
     return tour, dish
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.kitchen.layout import NOTHING, POT
-from dream.envs.kitchen.planning import END, FAR, Walks, dish_steps, toward, tours
+from dream.envs.kitchen.planning import END, FAR, Walks, dish_steps, tours, toward
 from dream.envs.kitchen.rules import State
 
 
