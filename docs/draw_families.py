@@ -55,9 +55,10 @@ def frames(
         done = action_name(env.single_action_space, env.action_names, action)
         captions.append(done + (f", return so far {total:+.2f}" if phase == "execute" else ""))
     scene = {name: np.array([now[name] for now in scenes]) for name in scenes[0]}
+    so_far = [{name: array[: t + 1] for name, array in scene.items()} for t in shown]
     return [
-        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", seen[:t], scene)
-        for t in shown
+        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", seen[:t], before)
+        for t, before in zip(shown, so_far, strict=True)
     ]
 
 
