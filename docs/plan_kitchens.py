@@ -27,7 +27,7 @@ def main() -> None:
             for collection in COLLECTIONS
         }
         means = {name: round(sum(each) / len(each), 4) for name, each in found[str(slack)].items()}
-        print(f"slack {slack}: {means}")
+        print(f"slack {slack}: {means}", flush=True)
         STORED.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -326,6 +326,7 @@ def test_only_training_starts_part_way() -> None:
     assert np.sum(kinds, axis=0).tolist() == [1] * 300
     assert np.mean(kinds, axis=1) == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6], abs=0.08)
     limit = env.limit
+    assert limit[kinds[3]].mean() < env.slack + 5 < env.slack + 15 < limit[kinds[0]].mean()
     total, steps = played(env, env.expert(env.problem_id, env.instruction))
     assert (total == 1).all() and (limit == steps + env.slack).all()
     never = small(50, part_way=0.0)

@@ -92,13 +92,16 @@ def chances_from(
     rest = again.min(axis=1)
     after = 2 + between[:POT, POT] + 1 + np.minimum(rest[:, None], again - kept)
     first = np.where(part == FIRST, after, FAR)
-    found = np.zeros(len(walk))
-    for start in range(len(walk)):
-        limit = (walk[start] + first).min(axis=1) + slack
-        way = np.concatenate([between, np.concatenate([walk[start], [FAR]])[None]])
+    # Starts that are as much farther from one container as from every other are alike: the limit is as much later
+    ahead = np.where(walk < FAR, walk - walk.min(axis=1, keepdims=True), FAR)
+    different, which = np.unique(ahead, axis=0, return_inverse=True)
+    found = np.zeros(len(different))
+    for start, steps in enumerate(different):
+        limit = (steps + first).min(axis=1) + slack
+        way = np.concatenate([between, np.concatenate([steps, [FAR]])[None]])
         case = _Case(second, part, chance, limit, rest, first, way, kept)
         found[start] = _best(case, np.arange(len(part)), _Moment(len(way) - 1, -1, 0, 0, 0))
-    return found
+    return found[which.ravel()]
 
 
 class _Case(NamedTuple):

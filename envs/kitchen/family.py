@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
-from dream.envs.kitchen.layout import COLLECTIONS, CONTAINERS, GRID, INGREDIENTS, NOTHING, POT
-from dream.envs.kitchen.planning import END, USE, mean_optimal_steps, optimal_steps, second_steps, walks_of
+from dream.envs.kitchen.layout import COLLECTIONS, CONTAINERS, GRID, INGREDIENTS, NOTHING
+from dream.envs.kitchen.planning import END, USE, mean_optimal_steps, steps_left, walks_of
 from dream.envs.kitchen.problems import VARIANTS, make_problems
 from dream.envs.kitchen.rules import Deeds, State, act, shown
 from dream.envs.kitchen.scripts import KitchenExpert, KitchenExplorer
@@ -29,6 +29,8 @@ ACTION_NAMES = ("turn left", "turn right", "forward", "use", "end-episode")
 LONGEST_TOUR, LONGEST_DISH = 36, 46
 """Steps of the longest shortest tour of the containers and shortest dish, over all kitchens, contents and starts."""
 SHORTEST_HORIZON = 40
+NEAREST_OF = 4
+"""Random poses of which the start of a part-way episode is the one with the fewest steps left."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
 
 
@@ -49,7 +51,8 @@ class Kitchen(MetaEnv):
     truncation: the episode is terminated.
 
     In training (`MetaEnv.training`), a share of the executions starts part-way: with the first ingredient in the hand,
-    or in the pot, or with the first in the pot and the second in the hand.
+    or in the pot, or with the first in the pot and the second in the hand; and near to the end, in the one of four
+    random poses from which the fewest steps are left.
 
     Args:
         num_envs: members.
@@ -350,22 +353,18 @@ class Kitchen(MetaEnv):
 
     def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
         count, kitchen = len(members), self.kitchen[members]
-        cell = self.walks.floor[kitchen, self.np_random.integers(self.walks.cells[kitchen])]
-        pose = 4 * cell + self.np_random.integers(4, size=count)
+        pose = self._random_poses(kitchen)
         hand, pot = np.full(count, NOTHING), np.full(count, NOTHING)
         limit = np.full(count, self.horizon)
         if self.phase == "execute":
-            contents, instruction = self.contents[members], self.instruction[members]
-            steps = optimal_steps(self.walks, kitchen, contents, instruction, pose)
+            task = kitchen, self.contents[members], self.instruction[members]
             if self.training and self.part_way > 0:
-                hand, pot = self._part_way(instruction)
-                to_pot = self.walks.distance[kitchen, POT, pose] + 1
-                again = second_steps(self.walks, kitchen, contents, instruction[:, 1])
-                fetch = again - self.walks.between[kitchen, POT, :POT] + self.walks.distance[kitchen, :POT, pose]
-                full = to_pot + np.where(pot < NOTHING, 0, again.min(axis=1))
-                begun = np.where(hand < NOTHING, full, fetch.min(axis=1))
-                steps = np.where((hand < NOTHING) | (pot < NOTHING), begun, steps)
-            limit = steps + self.slack
+                begun, hand, pot = self._part_way(self.instruction[members])
+                for _ in range(NEAREST_OF - 1):
+                    other = self._random_poses(kitchen)
+                    left = (steps_left(self.walks, *task, each, hand, pot) for each in (other, pose))
+                    pose = np.where(begun & np.less(*left), other, pose)
+            limit = steps_left(self.walks, *task, pose, hand, pot) + self.slack
         self._limit[members] = limit
         self._state = self.state  # copies
         for array, start in zip(self._state, (pose, np.full(count, -1), hand, pot), strict=True):
@@ -373,14 +372,21 @@ class Kitchen(MetaEnv):
         self._seen[members] = False
         return self._observe(members)
 
-    def _part_way(self, instruction: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """What is in hand and pot at the start of training executions of dishes (N, 2), each (N,)."""
+    def _random_poses(self, kitchen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """A pose in each of some kitchens (N,), uniformly, (N,)."""
+        cell = self.walks.floor[kitchen, self.np_random.integers(self.walks.cells[kitchen])]
+        return 4 * cell + self.np_random.integers(4, size=len(kitchen))
+
+    def _part_way(
+        self, instruction: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+        """Which training executions of dishes (N, 2) start part-way, and what is in hand and pot, each (N,)."""
         first, second = instruction.T
         begun = self.np_random.random(len(first)) < self.part_way
         how = np.where(begun, self.np_random.integers(3, size=len(first)), 3)
         nothing = np.full(len(first), NOTHING)
         hand = np.choose(how, [first, nothing, second, nothing])
-        return hand, np.choose(how, [nothing, first, first, nothing])
+        return begun, hand, np.choose(how, [nothing, first, first, nothing])
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
         before = self._state
