@@ -1,6 +1,6 @@
 """Compute how often an executor without exploration is in time in each kitchen of `kitchen`, and store it.
 
-    python docs/plan_kitchens.py --slack 2 4 6       # a quarter of an hour
+    python docs/plan_kitchens.py --slack 2 4       # six minutes
 
 Written to dream/envs/kitchen/chances.json, by slack and collection. Run again after any change of
 `dream.envs.kitchen.layout`.
@@ -19,7 +19,7 @@ from dream.envs.kitchen.layout import COLLECTIONS, kitchens
 def main() -> None:
     """See the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slack", type=int, nargs="+", default=[4], help="steps of the limit beyond the optimum")
+    parser.add_argument("--slack", type=int, nargs="+", default=[2, 4], help="steps of the limit beyond the optimum")
     found: dict[str, dict[str, list[float]]] = {}
     for slack in parser.parse_args().slack:
         found[str(slack)] = {

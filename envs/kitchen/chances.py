@@ -18,7 +18,7 @@ STORED = Path(__file__).with_name("chances.json")
 
 
 def chances_of(layouts: Sequence[KitchenLayout], slack: int) -> NDArray[np.float64]:
-    """`chance_in_time` of some kitchens, (W,): looked up, or planned, a tenth of a second each, for other slacks."""
+    """`chance_in_time` of some kitchens, (W,): looked up, or planned for other slacks."""
     known = _known(slack)
     if known is None:
         return chance_in_time(layouts, slack)

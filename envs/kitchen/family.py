@@ -224,8 +224,8 @@ class Kitchen(MetaEnv):
         """How often the best executor without exploration is in time, in the kitchens of a split.
 
         It knows the kitchen, its pose and its instruction, and that the contents of the containers are independent and
-        uniform; it opens containers as it goes (`dream.envs.kitchen.bound`). Stored for slacks 2, 4 and 6, otherwise
-        planned, a tenth of a second for each kitchen.
+        uniform; it opens containers as it goes (`dream.envs.kitchen.bound`). Stored for slacks 2 and 4, otherwise
+        planned, which takes up to a second for each kitchen.
 
         Raises:
             ValueError: the split does not exist.
