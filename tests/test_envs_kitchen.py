@@ -34,6 +34,20 @@ def small(members: int = 2, **parameters: object) -> Kitchen:
     return env
 
 
+class Blind:
+    """In place of a `View` where frames do not matter: drawing is most of the time of a step."""
+
+    def frames(self, kitchen: np.ndarray, *state: np.ndarray) -> np.ndarray:
+        return np.zeros((len(kitchen), 60, 80, 3), np.uint8)
+
+
+def blind(members: int, **parameters: object) -> Kitchen:
+    """A kitchen without frames."""
+    env = small(members, **parameters)
+    env.view = Blind()  # type: ignore[assignment]
+    return env
+
+
 def likely(rng: np.random.Generator, members: int) -> np.ndarray:
     """Random actions that often use things."""
     return rng.choice([LEFT, RIGHT, FORWARD, USE], size=members, p=[0.2, 0.15, 0.3, 0.35])
@@ -82,7 +96,7 @@ class Slow:
 @pytest.mark.parametrize("shaped", [False, True])
 def test_random_play_follows_the_rules(shaped: bool) -> None:
     """State, reward and end of every member, in executions that start part-way, so that dishes are finished."""
-    env, rng = small(96, shaped=shaped), np.random.default_rng(0)
+    env, rng = blind(96, shaped=shaped), np.random.default_rng(0)
     env.training = True
     done = {"dish": 0, "spoilt": 0, "late": 0}
     for seed in range(2):
@@ -127,7 +141,7 @@ def test_random_play_follows_the_rules(shaped: bool) -> None:
 
 def test_ending_early_costs_the_steps_that_are_left_with_shaped_rewards_only() -> None:
     for shaped in (False, True):
-        env = small(4, shaped=shaped)
+        env = blind(4, shaped=shaped)
         env.reset(seed=0)
         env.step(np.full(4, LEFT))
         _, reward, terminated, _, _ = env.step(np.full(4, END))
@@ -136,7 +150,7 @@ def test_ending_early_costs_the_steps_that_are_left_with_shaped_rewards_only() -
 
 
 def test_exploring_never_ends_at_the_pot_and_gives_nothing() -> None:
-    env, rng = small(64, part_way=1.0), np.random.default_rng(1)
+    env, rng = blind(64, part_way=1.0), np.random.default_rng(1)
     env.training = True
     env.reset(seed=0, options={"phase": "explore"})
     assert (env.state.hand == NOTHING).all() and (env.state.pot == NOTHING).all()
@@ -288,7 +302,7 @@ def test_corners_show_what_hand_and_pot_hold() -> None:
 
 
 def test_an_execution_may_last_the_fewest_steps_and_the_slack() -> None:
-    env = small(64, slack=5)
+    env = blind(64, slack=5)
     env.reset(seed=0)
     steps = played(env, env.expert(env.problem_id, env.instruction))[1]
     assert (env.limit == steps + 5).all()
@@ -311,7 +325,7 @@ def test_no_kitchen_needs_longer_ways() -> None:
 
 
 def test_only_training_starts_part_way() -> None:
-    env = small(300)
+    env = blind(300)
     env.reset(seed=0)
     assert (env.state.hand == NOTHING).all() and (env.state.pot == NOTHING).all()
     env.training = True
@@ -329,7 +343,7 @@ def test_only_training_starts_part_way() -> None:
     assert limit[kinds[3]].mean() < env.slack + 5 < env.slack + 15 < limit[kinds[0]].mean()
     total, steps = played(env, env.expert(env.problem_id, env.instruction))
     assert (total == 1).all() and (limit == steps + env.slack).all()
-    never = small(50, part_way=0.0)
+    never = blind(50, part_way=0.0)
     never.training = True
     never.reset(seed=0)
     assert (never.state.hand == NOTHING).all() and (never.state.pot == NOTHING).all()
@@ -372,7 +386,7 @@ def fewest(layout: KitchenLayout, contents: np.ndarray, wanted: np.ndarray, star
 
 
 def test_the_expert_is_as_fast_as_a_search_over_single_actions() -> None:
-    env = small(24)
+    env = blind(24)
     env.reset(seed=3, options={"problem_id": np.arange(24) * 6 % 160})
     pose, wanted = env.state.pose, env.instruction
     total, steps = played(env, env.expert(env.problem_id, wanted))
@@ -383,8 +397,8 @@ def test_the_expert_is_as_fast_as_a_search_over_single_actions() -> None:
 
 
 def test_the_expert_is_in_time_from_every_start_of_a_kitchen() -> None:
-    starts = starts_of(small().walks, 1)
-    env = small(6 * len(starts), slack=0)
+    starts = starts_of(blind(1).walks, 1)
+    env = blind(6 * len(starts), slack=0)
     ids = np.tile(20 + np.arange(6), len(starts))
     env.reset(seed=0, options={"problem_id": ids})
     assert set(env.state.pose) == set(starts.tolist())
@@ -392,7 +406,7 @@ def test_the_expert_is_in_time_from_every_start_of_a_kitchen() -> None:
 
 
 def test_the_shaped_return_of_the_expert_is_on_average_the_optimum() -> None:
-    env = small(400, shaped=True)
+    env = blind(400, shaped=True)
     ids = np.full(400, 33)
     wanted = np.tile(env.sample_instruction(ids[:1], np.random.default_rng(2)), (400, 1))
     env.reset(seed=0, options={"problem_id": ids, "instruction": wanted})
@@ -404,7 +418,7 @@ def test_the_shaped_return_of_the_expert_is_on_average_the_optimum() -> None:
 
 
 def test_a_wrong_belief_is_corrected_by_what_is_seen() -> None:
-    env = small(60, slack=44)  # time for everything
+    env = blind(60, slack=44)  # time for everything
     env.reset(seed=0)
     wrong = np.random.default_rng(0).permutation(env.problem_id)
     believed = env.problems.factor_table[wrong]
