@@ -126,11 +126,13 @@ def measure_training(label: str, name: str, device: str, seconds: float, threads
 
 def measure_env(name: str, seconds: float = 1.0) -> float:
     """Steps per second of the environment alone: random actions, whole episodes, resets included."""
-    env = make(name, ENV_MEMBERS)
+    frames = len(make(name, 1).single_observation_space.shape or ()) == 3
+    members = PIXEL_MEMBERS["fast"] if frames else ENV_MEMBERS  # drawing takes long enough to be measured with few
+    env = make(name, members)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     # without the end action: a member that has ended would count as a fast step
-    actions = random_actions(env.single_action_space, rng, env.horizon, ENV_MEMBERS, without=env.end_action)
+    actions = random_actions(env.single_action_space, rng, env.horizon, members, without=env.end_action)
     env.reset()
     for action in actions:
         env.step(action)  # warm up
