@@ -13,6 +13,7 @@ import itertools
 from pathlib import Path
 from typing import NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -87,7 +88,7 @@ def collect(seed: int) -> Frames:
 def learn(train: Frames, test: Frames, seed: int, updates: int) -> Tensor:
     """1 for each test frame classified correctly, else 0, (N,)."""
     torch.manual_seed(seed)
-    encoder = FrameEncoder(tuple(train.frame.shape[1:]))
+    encoder = FrameEncoder(gym.spaces.Box(0, 255, tuple(train.frame.shape[1:]), np.uint8))
     read = nn.Linear(encoder.out_features, 3)
     parameters = [*encoder.parameters(), *read.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.3, eps=1e-5)

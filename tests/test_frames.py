@@ -34,7 +34,7 @@ def some_frames(*leading: int) -> torch.Tensor:
 @pytest.fixture
 def encoder() -> FrameEncoder:
     torch.manual_seed(0)
-    return FrameEncoder(SHAPE)
+    return FrameEncoder(SPACE)
 
 
 def test_the_features_are_those_of_plain_convolutions_on_centred_pixels(encoder: FrameEncoder) -> None:
@@ -52,7 +52,8 @@ def test_the_features_are_those_of_plain_convolutions_on_centred_pixels(encoder:
 def test_frames_of_every_size_have_as_many_features_as_announced(side: int) -> None:
     shape = (side, 47 - side, 3)
     frames = torch.zeros(1, *shape, dtype=torch.uint8)
-    assert FrameEncoder(shape)(frames).shape == (1, FrameEncoder.features_of(shape))
+    space = gym.spaces.Box(0, 255, shape, np.uint8)
+    assert FrameEncoder(space)(frames).shape == (1, FrameEncoder.features_of(shape))
 
 
 def test_leading_dimensions_chunks_and_neighbours_do_not_change_features(
@@ -119,12 +120,14 @@ def test_which_spaces_are_frames() -> None:
     assert isinstance(frame_encoder(integers), Unchanged) and frame_encoder(integers)(obs) is obs
     assert isinstance(observation_encoder(integers, 4), DiscreteEncoder)
     with pytest.raises(ValueError, match=r"frames of 4 x 36 pixels are too small: give at least 5 x 5"):
-        FrameEncoder((4, 36, 3))
+        FrameEncoder(gym.spaces.Box(0, 255, (4, 36, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"observations are MultiDiscrete.*: FrameEncoder reads images"):
+        FrameEncoder(integers)
 
 
 def test_a_policy_on_frames_acts_step_by_step_as_on_the_whole_stream() -> None:
     torch.manual_seed(0)
-    encoder = FrameEncoder(SHAPE)
+    encoder = FrameEncoder(SPACE)
     network = RecurrentPolicy(SPACE, ACTIONS, width=12, memory_size=8, integers=[5], z_dim=3)
     frames, integers, z = some_frames(2, 5), torch.randint(5, (2, 5, 1)), torch.randn(2, 1, 3)
     whole = network(encoder(frames), integers, z)

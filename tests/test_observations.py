@@ -214,6 +214,18 @@ def test_a_module_of_ones_own_encodes_observations_and_learns(name: str) -> None
     assert own and all(not torch.equal(before[key], after[key]) for key in own)
 
 
+def test_the_executor_can_have_an_encoder_of_its_own() -> None:
+    own = {"executor__observation": "tests.test_observations:Own"}
+    before, _ = build("dream", **own)
+    owners = {key.split(".")[1] for key in before.weights() if key.endswith("frames.linear.weight")}
+    assert owners == {"executor"}
+    after = trained("dream", **own).method.weights()
+    key = "online.executor.frames.linear.weight"
+    assert not torch.equal(before.weights()[key], after[key])
+    with pytest.raises(UserError, match=r"executor\.observation is 'tests\.test_observations:Broken'"):
+        build("dream", executor__observation="tests.test_observations:Broken")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

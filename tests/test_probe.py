@@ -73,6 +73,14 @@ def test_probes_are_tested_on_problems_they_were_not_trained_on() -> None:
             assert np.isin(env.problems.ids("train"), learned).all()
 
 
+def test_many_training_problems_are_enough_for_one_probe() -> None:
+    env = make("sign-worlds", 1)
+    (pair,) = folds(env, env.problems.ids("test"))
+    assert (
+        pair[0].tolist() == env.problems.ids("train").tolist() and pair[1].tolist() == env.problems.ids("test").tolist()
+    )
+
+
 def test_the_exact_posterior_by_hand() -> None:
     """The script rides lines A, then another: from each ride on the rest is shared out among what is left."""
     env = make("bus", 600)

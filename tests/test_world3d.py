@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dream.envs.sign.layout import layout_of
 from dream.envs.world3d import models, worlds
 from dream.envs.world3d.camera import SAMPLES, make_camera
 from dream.envs.world3d.floorplan import Floorplan, Room
@@ -16,6 +17,7 @@ from dream.envs.world3d.renderer import Renderer
 from dream.envs.world3d.scene import compile_scene, compile_worlds
 from dream.envs.world3d.textures import FINEST, PRECISION, STEPS, build_blended, load_image, mip_chain
 
+SIGN_ROOM = layout_of("sign", "default").floorplan()
 NOTHING = np.zeros((1, 0), int)
 NOWHERE = np.zeros((1, 0, 4))
 
@@ -89,7 +91,7 @@ def test_walls_hide_things_and_openings_show_them() -> None:
 
 def test_floors_of_two_rooms_make_no_edge() -> None:
     """The left and the right part of the sign room touch: one floor, drawn as if there were one room."""
-    renderer = Renderer(compile_scene(worlds.sign_room(), []))
+    renderer = Renderer(compile_scene(SIGN_ROOM, []))
     whole = Floorplan()
     whole.add_rectangle((0, 10), (6.75, 13))
     one = Renderer(compile_scene(whole, []))
@@ -126,7 +128,7 @@ def test_a_cut_off_sign_is_drawn() -> None:
 
 def test_every_reachable_direction_shows_something() -> None:
     """On edges between rooms and in corners: no crash, and nothing is left undrawn."""
-    plan = worlds.sign_room()
+    plan = SIGN_ROOM
     renderer = Renderer(compile_scene(plan, []))
     spots = [(x, z, d) for x in (0, 3, 6, 10) for z in (0, 6.5, 6.625, 6.75, 13) for d in (0, 1, math.pi / 4)]
     frames, _ = renderer.render(np.array(spots, float), np.zeros((len(spots), 0), int), np.zeros((len(spots), 0, 4)))
@@ -167,7 +169,7 @@ def test_meshes_are_read_as_they_are() -> None:
 
 
 def test_an_agent_is_stopped_by_walls_and_things() -> None:
-    obstacles = make_obstacles([worlds.sign_room()], np.array([[[5.0, 3.0]]]), [0.5])
+    obstacles = make_obstacles([SIGN_ROOM], np.array([[[5.0, 3.0]]]), [0.5])
     assert len(obstacles.barriers) == 11  # as many as MiniWorld makes
     east, north, here = 0.0, math.pi / 2, np.zeros(5, np.int64)
     pose = np.array([[9.5, 1.0, east], [8.5, 1.0, east], [5.0, 4.5, north], [5.0, 4.7, north], [7.0, 6.0, -north]])
@@ -179,7 +181,7 @@ def test_an_agent_is_stopped_by_walls_and_things() -> None:
 
 
 def test_each_agent_meets_the_obstacles_of_its_own_world() -> None:
-    plans = [worlds.four_rooms(), worlds.sign_room()]
+    plans = [worlds.four_rooms(), SIGN_ROOM]
     things = np.array([[[5.0, 3.0]], [[5.0, 1.0]]])
     obstacles = make_obstacles(plans, things, [0.5])
     generator = np.random.default_rng(0)
@@ -203,7 +205,7 @@ def test_frames_of_a_batch_of_worlds_are_those_of_each_world_alone() -> None:
     """Worlds of other rooms, openings, heights and textures, in one batch in random order, on two threads."""
     tall = Floorplan()
     tall.add_rectangle((0, 10), (0, 10), wall="marble", floor="wood", ceiling=None, height=4.0)
-    plans = [worlds.four_rooms(), worlds.sign_room(wall="brick_wall"), tall, worlds.sign_room()]
+    plans = [worlds.four_rooms(), layout_of("sign", "walls").floorplan(), tall, SIGN_ROOM]
     things = [models.box("red"), models.text_sign("A", 1.0), models.mesh("barrel", 1.0)]
     generator = np.random.default_rng(0)
     world = generator.integers(4, size=64)
@@ -229,7 +231,7 @@ def test_frames_of_a_batch_of_worlds_are_those_of_each_world_alone() -> None:
         (lambda: worlds.four_rooms().connect(0, 1, x=(0, 1), z=(0, 1)), "give either x or z"),
         (lambda: worlds.four_rooms().connect(0, 1, z=(0, 5)), "an opening from 0 to 5 is not within its wall"),
         (lambda: worlds.four_rooms().connect(0, 2, z=(3, 5)), None),
-        (lambda: Renderer(compile_scene(worlds.sign_room(), []), threads=0), "threads is 0"),
+        (lambda: Renderer(compile_scene(SIGN_ROOM, []), threads=0), "threads is 0"),
         (lambda: one_room().render(np.zeros((1, 2)), NOTHING, NOWHERE), r"give \(B, 3\), \(B, E\) and \(B, E, 4\)"),
         (lambda: look(one_room(), 1, 1, 0, (0, 1, 0, 1, 0)), "model 0 does not exist: this world has models 0 to -1"),
         (lambda: look(one_room(), 1, math.nan, 0), "not finite"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium as gym
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,14 +66,17 @@ class FrameEncoder(Frames):
     (docs/sign.md). Centring and scaling of the pixels are folded into the first convolution.
 
     Args:
-        shape: (H, W, C) of the frames, at least 5 x 5.
+        space: of one frame, a Box (H, W, C) of uint8, at least 5 x 5 pixels.
 
     Raises:
-        ValueError: the frames are smaller.
+        ValueError: the observations are no frames, or smaller.
     """
 
-    def __init__(self, shape: tuple[int, ...]):
+    def __init__(self, space: gym.Space[Any]):
         super().__init__()
+        shape = space.shape or ()
+        if len(shape) != 3 or space.dtype != "uint8":
+            raise ValueError(f"observations are {space}: FrameEncoder reads images")
         self.out_features = self.features_of(shape)
         first, second = _kernels(shape)
         self.first = nn.Conv2d(shape[2], CHANNELS[0], *first)

@@ -204,7 +204,7 @@ def _part_encoder(space: gym.Space[Any], name: str = "") -> nn.Module:
     if isinstance(space, gym.spaces.MultiDiscrete):
         return CodeEncoder(space) if len(space.shape) == 3 else OneHots(space.nvec.tolist())
     if is_image(space):
-        return FrameEncoder(space.shape)  # type: ignore[arg-type]
+        return FrameEncoder(space)
     return RunningNorm(space.shape[0], name)  # type: ignore[index]
 
 

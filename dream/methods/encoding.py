@@ -15,10 +15,25 @@ from dream.importing import load_object
 def observation_space(env: Environment, config: TrainConfig) -> ObservationSpace:
     """The space that networks are built for: with `network.observation`, one that a module of one's own encodes.
 
+    Raises UserError as `encoded_space` does.
+    """
+    return encoded_space(env, "network.observation", config.network.observation)
+
+
+def executor_space(env: Environment, config: TrainConfig) -> ObservationSpace:
+    """As `observation_space`, for the executor of a pair, which `executor.observation` may give its own encoder."""
+    if config.executor.observation is None:
+        return observation_space(env, config)
+    return encoded_space(env, "executor.observation", config.executor.observation)
+
+
+def encoded_space(env: Environment, setting: str, name: str | None) -> ObservationSpace:
+    """The observations as the class `name` encodes them, which a setting names; None: as the toolkit does.
+
     Raises:
         UserError: the class is no module for this space, or has no `out_features`.
     """
-    space, name = env.single_observation_space, config.network.observation
+    space = env.single_observation_space
     if not name:
         return space
     make = load_object(name)
@@ -27,7 +42,7 @@ def observation_space(env: Environment, config: TrainConfig) -> ObservationSpace
             features = make(space).out_features
         except Exception as problem:
             raise UserError(
-                f"network.observation is {name!r}: it must be a torch module made from an observation space, with "
+                f"{setting} is {name!r}: it must be a torch module made from an observation space, with "
                 f"the attribute out_features, but {type(problem).__name__}: {problem}"
             ) from problem
     return Encoded(space, make, int(features))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dream.envs.sign.compiled import compile_layouts
 from dream.envs.sign.layout import COLOURS, SignLayout
-from dream.envs.world3d.motion import AGENT_RADIUS, move
+from dream.envs.world3d.motion import meet, move
 from dream.envs.world3d.renderer import Renderer
 
 LEFT, RIGHT, FORWARD, END = range(4)
@@ -116,7 +116,9 @@ class FastBackend:
         rows = np.flatnonzero(moving)
         if len(rows):
             self._render(rows)
-        return SignStep(self._frames.copy(), self.pose.copy(), np.where(moving, self._touched(), -1))
+        touched = np.empty(self.num_envs, np.int64)
+        meet(self.pose, NEAR, self.worlds.obstacles, self.world, touched)
+        return SignStep(self._frames.copy(), self.pose.copy(), np.where(moving, touched, -1))
 
     def thing_pixels(self) -> NDArray[np.float32]:
         """How many pixels of each object, and last of the sign, the frames show, (B, K + 1), in quarters."""
@@ -124,12 +126,6 @@ class FastBackend:
 
     def close(self) -> None:
         """Nothing to do: there are no processes and no windows."""
-
-    def _touched(self) -> NDArray[np.int64]:
-        distance = np.sqrt(((self.pose[:, None, :2] - self.worlds.obstacles.things[self.world]) ** 2).sum(axis=2))
-        near = distance < self.radii + AGENT_RADIUS + NEAR
-        last = near.shape[1] - 1 - near[:, ::-1].argmax(axis=1)
-        return np.where(near.any(axis=1), last, -1)
 
     def _render(self, rows: NDArray[np.integer]) -> None:
         if len(rows) == self.num_envs:

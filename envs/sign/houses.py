@@ -243,8 +243,10 @@ def _turned(layout: SignLayout, symmetry: int) -> SignLayout:
         return Opened(hole.first, hole.second, "z" if exchanged else "x", span)
 
     x, y, z, direction = layout.sign
-    at = _rounded(point(x, z))
-    facing = _facing(direction, bool(mirror_x), bool(mirror_z), bool(exchanged))
+    at, ahead = point(x, z), point(x + _DIRECTIONS[direction][0], z + _DIRECTIONS[direction][1])
+    looks = round(ahead[0] - at[0]), round(ahead[1] - at[1])
+    facing = next(angle for angle, there in _DIRECTIONS.items() if there == looks)
+    at = _rounded(at)
     start_x, start_z = extents(layout.start_x, layout.start_z)
     return replace(
         layout,
@@ -264,13 +266,6 @@ _DIRECTIONS: Mapping[float, tuple[int, int]] = {
     -math.pi / 2: (0, 1),
 }
 """Direction -> where it looks, x and z."""
-
-
-def _facing(direction: float, mirror_x: bool, mirror_z: bool, exchanged: bool) -> float:
-    x, z = _DIRECTIONS[direction]
-    x, z = (-x if mirror_x else x), (-z if mirror_z else z)
-    looks = (z, x) if exchanged else (x, z)
-    return next(angle for angle, there in _DIRECTIONS.items() if there == looks)
 
 
 def houses(collection: str, count: int | None = None) -> Iterator[SignLayout]:

@@ -17,7 +17,7 @@ from dream.envs.sign.compiled import CompiledWorlds
 from dream.envs.sign.fast import FORWARD_STEP, NEAR, TURN_STEP
 from dream.envs.sign.layout import WORDS
 from dream.envs.world3d.kernels import OPTIONS
-from dream.envs.world3d.motion import AGENT_RADIUS, Obstacles
+from dream.envs.world3d.motion import Obstacles, blocked, met_at
 from dream.envs.world3d.renderer import Renderer
 
 CELL = 0.1
@@ -81,7 +81,7 @@ def _search(
 ) -> int:  # fmt: skip
     pose[0, 0], pose[0, 1], pose[0, 2] = start[0], start[1], start[2]
     links[0, 0], links[0, 1], links[0, 2] = 0, -1, -1
-    links[0, 3] = _touched(things, radii, start[0], start[1])
+    links[0, 3] = met_at(things, radii, start[0], start[1], NEAR)
     known[int(start[0] / CELL), int(start[1] / CELL), 0] = True
     count, at = 1, 0
     while at < count:
@@ -98,7 +98,7 @@ def _search(
                 else:
                     angle = start[2] + turns * TURN_STEP
                     x, z = x + FORWARD_STEP * math.cos(angle), z - FORWARD_STEP * math.sin(angle)
-                    if _blocked(barriers, things, radii, x, z):
+                    if blocked(barriers, things, radii, x, z):
                         continue
                 column, row = int(x / CELL), int(z / CELL)
                 if known[column, row, turned]:
@@ -106,31 +106,7 @@ def _search(
                 known[column, row, turned] = True
                 pose[count, 0], pose[count, 1], pose[count, 2] = x, z, start[2] + turned * TURN_STEP
                 links[count, 0], links[count, 1], links[count, 2] = links[at, 0] + 1, at, action
-                links[count, 3] = _touched(things, radii, x, z)
+                links[count, 3] = met_at(things, radii, x, z, NEAR)
                 count += 1
         at += 1
     return count
-
-
-@njit(**OPTIONS)
-def _touched(things: Any, radii: Any, x: float, z: float) -> int:
-    found = -1
-    for e in range(len(radii)):
-        if math.sqrt((things[e, 0] - x) ** 2 + (things[e, 1] - z) ** 2) < radii[e] + AGENT_RADIUS + NEAR:
-            found = e
-    return found
-
-
-@njit(**OPTIONS)
-def _blocked(barriers: Any, things: Any, radii: Any, x: float, z: float) -> bool:
-    for s in range(len(barriers)):
-        ax, az = barriers[s, 0, 0], barriers[s, 0, 1]
-        dx, dz = barriers[s, 1, 0] - ax, barriers[s, 1, 1] - az
-        at = ((x - ax) * dx + (z - az) * dz) / (dx * dx + dz * dz)
-        at = min(1.0, max(0.0, at))
-        if math.sqrt((ax + at * dx - x) ** 2 + (az + at * dz - z) ** 2) < AGENT_RADIUS:
-            return True
-    for e in range(len(radii)):
-        if math.sqrt((things[e, 0] - x) ** 2 + (things[e, 1] - z) ** 2) < AGENT_RADIUS + radii[e]:
-            return True
-    return False

@@ -10,18 +10,6 @@ GAP = 0.25
 """Metres between rooms that MiniWorld does not let touch."""
 
 
-def sign_room(size: float = 10.0, wall: str = "concrete") -> Floorplan:
-    """The U-shaped room of Sign."""
-    plan = Floorplan()
-    front, back, middle = size * 0.65, size * 1.3, size * 3 / 5
-    top = plan.add_rectangle((0, size), (0, front), wall=wall)
-    left = plan.add_rectangle((0, middle), (front + GAP, back), wall=wall)
-    right = plan.add_rectangle((middle, size), (front + GAP, back), wall=wall)
-    plan.connect(top, left, x=(0, middle))
-    plan.connect(left, right, z=(front + GAP, back))
-    return plan
-
-
 def four_rooms() -> Floorplan:
     """FourRooms: four rooms around a cross, with openings lower than the rooms."""
     plan = Floorplan()
