@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
+from dream.envs.kitchen.guess import guessing_chance
 from dream.envs.kitchen.layout import COLLECTIONS, CONTAINERS, GRID, INGREDIENTS, NOTHING
 from dream.envs.kitchen.planning import END, USE, mean_optimal_steps, steps_left, walks_of
 from dream.envs.kitchen.problems import VARIANTS, make_problems
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 ACTION_NAMES = ("turn left", "turn right", "forward", "use", "end-episode")
 LONGEST_TOUR, LONGEST_DISH = 36, 46
 """Steps of the longest shortest tour of the containers and shortest dish, over all kitchens, contents and starts."""
-SHORTEST_HORIZON = 40
+HORIZON = LONGEST_DISH + 4
+"""Steps of an episode, by default: of the longest dish, and a full turn to look around."""
 NEAREST_OF = 4
 """Random poses of which the start of a part-way episode is the one with the fewest steps left."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
@@ -45,10 +47,9 @@ class Kitchen(MetaEnv):
 
     The problem is the kitchen and what each container holds; f is told the contents, because nothing else is unknown
     to who looks around. The instruction names two ingredients, each that of a random container. In execution the dish
-    is done when the first and then the second are in the pot: reward 1 and the end. A wrong ingredient in the pot
-    spoils it and ends the episode, as does the limit: the steps of the shortest way from the start plus `slack`.
-    Without it there would be time to open everything while executing. The limit is a rule of the task, not a
-    truncation: the episode is terminated.
+    is done when the first and then the second are in the pot: reward 1 and the end. Opening a container that does not
+    hold what is needed next (the first while the pot is empty, then the second) ends the episode with reward 0, and so
+    does a wrong ingredient in the pot. With time to search, an execution would need no exploration.
 
     In training (`MetaEnv.training`), a share of the executions starts part-way: with the first ingredient in the hand,
     or in the pot, or with the first in the pot and the second in the hand; and near to the end, in the one of four
@@ -59,11 +60,11 @@ class Kitchen(MetaEnv):
         kitchens: kitchens of training, 1 to 1,000, with 20 contents each.
         variant: the problems of the split `test`: "kitchens", 200 new kitchens with contents like those of training;
             "contents", the first 200 kitchens of training with contents that no kitchen has in training; "both".
-        horizon: steps of an exploration; by default as many as the longest execution can have.
-        slack: steps of an execution beyond the fewest possible.
-        shaped: the rewards of `cooking`: -0.1 a step; 0.25 instead for taking what is wanted and putting it into the
-            pot; -0.25 more for taking something else, for putting back what is wanted, and for spoiling the dish.
-            Ending early, or by a spoilt dish, costs 0.1 for each step that is left.
+        horizon: steps of an episode, at least those of the longest dish.
+        shaped: -0.1 a step; 0.25 instead for taking what is needed next and for putting it into the pot, and putting it
+            back takes away what taking it gave; -0.25 more for opening a wrong container, taking something else (from
+            one that is still open) and spoiling the dish. Each step that is left costs 0.1 when the episode ends
+            without the dish.
         part_way: share of the executions of training that start part-way, 0 to 1.
         threads: of the renderer.
         render_mode: None or "rgb_array".
@@ -82,6 +83,8 @@ class Kitchen(MetaEnv):
         "executor.id_fraction": 0.5,
         "executor.empty_fraction": 0.25,
         "executor.prefix_fraction": 0.25,
+        "executor.observation": "dream.core.frames:FrameEncoder",
+        "explorer.min_explained": 0.05,
         "network.observation": "dream.core.pooled_frames:PooledFrames",
         "learning.learning_rate": 1e-3,
         "learning.transition_batch_size": 1024,
@@ -93,8 +96,7 @@ class Kitchen(MetaEnv):
         num_envs: int,
         kitchens: int = COLLECTIONS["train"],
         variant: str = "kitchens",
-        horizon: int | None = None,
-        slack: int = 4,
+        horizon: int = HORIZON,
         shaped: bool = False,
         part_way: float = 0.5,
         threads: int = 1,
@@ -104,28 +106,21 @@ class Kitchen(MetaEnv):
             raise ValueError(f"kitchens is {kitchens}: give 1 to {COLLECTIONS['train']}")
         if variant not in VARIANTS:
             raise ValueError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
-        if slack < 0:
-            raise ValueError(f"slack is {slack}: give at least 0")
         if not 0 <= part_way <= 1:
             raise ValueError(f"part_way is {part_way}: give a share from 0 to 1")
         if threads < 1:
             raise ValueError(f"threads is {threads}: give at least 1")
-        longest = LONGEST_DISH + slack
-        if horizon is None:
-            horizon = max(SHORTEST_HORIZON, longest)
-        if horizon < longest:
-            raise ValueError(
-                f"horizon is {horizon}: executions with slack {slack} last up to {longest} steps, so give at least that"
-            )
+        if horizon < LONGEST_DISH:
+            raise ValueError(f"horizon is {horizon}: a dish can take {LONGEST_DISH} steps, so give at least that")
         package_folder()
         found = make_problems(kitchens, variant)
         self.layouts = found.layouts
         """Of the kitchens."""
         self.walks = walks_of(found.layouts)
         """How they are walked in."""
-        self.slack, self.shaped, self.part_way, self._threads = slack, shaped, part_way, threads
+        self.shaped, self.part_way, self._threads = shaped, part_way, threads
         self._kitchen_of, self._contents_of = found.kitchen, found.contents
-        parameters = {**found.problems.parameters, "horizon": horizon, "slack": slack, "shaped": shaped}
+        parameters = {**found.problems.parameters, "horizon": horizon, "shaped": shaped}
         super().__init__(
             num_envs,
             problems=replace(found.problems, parameters=parameters),
@@ -139,7 +134,6 @@ class Kitchen(MetaEnv):
         self._everyone = np.arange(num_envs)
         nothing = np.full(num_envs, NOTHING)
         self._state = State(np.zeros(num_envs, np.int64), np.full(num_envs, -1), nothing, nothing)
-        self._limit = np.full(num_envs, horizon)
         self._seen = np.zeros((num_envs, len(CONTAINERS)), np.bool_)
         self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
         self._path = {
@@ -174,11 +168,6 @@ class Kitchen(MetaEnv):
         """(B,) type of the container whose inside each member sees, -1 for none."""
         return shown(self.walks, self.kitchen, self._state)
 
-    @property
-    def limit(self) -> NDArray[np.int64]:
-        """(B,) steps after which the episode of each member ends."""
-        return self._limit.copy()
-
     def sample_instruction(self, problem_id: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:
         """Twice the ingredient of a random container of each problem, (N,) -> (N, 2)."""
         contents = self._contents_of[problem_id]
@@ -208,7 +197,7 @@ class Kitchen(MetaEnv):
         return shares
 
     def optimal_return(self, problem_id: NDArray[np.integer], instruction: NDArray[np.integer]) -> NDArray[np.float64]:
-        """1 for every problem and instruction, (N,), (N, 2) -> (N,): the limit leaves time for the shortest way.
+        """1 for every problem and instruction, (N,), (N, 2) -> (N,): there is time for the shortest way.
 
         With `shaped`, the mean over starts of the return of the shortest way: finishing later is never better, and
         neither is anything else. Errors as for `MetaEnv`.
@@ -221,24 +210,19 @@ class Kitchen(MetaEnv):
         return 4 * PROGRESS_REWARD - STEP_COST * (steps - 4)  # four steps of progress cost nothing
 
     def no_exploration_return(self, split: str = "all") -> float:
-        """How often the best executor without exploration is in time, in the kitchens of a split.
+        """How often the best executor without exploration guesses its containers right, in the kitchens of a split.
 
-        It knows the kitchen, its pose and its instruction, and that the contents of the containers are independent and
-        uniform; it opens containers as it goes (`dream.envs.kitchen.bound`). Stored for slacks 2 and 4, otherwise
-        planned, which takes up to a second for each kitchen.
+        It knows the kitchen and its instruction, and that contents are independent and uniform: a closed form
+        (`dream.envs.kitchen.guess`).
 
         Raises:
             ValueError: the split does not exist.
             NotImplementedError: with `shaped`.
         """
-        from dream.envs.kitchen.chances import chances_of
-
-        where = self._kitchen_of[self.problems.ids(split)]
+        contents = self._contents_of[self.problems.ids(split)]
         if self.shaped:
             raise NotImplementedError("the no-exploration return of kitchen is known for the sparse reward only")
-        numbers, problems = np.unique(where, return_counts=True)
-        chances = chances_of([self.layouts[number] for number in numbers], self.slack)
-        return float((chances * problems).sum() / problems.sum())
+        return float(guessing_chance((contents < NOTHING).sum(axis=1)).mean())
 
     def parts(self) -> tuple[Part, ...]:
         """What each type of container holds, or that there is none."""
@@ -355,17 +339,14 @@ class Kitchen(MetaEnv):
         count, kitchen = len(members), self.kitchen[members]
         pose = self._random_poses(kitchen)
         hand, pot = np.full(count, NOTHING), np.full(count, NOTHING)
-        limit = np.full(count, self.horizon)
-        if self.phase == "execute":
-            task = kitchen, self.contents[members], self.instruction[members]
-            if self.training and self.part_way > 0:
-                begun, hand, pot = self._part_way(self.instruction[members])
-                for _ in range(NEAREST_OF - 1):
-                    other = self._random_poses(kitchen)
-                    left = (steps_left(self.walks, *task, each, hand, pot) for each in (other, pose))
-                    pose = np.where(begun & np.less(*left), other, pose)
-            limit = steps_left(self.walks, *task, pose, hand, pot) + self.slack
-        self._limit[members] = limit
+        if self.phase == "execute" and self.training and self.part_way > 0:
+            instruction = self.instruction[members]
+            begun, hand, pot = self._part_way(instruction)
+            for _ in range(NEAREST_OF - 1):
+                other = self._random_poses(kitchen)
+                task = self.walks, kitchen, self.contents[members], instruction
+                left = (steps_left(*task, each, hand, pot) for each in (other, pose))
+                pose = np.where(begun & np.less(*left), other, pose)
         self._state = self.state  # copies
         for array, start in zip(self._state, (pose, np.full(count, -1), hand, pot), strict=True):
             array[members] = start
@@ -397,28 +378,20 @@ class Kitchen(MetaEnv):
             nothing = np.zeros(self.num_envs, np.float32)
             return frames, nothing, nothing.astype(np.bool_)
         wanted = self.instruction[self._everyone, (before.pot < NOTHING) * 1]
-        put = deeds.potted < NOTHING
-        right = put & (deeds.potted == wanted)
-        dish, spoilt = right & (before.pot < NOTHING), put & ~right
-        out = dish | spoilt | (self.elapsed >= self._limit)
-        if not self.shaped:
-            return frames, dish.astype(np.float32), out
-        return frames, self._shaped(deeds, wanted, right, spoilt, (actions == END) | spoilt), out
+        dish = (deeds.potted == wanted) & (before.pot < NOTHING)
+        failed = _wrong(deeds.opened, wanted) | _wrong(deeds.potted, wanted)
+        reward = self._shaped(deeds, wanted, failed, actions == END) if self.shaped else dish.astype(np.float32)
+        return frames, reward, dish | failed
 
     def _shaped(
-        self,
-        deeds: Deeds,
-        wanted: NDArray[np.int64],
-        right: NDArray[np.bool_],
-        spoilt: NDArray[np.bool_],
-        early: NDArray[np.bool_],
+        self, deeds: Deeds, wanted: NDArray[np.int64], failed: NDArray[np.bool_], ended: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """The rewards of `shaped`, (B,); `early`: the episode ends before its time."""
-        took = deeds.took < NOTHING
-        progress = right | (took & (deeds.took == wanted))
-        mistake = spoilt | (took & (deeds.took != wanted)) | ((deeds.returned < NOTHING) & (deeds.returned == wanted))
-        reward = np.where(progress, PROGRESS_REWARD, -STEP_COST) - PROGRESS_REWARD * mistake
-        return (reward - STEP_COST * early * (self._limit - self.elapsed)).astype(np.float32)
+        """The rewards of `shaped`, (B,), where a mistake failed the dish or the end action ended the episode."""
+        progress = (deeds.took == wanted) | (deeds.potted == wanted)
+        reward = np.where(progress, PROGRESS_REWARD, -STEP_COST)
+        reward -= (PROGRESS_REWARD + STEP_COST) * (deeds.returned == wanted)
+        reward -= PROGRESS_REWARD * (failed | _wrong(deeds.took, wanted))
+        return (reward - STEP_COST * (failed | ended) * (self.horizon - self.elapsed)).astype(np.float32)
 
     def _observe(self, members: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Frames of all members (B, 60, 80, 3), those of `members` (M,) new; and record what pictures show besides."""
@@ -436,3 +409,8 @@ class Kitchen(MetaEnv):
             self._frames = self._frames.copy()
             self._frames[members] = self.view.frames(*(array[members] for array in now))
         return self._frames
+
+
+def _wrong(handled: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether an ingredient was handled, and not the wanted one, each (B,)."""
+    return (handled < NOTHING) & (handled != wanted)

@@ -76,16 +76,14 @@ def toward(walks: Walks, kitchen: NDArray[np.integer], pose: NDArray[np.integer]
     return np.where(walks.access[kitchen, thing] == pose, USE, left.argmin(axis=1))
 
 
-def second_steps(
+def fetch_steps(
     walks: Walks, kitchen: NDArray[np.integer], contents: NDArray[np.integer], wanted: NDArray[np.integer]
 ) -> NDArray[np.int64]:
-    """The fewest steps that fetch an ingredient from each container, from the pot and back into it, (N, 6).
+    """The fewest steps from where each container is used, closed, until its ingredient is in the pot, (N, 6).
 
-    All containers are closed. FAR or more where a container does not hold it.
+    FAR where a container does not hold what is wanted (N,).
     """
-    there = walks.between[kitchen, POT, :POT]
-    back = walks.between[kitchen, :POT, POT]
-    return np.where(contents == wanted[:, None], there + 2 + back + 1, FAR)
+    return np.where(contents == wanted[:, None], 2 + walks.between[kitchen, :POT, POT] + 1, FAR)
 
 
 def dish_steps(
@@ -99,11 +97,10 @@ def dish_steps(
     again, which saves the second opening of the same one.
     """
     first, second = instruction.T
-    again = second_steps(walks, kitchen, contents, second)
+    again = walks.between[kitchen, POT, :POT] + fetch_steps(walks, kitchen, contents, second)
     same = again - walks.kept[kitchen]  # the second ingredient from the same container as the first
     rest = np.minimum(again.min(axis=1, keepdims=True), same)
-    back = walks.between[kitchen, :POT, POT]
-    return np.where(contents == first[:, None], 2 + back + 1 + rest, FAR)
+    return fetch_steps(walks, kitchen, contents, first) + rest
 
 
 def optimal_steps(
@@ -132,8 +129,8 @@ def steps_left(
     All containers are closed. `hand` and `pot` (N,) hold ingredients or NOTHING.
     """
     full, begun = hand < NOTHING, pot < NOTHING
-    again = second_steps(walks, kitchen, contents, instruction[:, 1])
-    fetch = again - walks.between[kitchen, POT, :POT] + walks.distance[kitchen, :POT, pose]  # from here, not the pot
+    last = fetch_steps(walks, kitchen, contents, instruction[:, 1])
+    again, fetch = walks.between[kitchen, POT, :POT] + last, walks.distance[kitchen, :POT, pose] + last
     put = walks.distance[kitchen, POT, pose] + 1 + np.where(begun, 0, again.min(axis=1))
     anew = optimal_steps(walks, kitchen, contents, instruction, pose)
     return np.where(full, put, np.where(begun, fetch.min(axis=1), anew))

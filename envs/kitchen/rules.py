@@ -25,8 +25,10 @@ class State(NamedTuple):
 
 
 class Deeds(NamedTuple):
-    """What B members did in a step: the ingredient that was handled in each way, or NOTHING."""
+    """What B members did in a step: the ingredient that it was about, or NOTHING."""
 
+    opened: NDArray[np.int64]
+    """(B,) in a container that was opened."""
     took: NDArray[np.int64]
     """(B,) out of a container."""
     returned: NDArray[np.int64]
@@ -58,6 +60,7 @@ def act(
     container = (faced >= 0) & (faced < POT)
     reached = container & (opened == faced)
     inside = contents[np.arange(len(pose)), np.where(container, faced, 0)]
+    found = np.where(container & ~reached, inside, NOTHING)
     took = np.where(reached & ~full, inside, NOTHING)
     returned = np.where(reached & full, hand, NOTHING)
     potted = np.where((faced == POT) & full, hand, NOTHING)
@@ -67,7 +70,7 @@ def act(
         np.where(took < NOTHING, took, np.where((returned < NOTHING) | (potted < NOTHING), NOTHING, hand)),
         np.where(potted < NOTHING, potted, pot),
     )
-    return then, Deeds(took, returned, potted)
+    return then, Deeds(found, took, returned, potted)
 
 
 def shown(walks: Walks, kitchen: NDArray[np.integer], state: State) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Scripted policies for `kitchen`: an expert that acts on believed contents, and an explorer that opens everything.
 
-Frames do not show where an agent stands, so the scripts read poses from the environment, and with them what an open
-container shows. They are for one episode of all members of `env`, from the first step on.
+Frames do not show where an agent stands, so the scripts read poses from the environment, and which container is open.
+They are for one episode of all members of `env`, from the first step on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.kitchen.layout import NOTHING, POT
-from dream.envs.kitchen.planning import END, FAR, Walks, dish_steps, tours, toward
+from dream.envs.kitchen.planning import END, FAR, Walks, dish_steps, fetch_steps, tours, toward
 from dream.envs.kitchen.rules import State
 
 
@@ -26,10 +26,6 @@ class Kitchen(Protocol):
         """(B,) the kitchen of every member."""
 
     @property
-    def contents(self) -> NDArray[np.int64]:
-        """(B, 6) what its containers hold."""
-
-    @property
     def state(self) -> State:
         """Where the members stand and what they hold."""
 
@@ -41,8 +37,8 @@ class Kitchen(Protocol):
 class KitchenExpert:
     """Cooks the dish by a shortest way, `MetaEnv.expert`.
 
-    What an open container shows corrects the belief. While no container is believed to hold what is wanted, it opens
-    the nearest one that it has not seen open.
+    It opens only what it believes to hold what is needed next, so that with a wrong belief its episode just ends. Where
+    it does not believe that the dish can be cooked it ends the episode itself.
 
     Args:
         env: the family.
@@ -51,36 +47,22 @@ class KitchenExpert:
     """
 
     def __init__(self, env: Kitchen, believed: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
-        self._env, self._believed, self._instruction = env, believed.copy(), instruction
-        self._opened = np.zeros(believed.shape, np.bool_)
+        there = env.walks.access[env.kitchen, :POT] >= 0
+        self._env, self._instruction = env, instruction
+        self._believed = np.where(there, believed, NOTHING)
 
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Actions (B,); the frames are ignored."""
         env = self._env
         walks, kitchen, state = env.walks, env.kitchen, env.state
-        seen = np.flatnonzero(env.shown >= 0)
-        self._opened[seen, env.shown[seen]] = True
-        self._believed[seen, env.shown[seen]] = env.contents[seen, env.shown[seen]]
-        there = walks.access[kitchen, :POT] >= 0
-        believed = np.where(there, self._believed, NOTHING)
-
-        first, second = self._instruction.T
-        begun = state.pot < NOTHING
-        wanted = np.where(begun, second, first)
-        walk = walks.distance[kitchen, :POT, state.pose].astype(np.int64)
-        fetch = np.where(believed == wanted[:, None], 2 + walks.between[kitchen, :POT, POT] + 1, FAR)
-        dish = dish_steps(walks, kitchen, believed, self._instruction)
-        known = ~begun & (dish.min(axis=1) < FAR)  # where both are: the choice of the first depends on the second
-        left = walk + np.where(known[:, None], dish, fetch)
-        left -= (left < FAR) & (state.opened[:, None] == np.arange(POT))  # it need not be opened again
-        look = np.where(there & ~self._opened, walk, FAR)
-
-        sure = left.min(axis=1) < FAR
-        target = np.where(sure, left.argmin(axis=1), look.argmin(axis=1))
+        begun = (state.pot < NOTHING)[:, None]
+        task = walks, kitchen, self._believed
+        rest = np.where(begun, fetch_steps(*task, self._instruction[:, 1]), dish_steps(*task, self._instruction))
+        left = walks.distance[kitchen, :POT, state.pose] + rest
+        left -= state.opened[:, None] == np.arange(POT)  # it need not be opened again
         full = state.hand < NOTHING
-        target = np.where(full & (state.hand != wanted), walk.argmin(axis=1), target)  # put it back
-        target = np.where(state.hand == wanted, POT, target)
-        hopeless = ~full & ~sure & (look.min(axis=1) >= FAR)
+        hopeless = ~full & (rest.min(axis=1) >= FAR)
+        target = np.where(full, POT, left.argmin(axis=1))
         return np.where(hopeless, END, toward(walks, kitchen, state.pose, target))
 
 
