@@ -19,6 +19,7 @@ from dream.envs.bus.family import Bus, BusNetwork, Map
 from dream.envs.cooking.family import Cooking
 from dream.envs.dark_rooms.family import DarkRooms
 from dream.envs.fixed_arm.family import FixedArm
+from dream.envs.kitchen.family import Kitchen
 from dream.envs.point_goals.family import PointGoals
 from dream.envs.render import contact_sheet
 from dream.envs.signpost import family as signpost
@@ -54,9 +55,10 @@ def frames(
         done = action_name(env.single_action_space, env.action_names, action)
         captions.append(done + (f", return so far {total:+.2f}" if phase == "execute" else ""))
     scene = {name: np.array([now[name] for now in scenes]) for name in scenes[0]}
+    so_far = [{name: array[: t + 1] for name, array in scene.items()} for t in shown]
     return [
-        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", seen[:t], scene)
-        for t in shown
+        env.draw(problem, phase, seen[t], info["instruction"][0], f"step {t}: {captions[t]}", seen[:t], before)
+        for t, before in zip(shown, so_far, strict=True)
     ]
 
 
@@ -158,6 +160,16 @@ def point_goals(problem: int = 100) -> list[Frame]:
     return exploring + scripted(env, problem, "execute", expert_for(env, problem), [5, 20])
 
 
+def kitchen(problem: int = 100) -> list[Frame]:
+    """Open the containers on a shortest tour, then cook."""
+    env = Kitchen(1, kitchens=20)
+    env.reset(seed=0, options={"problem_id": [problem]})
+    dish = env.instruction.tolist()[0]
+    exploring = scripted(env, problem, "explore", env.scripted_explorer(1), [6, 16])
+    believed = np.array([problem])
+    return exploring + scripted(env, problem, "execute", env.expert(believed, np.array([dish])), [10, 18])
+
+
 def expert_for(env: MetaEnv, problem: int) -> Expert:
     """The expert that believes in a problem of a family with a single instruction."""
     return env.expert(np.array([problem]), np.zeros((1, 1), np.int64))
@@ -167,7 +179,7 @@ if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     drawn = {"bus": bus(), "map": city_map(), "cooking": cooking(), "signpost": one_bit()}
     drawn |= {"dark-rooms": dark_rooms(), "fixed-arm": fixed_arm()}
-    drawn |= {"beacon": beacon(), "point-goals": point_goals()}
+    drawn |= {"beacon": beacon(), "point-goals": point_goals(), "kitchen": kitchen()}
     for family, pictures in drawn.items():
         sheet = cv2.cvtColor(contact_sheet(pictures, columns=4), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(IMAGES / f"{family}.png"), sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])

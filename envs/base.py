@@ -73,6 +73,8 @@ class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC
     """Of the Discrete actions, or of the K components of an action."""
     end_action: int | None
     """The Discrete action that ends the episode, where the family has one."""
+    training: bool = False
+    """Whether a policy is trained on these episodes: then some may start part-way. Those that judge it never do."""
 
     phase: Phase
     """The phase, the same for all members."""

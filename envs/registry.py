@@ -22,6 +22,7 @@ _FAMILIES = {
     "sign": "dream.envs.sign.family:Sign",
     "sign-ball": "dream.envs.sign.family:SignBall",
     "sign-worlds": "dream.envs.sign.worlds:SignWorlds",
+    "kitchen": "dream.envs.kitchen.family:Kitchen",
     "dark-rooms": "dream.envs.dark_rooms.family:DarkRooms",
     "fixed-arm": "dream.envs.fixed_arm.family:FixedArm",
     "beacon": "dream.envs.beacon.family:Beacon",

@@ -385,6 +385,6 @@ def test_split_problems_refuses_nonsense() -> None:
     with pytest.raises(ValueError, match="factor_table has shape"):
         split_problems("x", 8, factor_table=np.zeros((3, 1), int))
     assert sorted(families()) == [
-        "beacon", "bus", "cooking", "dark-rooms", "fixed-arm", "map", "point-goals", "sign", "sign-ball", "sign-worlds",
-        "signpost",
+        "beacon", "bus", "cooking", "dark-rooms", "fixed-arm", "kitchen", "map", "point-goals", "sign", "sign-ball",
+        "sign-worlds", "signpost",
     ]  # fmt: skip

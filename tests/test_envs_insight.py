@@ -46,6 +46,7 @@ def test_parts_of_a_bus_problem_are_its_lines_for_every_encoding(description: st
         ("sign", ["colour"], 2, [2]),
         ("sign-ball", ["colour"], 1, [1]),
         ("sign-worlds", ["colour"], 1000, [1]),
+        ("kitchen", ["fridge", "locker", "cupboard", "oven", "carton", "drawers"], 0, [6, 4, 6, 5, 1, 2]),
     ],
 )
 def test_parts(family: str, names: list[str], problem: int, labels: list[int]) -> None:

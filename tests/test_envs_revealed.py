@@ -62,7 +62,7 @@ def test_a_legible_sign_reveals_the_colour_and_without_a_scene_it_is_unknown() -
     assert env.revealed(0, obs, np.zeros(2, int), {}) is None
 
 
-@pytest.mark.parametrize("family", ["bus", "map", "cooking", "sign", "signpost", "dark-rooms", "fixed-arm"])
+@pytest.mark.parametrize("family", ["bus", "map", "cooking", "sign", "kitchen", "signpost", "dark-rooms", "fixed-arm"])
 def test_a_picture_of_unknown_parts_is_the_same_in_every_problem(family: str) -> None:
     env = make(family, 1)
     unknown, all_known = (np.full(len(env.parts()), value) for value in (False, True))

@@ -21,6 +21,7 @@ import pytest
 import torch
 
 from dream.config import PRESETS, TrainConfig, default_config, override
+from dream.envs import MetaEnv
 from dream.errors import STOP_SIGNALS, Stopped, UserError
 from dream.methods.build import build
 from dream.methods.pair import DecoupledPair
@@ -101,6 +102,22 @@ def results(path: Path) -> dict[str, Any]:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run that was never stopped."""
     return train(CONFIG, tmp_path_factory.mktemp("uninterrupted") / "run")
+
+
+def test_the_environment_of_training_says_so_and_that_of_validation_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Families may start an episode part-way only where a policy is trained on it."""
+    resets: set[tuple[int, bool]] = set()
+
+    def reset(env: MetaEnv, **arguments: Any) -> Any:
+        resets.add((env.num_envs, env.training))
+        return original(env, **arguments)
+
+    original = MetaEnv.reset
+    monkeypatch.setattr(MetaEnv, "reset", reset)
+    train(override(CONFIG, {"steps": 1_000}), tmp_path / "run")
+    assert {one for one in resets if one[0] in (16, 32)} == {(16, True), (32, False)}
 
 
 def test_the_log_of_a_run(uninterrupted: Path) -> None:

@@ -87,6 +87,7 @@ def measure_training(label: str, name: str, device: str, seconds: float, threads
     config = override(config, {"learning.buffer_size": min(config.learning.buffer_size, MOST_TRIALS)})
     torch.manual_seed(0)
     method, env = build(config, config.learning.num_envs)
+    env.training = True
     timed = _TimedEnv(env)
     training = Training(method, timed, 0)
     clock = Clock(wait=torch.cuda.synchronize if torch.device(device).type == "cuda" else None)
@@ -125,11 +126,13 @@ def measure_training(label: str, name: str, device: str, seconds: float, threads
 
 def measure_env(name: str, seconds: float = 1.0) -> float:
     """Steps per second of the environment alone: random actions, whole episodes, resets included."""
-    env = make(name, ENV_MEMBERS)
+    frames = len(make(name, 1).single_observation_space.shape or ()) == 3
+    members = PIXEL_MEMBERS["fast"] if frames else ENV_MEMBERS  # drawing takes long enough to be measured with few
+    env = make(name, members)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     # without the end action: a member that has ended would count as a fast step
-    actions = random_actions(env.single_action_space, rng, env.horizon, ENV_MEMBERS, without=env.end_action)
+    actions = random_actions(env.single_action_space, rng, env.horizon, members, without=env.end_action)
     env.reset()
     for action in actions:
         env.step(action)  # warm up

@@ -40,6 +40,7 @@ def train(
     progress, evaluation = progress or SilentProgress(), config.evaluation
     check_own_family(config.env, config.env_parameters)
     method, env = build(config, config.learning.num_envs)
+    env.training = True  # validation has an environment of its own
     state = RunState(method, env)
     validation = Validation(config, state.clock)
     environment = describe_environment(config.device, env.problems.hash)

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
+from dream.envs.draws import Draws as IntegerDraws
 from dream.envs.sign.layout import COLOURS, WORDS, Opened, Range, SignLayout
 from dream.envs.world3d.worlds import GAP
 
@@ -60,39 +60,14 @@ COLLECTIONS: Mapping[str, int] = {"train": 1000, "validation": 50, "test": 200, 
 ATTEMPTS = Path(__file__).with_name("houses.json")
 """For each collection, the number of the draw that each house is."""
 
-Item = TypeVar("Item")
 
-
-class Draws:
-    """Numbers from 0 up to, not including, 1, the same on every machine (SplitMix64)."""
-
-    def __init__(self, *seed: int) -> None:
-        self._state = 0
-        for number in seed:
-            self._state = (self._next() ^ number) & _MASK
-
-    def _next(self) -> int:
-        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
-        z = self._state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-        return z ^ (z >> 31)
-
-    def below(self, n: int) -> int:
-        """An integer from 0 to n - 1."""
-        return (self._next() >> 11) * n >> 53
+class Draws(IntegerDraws):
+    """Draws of lengths, too."""
 
     def length(self, least: float, most: float) -> float:
         """A length between two lengths on the grid, both included; the first if there is none."""
         low, high = round(least * GRID), round(most * GRID)
         return (low + self.below(max(0, high - low) + 1)) / GRID
-
-    def choice(self, items: Sequence[Item]) -> Item:
-        """One of the items."""
-        return items[self.below(len(items))]
-
-
-_MASK = (1 << 64) - 1
 
 
 @cache
