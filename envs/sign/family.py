@@ -256,10 +256,14 @@ class SignFamily(MetaEnv):
         count, draw = len(members), self.np_random.uniform
         low_x, high_x, low_z, high_z = self._start[self.world[members]].T
         self._pose[members] = np.stack([draw(low_x, high_x), draw(low_z, high_z), draw(-np.pi, np.pi, count)], axis=1)
+        self._start_elsewhere(members)
         self._yaw[members] = draw(-np.pi, np.pi, (count, self._yaw.shape[1]))
         starts = np.zeros(self.num_envs, np.bool_)
         starts[members] = True
         return self._observe(self._reset_backend(starts))
+
+    def _start_elsewhere(self, members: NDArray[np.int64]) -> None:
+        """Move some of the members (M,) that start an episode; a family may do so in training."""
 
     def _reset_backend(self, starts: NDArray[np.bool_]) -> NDArray[Any]:
         if len(self.layouts) == 1:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dream.envs.problems import ProblemSet
 from dream.envs.sign.family import Sign, SignFamily
@@ -19,6 +21,8 @@ PAPER: Mapping[str, str] = {
 """Variant of `sign-worlds` -> the variant of `sign` whose world it tests in."""
 VARIANTS = ("default", "textures", "plans", *PAPER)
 DESCRIPTIONS = ("colour", "colour and house")
+PLACES = 64
+"""Places in each house where explorations of training may start."""
 
 
 class SignWorlds(SignFamily):
@@ -28,10 +32,14 @@ class SignWorlds(SignFamily):
     nothing else of a house is unknown to who looks around. Houses of training, validation and test are disjoint, and
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
+    In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house: from the start area random
+    walks see a legible sign in 2% of their frames, too few to learn reading from.
+
     Args:
         num_envs: members.
         horizon: steps of an episode.
         worlds: houses of training, 1 to 1,000.
+        part_way: share of the explorations of training that start in a random room, 0 to 1.
         variant: the houses of the split `test`: "default", 200 like those of training; "textures" or "plans", 100 with
             textures or plans that training never shows; "paper", the one of `sign`; or "walls", "sign-left",
             "sign-high" or "start", its variants.
@@ -54,6 +62,8 @@ class SignWorlds(SignFamily):
         "learning.learning_rate": 1e-3,
         "learning.transition_batch_size": 1024,
         "learning.single_until": 0.05,
+        "explorer.min_explained": 0.1,
+        "executor.observation": "dream.core.frames:FrameEncoder",
     }
     reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}
     wrong_object = -1.0
@@ -65,12 +75,15 @@ class SignWorlds(SignFamily):
         worlds: int = COLLECTIONS["train"],
         variant: str = "default",
         description: str = "colour",
+        part_way: float = 0.5,
         backend: str = "fast",
         threads: int = 1,
         render_mode: str | None = None,
     ) -> None:
         if not 1 <= worlds <= COLLECTIONS["train"]:
             raise ValueError(f"worlds is {worlds}: give 1 to {COLLECTIONS['train']}")
+        if not 0 <= part_way <= 1:
+            raise ValueError(f"part_way is {part_way}: give a share from 0 to 1")
         if variant not in VARIANTS:
             raise ValueError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
         if description not in DESCRIPTIONS:
@@ -79,7 +92,7 @@ class SignWorlds(SignFamily):
             raise ValueError(
                 f"backend is 'miniworld': it has the paper's world only, so give variant={next(iter(PAPER))}"
             )
-        self.variant = variant
+        self.variant, self.part_way = variant, part_way
         parts = {"train": list(houses("train", worlds)), "validation": list(houses("validation"))}
         if variant in PAPER:
             parts["test"] = [layout_of("sign", PAPER[variant])]
@@ -89,6 +102,18 @@ class SignWorlds(SignFamily):
             parts = dict.fromkeys(parts, parts["test"])
         layouts, problems = _problems(parts, {"horizon": horizon, "variant": variant}, description)
         super().__init__(num_envs, problems, layouts, horizon, backend, threads, render_mode)
+
+    @cached_property
+    def _places(self) -> NDArray[np.float64]:
+        from dream.envs.sign.places import free_places
+
+        return free_places(self.layouts, self.worlds.obstacles, PLACES)
+
+    def _start_elsewhere(self, members: NDArray[np.int64]) -> None:
+        if not self.training or self.phase != "explore" or self.part_way == 0:
+            return
+        moved = members[self.np_random.random(len(members)) < self.part_way]
+        self._pose[moved, :2] = self._places[self.world[moved], self.np_random.integers(PLACES, size=len(moved))]
 
 
 def _problems(
