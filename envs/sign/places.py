@@ -1,4 +1,4 @@
-"""Where an agent can stand in the worlds of the sign families: starts of training episodes other than the usual ones."""
+"""Where an agent can stand in the worlds of the sign families, for starts of training episodes anywhere."""
 
 from __future__ import annotations
 

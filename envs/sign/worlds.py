@@ -32,8 +32,8 @@ class SignWorlds(SignFamily):
     nothing else of a house is unknown to who looks around. Houses of training, validation and test are disjoint, and
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
-    In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house: from the start area random
-    walks see a legible sign in 2% of their frames, too few to learn reading from.
+    In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house: from the start area
+    random walks see a legible sign in 2% of their frames, too few to learn reading from.
 
     Args:
         num_envs: members.
