@@ -1,6 +1,9 @@
-"""How often random executions on sign come to each object, if random actions repeat the ones before or not.
+"""How often random walks on sign come to each object and see the sign, if random actions repeat or not.
 
-python -m benchmarks.random_walks --csv results/random_walks.csv       # a minute
+python -m benchmarks.random_walks --csv results/random_walks.csv       # two minutes
+
+For sign and sign-worlds also the share of the frames of random explorations in which the sign is legible, in sign-worlds
+from the start area and from where explorations of training start.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from dream.storage.tidy_csv import merge_tidy_csv
 
 MEMBERS, ROUNDS = 512, 16
 REPEATS = (0.0, 0.5, 0.7, 0.9)
+USUAL = 0.7
+"""Of the settings of these families."""
 
 
 def main() -> None:
@@ -27,17 +32,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path, required=True, help="add the shares to this tidy CSV")
     given = parser.parse_args()
+    rows = []
     for repeat in REPEATS:
-        found = shares(repeat)
-        print(f"repeat {repeat}: " + ", ".join(f"{name} {share:.3f}" for name, share in found.items()), flush=True)
-        merge_tidy_csv(
-            given.csv,
-            [
-                {"env": "sign", "method": f"random[repeat={repeat}]", "seed": 0, "step": 0, "split": "test",
-                 "metric": name, "value": share}
-                for name, share in found.items()
-            ],
-        )  # fmt: skip
+        rows += _rows("sign", f"random[repeat={repeat}]", "test", shares(repeat))
+    for env, split in (("sign", "test"), ("sign-worlds", "test"), ("sign-worlds", "train")):
+        rows += _rows(env, f"random[repeat={USUAL}]", split, legible(env, split))
+    merge_tidy_csv(given.csv, rows)
+
+
+def _rows(env: str, method: str, split: str, found: dict[str, float]) -> list[dict[str, Any]]:
+    print(f"{env} {method} {split}: " + ", ".join(f"{name} {share:.3f}" for name, share in found.items()), flush=True)
+    one = {"env": env, "method": method, "seed": 0, "step": 0, "split": split}
+    return [{**one, "metric": name, "value": share} for name, share in found.items()]
+
+
+def legible(name: str, split: str) -> dict[str, float]:
+    """Shares of the frames and of the episodes of random explorations in which the sign can be read.
+
+    In training houses the explorations start where those of training do.
+    """
+    env: Any = make(name, MEMBERS)
+    env.training = split == "train"
+    rng, generator, weight = np.random.default_rng(0), torch.Generator().manual_seed(0), random_actions(env)
+    assert weight is not None
+    env.reset(seed=0)
+    frames = read = seen_frames = 0
+    for _ in range(ROUNDS // 4):
+        ids = env.problems.sample(split, MEMBERS, rng)
+        env.reset(options={"phase": "explore", "problem_id": ids})
+        action, seen, now = torch.full((MEMBERS,), len(weight)), env.informative(), env.active.copy()
+        while now.any():
+            frames, seen_frames = frames + int(now.sum()), seen_frames + int((env.informative() & now).sum())
+            action = random_discrete(weight, MEMBERS, generator, action, USUAL)
+            now = env.active.copy()
+            env.step(action.numpy())
+            seen |= env.informative()
+        read += int(seen.sum())
+    return {"legible frames": seen_frames / frames, "sign": read / (MEMBERS * (ROUNDS // 4))}
 
 
 def shares(repeat: float) -> dict[str, float]:

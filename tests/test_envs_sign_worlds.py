@@ -171,6 +171,7 @@ def test_words_and_pictures_are_of_the_house() -> None:
     [
         ({"worlds": 0}, "worlds is 0: give 1 to 1000"),
         ({"worlds": 1001}, "worlds is 1001"),
+        ({"part_way": 1.5}, "part_way is 1.5: give a share from 0 to 1"),
         ({"variant": "brick"}, "unknown variant 'brick': choose one of default, textures, plans, paper"),
         ({"description": "house"}, "unknown description 'house'"),
         ({"backend": "miniworld"}, "it has the paper's world only, so give variant=paper"),
@@ -183,3 +184,42 @@ def test_what_does_not_exist_is_refused(parameters: dict, message: str) -> None:
         house("trian", 0)
     with pytest.raises(ValueError, match="house 50 does not exist: validation has 0 to 49"):
         house("validation", 50)
+
+
+def outside(env: SignWorlds, pose: np.ndarray) -> np.ndarray:
+    """Whether members are outside the start areas of their houses, (B,)."""
+    low_x, high_x, low_z, high_z = np.array([(*env.layouts[n].start_x, *env.layouts[n].start_z) for n in env.world]).T
+    return (pose[:, 0] < low_x) | (pose[:, 0] > high_x) | (pose[:, 1] < low_z) | (pose[:, 1] > high_z)
+
+
+def test_only_explorations_of_training_start_anywhere() -> None:
+    env = small(400, part_way=0.5)
+    for training, phase in ((False, "explore"), (False, "execute"), (True, "execute")):
+        env.training = training
+        env.reset(seed=0, options={"phase": phase})
+        assert not outside(env, env.pose).any()
+    env.training = True
+    env.reset(seed=0, options={"phase": "explore"})
+    elsewhere = outside(env, env.pose)
+    assert 0.35 < elsewhere.mean() < 0.5  # a few of those that are moved stand in the start area
+    before = env.pose
+    env.reset(options={"reset_mask": np.arange(400) < 200})
+    assert (env.pose[200:] == before[200:]).all() and outside(env, env.pose)[:200].any()
+    never = small(50, part_way=0.0)
+    never.training = True
+    never.reset(seed=0, options={"phase": "explore"})
+    assert not outside(never, never.pose).any()
+
+
+def test_explorations_start_in_every_room_and_touch_nothing() -> None:
+    env = small(1000, part_way=1.0)
+    env.training = True
+    env.reset(seed=0, options={"phase": "explore"})
+    for number in np.unique(env.world):
+        (west, east), (north, south) = env.layouts[number].rooms[-1]
+        x, z = env.pose[env.world == number, :2].T
+        assert ((x > west) & (x < east) & (z > north) & (z < south)).mean() > 0.3
+    things = env.worlds.obstacles.things[env.world]
+    assert (np.hypot(*(things - env.pose[:, None, :2]).transpose(2, 0, 1)) > 0.4 + 0.77).all()
+    _, _, terminated, _, _ = env.step(np.zeros(1000, int))  # turn
+    assert not terminated.any()

@@ -33,7 +33,7 @@ class SignWorlds(SignFamily):
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
     In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house: from the start area
-    random walks see a legible sign in 2% of their frames, too few to learn reading from.
+    random walks see a legible sign in 1% of their frames, too few to learn reading from.
 
     Args:
         num_envs: members.
