@@ -59,7 +59,6 @@ class KitchenExpert:
         task = walks, kitchen, self._believed
         rest = np.where(begun, fetch_steps(*task, self._instruction[:, 1]), dish_steps(*task, self._instruction))
         left = walks.distance[kitchen, :POT, state.pose] + rest
-        left -= state.opened[:, None] == np.arange(POT)  # it need not be opened again
         full = state.hand < NOTHING
         hopeless = ~full & (rest.min(axis=1) >= FAR)
         target = np.where(full, POT, left.argmin(axis=1))
