@@ -2,8 +2,8 @@
 
 python -m benchmarks.random_walks --csv results/random_walks.csv       # two minutes
 
-For sign and sign-worlds also the share of the frames of random explorations in which the sign is legible; in sign-worlds
-from the start area, and from where explorations of training start.
+For sign and sign-worlds also the share of the frames of random explorations in which the sign is legible; in
+sign-worlds from the start area, and from where explorations of training start.
 """
 
 from __future__ import annotations
