@@ -206,24 +206,26 @@ dream eval runs/cartpole/dream/s0 --trials 500 --csv ../results/bring_your_own.c
 dream eval runs/cartpole/none/s0 --trials 500 --csv ../results/bring_your_own.csv
 dream train dream --env franka_kitchen:Kitchen --preset debug --steps 3000 --env-parameters workers=2 \
 --run-dir runs/kitchen-debug/s0
+dream train oracle --env kitchen --steps 1000000
 dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0
 dream train dream --env my_family:Doors --env-parameters doors=6 --run-dir runs/doors-6/dream/s0
 dream eval runs/doors/dream/s0
 dream watch runs/doors/dream/s0
 dream report runs/doors/dream/s0
-dream compare --env map --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
---csv results/map.csv
+dream compare --env map --methods dream prediction random none oracle --trials 2000 --bound-steps 500000 \
+--processes 2 --csv results/comparison/map.csv
+dream compare --env bus --methods dream prediction random none oracle --trials 2000 --bound-steps 500000 \
+--processes 2 --csv results/comparison/bus.csv
+dream compare --env cooking --methods dream prediction random none oracle --trials 2000 --bound-steps 1500000 \
+--processes 2 --csv results/comparison/cooking.csv
 dream compare --env map --methods dream random none oracle --seeds 3 --processes 2
 dream compare --env map --methods dream 'dream[explorer.step_cost=0.05]' --seeds 3
 dream compare --env map --methods dream random --set learning.updates_per_round=4 --seeds 3
-dream compare --env bus --methods dream random none oracle --trials 2000 --bound-steps 500000 --processes 2 \
---csv results/bus.csv
 dream compare --env bus --methods dream random 'dream[explorer.step_cost=0]' --seeds 5 --processes 2
 dream compare --env bus --methods dream oracle random --seeds 1
 dream compare --env bus --methods dream random --only-trained --out figures
 dream compare --env map --methods dream my_explorers:DISTINCT --seeds 5 --processes 2
-dream compare --env cooking --methods dream random none oracle --trials 2000 --bound-steps 1500000 \
---processes 2 --csv results/cooking.csv
+dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/comparison/sign.csv
 dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/sign.csv
 dream compare --env beacon --methods dream posterior --seeds 5 --processes 2 --csv results/beacon.csv
 dream eval runs/bus/dream/s1 --trials 2000
@@ -248,10 +250,14 @@ dream bench --env sign --seconds 20
 dream bench --env sign sign-ball --seconds 20 --json
 dream bench --env map bus cooking sign --seconds 8 --json
 python -m benchmarks.encoder_start --updates 1000
+python -m benchmarks.executor_doubts runs/bus/dream/s0 runs/bus/posterior/s0 runs/map/dream/s0 runs/map/dream/s1 \
+runs/cooking/dream/s0 runs/cooking/dream/s2 runs/cooking/count/s0 runs/cooking/rnd/s0 --csv \
+results/executor_doubts.csv
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
 python -m benchmarks.interval_coverage --csv results/interval_coverage.csv
 python -m benchmarks.many_worlds --csv results/many_worlds.csv
 python -m benchmarks.random_walks --csv results/random_walks.csv
+python -m benchmarks.search rnd --csv results/search.csv
 python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv
 python -m benchmarks.sign_links --csv results/sign_links.csv
 python -m benchmarks.sign_reading --csv results/sign_reading.csv
@@ -280,6 +286,7 @@ python -m benchmarks.end_to_end_diagnosis \
 --every 200000 --seeds 0 1 --csv results/end_to_end_phases.csv
 python -m benchmarks.end_to_end_diagnosis 'varibad[end_to_end.belief_learns_from=both,end_to_end.elbo_weight=0.01]' \
 'varibad[end_to_end.priority_exponent=0.7]' --every 200000 --csv results/end_to_end_phases.csv
+python -m benchmarks.validations runs/kitchen --csv results/kitchen.csv
 python -m benchmarks.mutants
 python -m benchmarks.mutants --show
 python -m benchmarks.mutants --only pair.py --sample 999
@@ -857,6 +864,7 @@ def test_the_first_table_of_the_readme_is_a_part_of_the_long_one() -> None:
     head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in between("headline").splitlines()]
     methods = {
         "DREAM": "dream",
+        "prediction (MetaCURE)": "prediction",
         "random exploration": "random",
         "no exploration": "none",
         "oracle: given the problem id": "oracle",

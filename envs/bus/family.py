@@ -39,8 +39,8 @@ class BusNetwork(MetaEnv):
     """
 
     picture = "dream.envs.bus.picture:draw"
-    # The explorer starts late, so that g first learns from many random explorations. Otherwise it reads those of its own
-    # explorer alone, and on map, where these ride lines, it never learns to read the map, which random walks rarely see.
+    # The explorer starts late, so that g first learns from many random explorations. Otherwise it reads those of its
+    # own explorer alone; on map, where these ride lines, it never learns to read the map, seldom seen by random walks.
     default_settings: ClassVar[Mapping[str, Any]] = {"steps": 1_500_000, "explorer.min_explained": 0.1}
 
     useful_stops: tuple[Cell, ...]
