@@ -207,6 +207,7 @@ dream eval runs/cartpole/none/s0 --trials 500 --csv ../results/bring_your_own.cs
 dream train dream --env franka_kitchen:Kitchen --preset debug --steps 3000 --env-parameters workers=2 \
 --run-dir runs/kitchen-debug/s0
 dream train oracle --env kitchen --steps 1000000
+dream train dream --env sign-worlds --steps 1200000
 dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0
 dream train dream --env my_family:Doors --env-parameters doors=6 --run-dir runs/doors-6/dream/s0
 dream eval runs/doors/dream/s0
@@ -287,6 +288,7 @@ python -m benchmarks.end_to_end_diagnosis \
 python -m benchmarks.end_to_end_diagnosis 'varibad[end_to_end.belief_learns_from=both,end_to_end.elbo_weight=0.01]' \
 'varibad[end_to_end.priority_exponent=0.7]' --every 200000 --csv results/end_to_end_phases.csv
 python -m benchmarks.validations runs/kitchen --csv results/kitchen.csv
+python -m benchmarks.validations runs/sign-worlds --csv results/sign_worlds_training.csv
 python -m benchmarks.mutants
 python -m benchmarks.mutants --show
 python -m benchmarks.mutants --only pair.py --sample 999
