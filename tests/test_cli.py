@@ -210,7 +210,7 @@ def test_a_preset_changes_the_defaults_and_arguments_change_the_preset(monkeypat
     ):
         assert cli.run(words.split()) == 0
     default, debug, changed = (config for config, _, _ in trainer.calls)
-    assert default == TrainConfig()
+    assert default == default_config("dream", TrainConfig().env)
     assert (
         debug.steps == PRESETS["debug"]["steps"]
         and debug.learning.updates_per_round == PRESETS["debug"]["learning.updates_per_round"]

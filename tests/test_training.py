@@ -55,6 +55,7 @@ COMMAND = [
     *("--env", "map"),
     *("--env-parameters", "grid_size=5"),
     *("--seed", "3"),
+    *("--explorer.min_explained", "0.02"),
     *("--steps", "7000"),
     *("--network.width", "8"),
     *("--network.memory_size", "8"),
