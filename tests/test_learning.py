@@ -55,7 +55,7 @@ def play_trials(method: Method, **parameters: Any) -> tuple[torch.Tensor, torch.
     return trials.execute.reward.sum(1), (trials.explore.obs[..., 1] > 0).any(1)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_dream_goes_to_read_the_sign_and_reaches_the_optimum(seed: int) -> None:
     returns, seen = play_trials(learn("dream", seed, steps=12_000))
     assert seen.all()
@@ -64,7 +64,13 @@ def test_dream_goes_to_read_the_sign_and_reaches_the_optimum(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("method", "core"),
-    [("rl2", "lstm"), ("e-rl2", "lstm"), ("import", "lstm"), ("varibad", "lstm"), ("e-rl2", "transformer")],
+    [
+        ("rl2", "lstm"),
+        pytest.param("e-rl2", "lstm", marks=pytest.mark.slow),
+        ("import", "lstm"),
+        ("varibad", "lstm"),
+        ("e-rl2", "transformer"),
+    ],
 )
 def test_an_end_to_end_policy_learns_where_no_exploration_is_needed(method: str, core: str) -> None:
     """The sign stands at the start: it has to be remembered, over an exploration for which there is no other use."""
