@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dream.spaces import is_image
+
 CHANNELS = (8, 16)
 SMALL = 20
 """Images with a side of fewer pixels get small convolutions."""
@@ -74,9 +76,9 @@ class FrameEncoder(Frames):
 
     def __init__(self, space: gym.Space[Any]):
         super().__init__()
-        shape = space.shape or ()
-        if len(shape) != 3 or space.dtype != "uint8":
+        if not is_image(space):
             raise ValueError(f"observations are {space}: FrameEncoder reads images")
+        shape: tuple[int, ...] = space.shape  # type: ignore[assignment]
         self.out_features = self.features_of(shape)
         first, second = _kernels(shape)
         self.first = nn.Conv2d(shape[2], CHANNELS[0], *first)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.frames import Frames, convolve_pixels
+from dream.spaces import is_image
 
 CHANNELS = (16, 32, 32)
 PLACES, PLACED = (3, 4), 8
@@ -34,8 +35,8 @@ class PooledFrames(Frames):
 
     def __init__(self, space: gym.Space):
         super().__init__()
-        shape = space.shape or ()
-        if len(shape) != 3 or space.dtype != "uint8" or min(shape[:2]) < SMALLEST:
+        shape: tuple[int, ...] = space.shape or ()
+        if not is_image(space) or min(shape[:2]) < SMALLEST:
             raise ValueError(f"observations are {space}: PooledFrames reads images of at least {SMALLEST} x {SMALLEST}")
         self.first = nn.Conv2d(shape[2], CHANNELS[0], 6, 3)
         self.second = nn.Conv2d(CHANNELS[0], CHANNELS[1], 3, 2)

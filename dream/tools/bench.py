@@ -14,7 +14,7 @@ from dream.envs import MetaEnv, find_family, make
 from dream.errors import UserError
 from dream.methods.build import build
 from dream.methods.labels import MethodLabel
-from dream.spaces import random_actions
+from dream.spaces import has_image, random_actions
 from dream.training.allocator import keep_freed_memory
 from dream.training.clock import Clock
 from dream.training.rounds import Training, rounds
@@ -126,8 +126,8 @@ def measure_training(label: str, name: str, device: str, seconds: float, threads
 
 def measure_env(name: str, seconds: float = 1.0) -> float:
     """Steps per second of the environment alone: random actions, whole episodes, resets included."""
-    frames = len(make(name, 1).single_observation_space.shape or ()) == 3
-    members = PIXEL_MEMBERS["fast"] if frames else ENV_MEMBERS  # drawing takes long enough to be measured with few
+    # Drawing takes long enough to be measured with few
+    members = PIXEL_MEMBERS["fast"] if has_image(make(name, 1).single_observation_space) else ENV_MEMBERS
     env = make(name, members)
     env.reset(seed=0)
     rng = np.random.default_rng(0)
