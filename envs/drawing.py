@@ -113,6 +113,13 @@ class Drawn:
         """Draw a moment whose fields are checked; a family that has no module for it may override this."""
         return load_object(self.picture)(self, moment)
 
+    def _check_pictured(self, member: int) -> None:
+        """Raise RuntimeError before the first reset, ValueError for a member that does not exist."""
+        if self.elapsed[0] < 0:
+            raise RuntimeError("a picture was asked for before reset: call reset first")
+        if not 0 <= member < self.num_envs:
+            raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
+
     def render_members(self, members: Sequence[int] | None = None) -> list[NDArray[np.uint8]]:
         """One picture (H, W, 3) uint8 per member (all by default), captioned with step, action and reward.
 

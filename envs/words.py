@@ -16,6 +16,13 @@ def counted(phrases: Iterable[str]) -> list[str]:
     return [f"{phrase} {times} times" if times > 1 else phrase for phrase, times in runs]
 
 
+def walked(action: int, steps: int, degrees: int) -> str:
+    """Some steps of first-person walking: action 0 turns left and 1 right, by so many degrees each, 2 goes forward."""
+    if action == 2:
+        return f"went {steps} step{'s' * (steps > 1)} forward"
+    return f"turned {('left', 'right')[action]} {degrees * steps} degrees"
+
+
 def plain(text: object) -> str:
     """The text without escape sequences and control characters; white space of any kind becomes a space."""
     without = _ESCAPES.sub("", str(text))

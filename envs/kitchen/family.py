@@ -320,10 +320,7 @@ class Kitchen(MetaEnv):
 
         Raises RuntimeError before the first reset, ValueError for a member that does not exist.
         """
-        if self.elapsed[0] < 0:
-            raise RuntimeError("a picture was asked for before reset: call reset first")
-        if not 0 <= member < self.num_envs:
-            raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
+        self._check_pictured(member)
         scene = {name: array[member, : int(self.elapsed[member]) + 1] for name, array in self._path.items()}
         problem_id, instruction = int(self.problem_id[member]), self.instruction[member]
         return self.draw(problem_id, self.phase, self.last_obs[member], instruction, caption, scene=scene)

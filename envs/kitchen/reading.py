@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.kitchen.layout import CONTAINERS, INGREDIENTS, NOTHING, POT
-from dream.envs.kitchen.planning import END, FORWARD, LEFT, USE, Walks
+from dream.envs.kitchen.planning import END, USE, Walks
 from dream.envs.kitchen.view import ICON, View, icons
+from dream.envs.words import walked
 
 
 def hands(frames: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -74,12 +75,8 @@ def tell(opened: NDArray[np.integer], inside: NDArray[np.integer], frames: NDArr
         steps = len(list(run))
         if kind == USE:
             phrases += [phrase] * (steps if phrase != "used nothing" else 1)
-        elif kind == FORWARD:
-            phrases.append(f"went {steps} step{'s' * (steps > 1)} forward")
-        elif kind == END:
-            phrases.append("ended the episode")
         else:
-            phrases.append(f"turned {'left' if kind == LEFT else 'right'} {90 * steps} degrees")
+            phrases.append("ended the episode" if kind == END else walked(kind, steps, 90))
     return phrases
 
 

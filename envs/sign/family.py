@@ -15,6 +15,7 @@ from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout, layout_of
+from dream.envs.words import walked
 from dream.envs.world3d.assets import package_folder
 
 if TYPE_CHECKING:
@@ -175,12 +176,7 @@ class SignFamily(MetaEnv):
         phrases = []
         for number, run in groupby(action.tolist()):
             steps = len(list(run))
-            if number == FORWARD:
-                phrases.append(f"went {steps} step{'s' * (steps > 1)} forward")
-            elif number == END:
-                phrases.append("ended the episode")
-            else:
-                phrases.append(f"turned {'left' if number == LEFT else 'right'} {45 * steps} degrees")
+            phrases.append("ended the episode" if number == END else walked(number, steps, 45))
         return phrases
 
     def scene(self) -> dict[str, NDArray[Any]]:
@@ -229,10 +225,7 @@ class SignFamily(MetaEnv):
 
         Raises RuntimeError before the first reset, ValueError for a member that does not exist.
         """
-        if self.elapsed[0] < 0:
-            raise RuntimeError("a picture was asked for before reset: call reset first")
-        if not 0 <= member < self.num_envs:
-            raise ValueError(f"member {member} does not exist: there are 0 to {self.num_envs - 1}")
+        self._check_pictured(member)
         so_far = slice(int(self.elapsed[member]) + 1)
         yaw = self._yaw[member]
         scene = {"pose": self._path[member, so_far], "sign_pixels": self._path_pixels[member, so_far], "yaw": yaw[None]}
