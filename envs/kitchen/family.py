@@ -20,6 +20,7 @@ from dream.envs.kitchen.problems import VARIANTS, make_problems
 from dream.envs.kitchen.rules import Deeds, State, act, shown
 from dream.envs.kitchen.scripts import KitchenExpert, KitchenExplorer
 from dream.envs.world3d.assets import package_folder
+from dream.envs.world3d.settings import NEW_WORLDS
 
 if TYPE_CHECKING:
     from dream.envs.drawing import Moment
@@ -77,18 +78,14 @@ class Kitchen(MetaEnv):
     summary = "cook in kitchens never seen: what is in each container is unknown; pixels (22,500 problems)"
     picture = "dream.envs.kitchen.picture:draw"
     default_settings: ClassVar[Mapping[str, Any]] = {
+        **NEW_WORLDS,
         "steps": 3_000_000,
         "learning.buffer_size": 2_500,  # 3.7 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
         "executor.id_fraction": 0.5,
         "executor.empty_fraction": 0.25,
         "executor.prefix_fraction": 0.25,
-        "executor.observation": "dream.core.frames:FrameEncoder",
         "explorer.min_explained": 0.05,
-        "network.observation": "dream.core.pooled_frames:PooledFrames",
-        "learning.learning_rate": 1e-3,
-        "learning.transition_batch_size": 1024,
-        "learning.single_until": 0.05,
     }
 
     def __init__(

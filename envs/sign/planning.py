@@ -54,7 +54,7 @@ class Search(NamedTuple):
 
 def search(obstacles: Obstacles, world: int, start: NDArray[np.floating], horizon: int) -> Search:
     """All poses within `horizon` steps of a pose (3,) in a world, without going on where an object is touched."""
-    barriers = obstacles.barriers[obstacles.first[world] : obstacles.first[world + 1]]
+    barriers = obstacles.barriers_of(world)
     columns, rows = (barriers.max(axis=(0, 1)) / CELL).astype(int) + 2
     known = np.zeros((columns, rows, 8), np.bool_)
     pose, links = np.empty((known.size, 3)), np.empty((known.size, 4), np.int64)

@@ -14,6 +14,7 @@ from dream.envs.problems import ProblemSet
 from dream.envs.sign.family import Sign, SignFamily
 from dream.envs.sign.houses import COLLECTIONS, houses
 from dream.envs.sign.layout import COLOURS, SignLayout, layout_of
+from dream.envs.world3d.settings import NEW_WORLDS
 
 PAPER: Mapping[str, str] = {
     "paper": "default", "walls": "walls", "sign-left": "sign-left", "sign-high": "sign-high", "start": "start",
@@ -32,8 +33,9 @@ class SignWorlds(SignFamily):
     nothing else of a house is unknown to who looks around. Houses of training, validation and test are disjoint, and
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
-    In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house: from the start area
-    random walks see a legible sign in 1% of their frames, too few to learn reading from.
+    In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house, most of them in the room
+    where the sign hangs: from the start area random walks see a legible sign in 1% of their frames, too few to learn
+    reading from.
 
     Args:
         num_envs: members.
@@ -56,14 +58,9 @@ class SignWorlds(SignFamily):
     summary = "sign in 1,000 houses, tested in others: new ones, new textures, new plans; pixels (3,750 problems)"
     default_settings: ClassVar[Mapping[str, Any]] = {
         **Sign.default_settings,
+        **NEW_WORLDS,
         "steps": 2_000_000,
-        # Reading in new houses: what is seen must not depend on where it is, and one frame in ten shows a word
-        "network.observation": "dream.core.pooled_frames:PooledFrames",
-        "learning.learning_rate": 1e-3,
-        "learning.transition_batch_size": 1024,
-        "learning.single_until": 0.05,
         "explorer.min_explained": 0.1,
-        "executor.observation": "dream.core.frames:FrameEncoder",
     }
     reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}
     wrong_object = -1.0
@@ -75,7 +72,7 @@ class SignWorlds(SignFamily):
         worlds: int = COLLECTIONS["train"],
         variant: str = "default",
         description: str = "colour",
-        part_way: float = 0.5,
+        part_way: float = 0.75,
         backend: str = "fast",
         threads: int = 1,
         render_mode: str | None = None,

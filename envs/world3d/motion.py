@@ -28,6 +28,10 @@ class Obstacles(NamedTuple):
     radii: NDArray[np.float64]
     """(E,) their radii."""
 
+    def barriers_of(self, world: int) -> NDArray[np.float64]:
+        """(., 2, 2) barriers of one world."""
+        return self.barriers[self.first[world] : self.first[world + 1]]
+
 
 def make_obstacles(plans: Sequence[Floorplan], things: NDArray[np.floating], radii: Sequence[float]) -> Obstacles:
     """The walls of each world's floorplan and its things, (W, E, 2) x and z, with radii (E,)."""

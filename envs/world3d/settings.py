@@ -1,0 +1,17 @@
+"""Settings that families with worlds never seen in training share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+NEW_WORLDS: Mapping[str, Any] = {
+    # What is read must not depend on where it is in the frame
+    "network.observation": "dream.core.pooled_frames:PooledFrames",
+    # Walking does, and costs less so
+    "executor.observation": "dream.core.frames:FrameEncoder",
+    # One frame in ten shows what there is to read: the others are noise to g, and many labels average it out
+    "learning.learning_rate": 1e-3,
+    "learning.transition_batch_size": 1024,
+    "learning.single_until": 0.03,
+}
