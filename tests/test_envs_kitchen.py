@@ -127,7 +127,7 @@ class Slow:
 def slow(env: Kitchen, member: int) -> Slow:
     """A copy of a member at the start of its episode."""
     x, z, heading = (int(number) for number in env.scene()["pose"][member])
-    state = (x, z, heading, -1, int(env.state.hand[member]), int(env.state.pot[member]))
+    state = (x, z, heading, *(int(array[member]) for array in env.state[1:]))
     return Slow(env.kitchen_layout(env.problem_id[member]), env.contents[member], env.instruction[member], state)
 
 
@@ -164,7 +164,7 @@ def test_random_play_follows_the_rules(shaped: bool) -> None:
         while env.active.any():
             random = rng.random(96) < 0.4
             ends += step_both(env, copies, np.where(random, likely(rng, 96), expert.act(env.last_obs)))
-    assert ends.count("dish") > 50 and ends.count("wrong") > 50
+    assert ends.count("dish") > 50 and ends.count("wrong") > 40
 
 
 @pytest.mark.parametrize("shaped", [False, True])
@@ -375,10 +375,11 @@ def test_only_training_starts_part_way() -> None:
         (hand == NOTHING) & (pot == first),
         (hand == second) & (pot == first),
     ]
-    assert np.sum(kinds, axis=0).tolist() == [1] * 300
-    assert np.mean(kinds, axis=1) == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6], abs=0.08)
+    assert np.sum(kinds, axis=0).tolist() == [1] * 300 and np.sum(kinds, axis=1).min() > 25
     total, steps = played(env, env.expert(env.problem_id, env.instruction))
-    assert (total == 1).all() and steps[kinds[3]].mean() < 5 < 15 < steps[kinds[0]].mean()
+    assert (total == 1).all()
+    # a quarter of the starts are ordinary ones, the others are spread evenly over the steps of their ways
+    assert np.quantile(steps, [0.1, 0.4, 0.8]) == pytest.approx([3, 10, 23], abs=3) and steps.min() == 1
     never = blind(50, part_way=0.0)
     never.training = True
     never.reset(seed=0)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from dream.envs.base import MetaEnv
 from dream.envs.insight import Expert, Part
 from dream.envs.kitchen.guess import guessing_chance
-from dream.envs.kitchen.layout import COLLECTIONS, CONTAINERS, GRID, INGREDIENTS, NOTHING
-from dream.envs.kitchen.planning import END, USE, mean_optimal_steps, steps_left, walks_of
+from dream.envs.kitchen.layout import COLLECTIONS, CONTAINERS, GRID, INGREDIENTS, NOTHING, POT
+from dream.envs.kitchen.planning import END, USE, mean_optimal_steps, walks_of
 from dream.envs.kitchen.problems import VARIANTS, make_problems
 from dream.envs.kitchen.rules import Deeds, State, act, shown
-from dream.envs.kitchen.scripts import KitchenExpert, KitchenExplorer
+from dream.envs.kitchen.scripts import KitchenExpert, KitchenExplorer, part_way
 from dream.envs.world3d.assets import package_folder
 from dream.envs.world3d.settings import NEW_WORLDS
 
@@ -32,8 +32,6 @@ LONGEST_TOUR, LONGEST_DISH = 36, 46
 """Steps of the longest shortest tour of the containers and shortest dish, over all kitchens, contents and starts."""
 HORIZON = LONGEST_DISH + 4
 """Steps of an episode, by default: of the longest dish, and a full turn to look around."""
-NEAREST_OF = 4
-"""Random poses of which the start of a part-way episode is the one with the fewest steps left."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
 
 
@@ -52,9 +50,8 @@ class Kitchen(MetaEnv):
     hold what is needed next (the first while the pot is empty, then the second) ends the episode with reward 0, and so
     does a wrong ingredient in the pot. With time to search, an execution would need no exploration.
 
-    In training (`MetaEnv.training`), a share of the executions starts part-way: with the first ingredient in the hand,
-    or in the pot, or with the first in the pot and the second in the hand; and near to the end, in the one of four
-    random poses from which the fewest steps are left.
+    In training (`MetaEnv.training`), a share of the executions starts part-way: where a shortest way from the ordinary
+    start would be after a random number of its steps. As many explorations start in front of a random container.
 
     Args:
         num_envs: members.
@@ -66,7 +63,7 @@ class Kitchen(MetaEnv):
             back takes away what taking it gave; -0.25 more for opening a wrong container, taking something else (from
             one that is still open) and spoiling the dish. Each step that is left costs 0.1 when the episode ends
             without the dish.
-        part_way: share of the executions of training that start part-way, 0 to 1.
+        part_way: share of the episodes of training that start part-way, 0 to 1.
         threads: of the renderer.
         render_mode: None or "rgb_array".
 
@@ -95,7 +92,7 @@ class Kitchen(MetaEnv):
         variant: str = "kitchens",
         horizon: int = HORIZON,
         shaped: bool = False,
-        part_way: float = 0.5,
+        part_way: float = 0.75,
         threads: int = 1,
         render_mode: str | None = None,
     ) -> None:
@@ -330,19 +327,17 @@ class Kitchen(MetaEnv):
         return open_containers(self.view, self.walks, self._kitchen_of[problem_id], contents, frames)
 
     def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
-        count, kitchen = len(members), self.kitchen[members]
+        kitchen, share = self.kitchen[members], np.zeros(len(members))
         pose = self._random_poses(kitchen)
-        hand, pot = np.full(count, NOTHING), np.full(count, NOTHING)
-        if self.phase == "execute" and self.training and self.part_way > 0:
-            instruction = self.instruction[members]
-            begun, hand, pot = self._part_way(instruction)
-            for _ in range(NEAREST_OF - 1):
-                other = self._random_poses(kitchen)
-                task = self.walks, kitchen, self.contents[members], instruction
-                left = (steps_left(*task, each, hand, pot) for each in (other, pose))
-                pose = np.where(begun & np.less(*left), other, pose)
+        if self.training and self.part_way > 0:
+            moved = self.np_random.random(len(members)) < self.part_way
+            if self.phase == "explore":
+                pose = np.where(moved, self._poses_at_containers(kitchen), pose)
+            else:
+                share = moved * self.np_random.random(len(members))
+        begin = part_way(self.walks, kitchen, self.contents[members], self.instruction[members], pose, share)
         self._state = self.state  # copies
-        for array, start in zip(self._state, (pose, np.full(count, -1), hand, pot), strict=True):
+        for array, start in zip(self._state, begin, strict=True):
             array[members] = start
         self._seen[members] = False
         return self._observe(members)
@@ -352,16 +347,11 @@ class Kitchen(MetaEnv):
         cell = self.walks.floor[kitchen, self.np_random.integers(self.walks.cells[kitchen])]
         return 4 * cell + self.np_random.integers(4, size=len(kitchen))
 
-    def _part_way(
-        self, instruction: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
-        """Which training executions of dishes (N, 2) start part-way, and what is in hand and pot, each (N,)."""
-        first, second = instruction.T
-        begun = self.np_random.random(len(first)) < self.part_way
-        how = np.where(begun, self.np_random.integers(3, size=len(first)), 3)
-        nothing = np.full(len(first), NOTHING)
-        hand = np.choose(how, [first, nothing, second, nothing])
-        return begun, hand, np.choose(how, [nothing, first, first, nothing])
+    def _poses_at_containers(self, kitchen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The pose from which a random container of each of some kitchens (N,) is used, (N,)."""
+        access = self.walks.access[kitchen, :POT]
+        kind = np.where(access >= 0, self.np_random.random(access.shape), -1).argmax(axis=1)
+        return access[np.arange(len(kitchen)), kind]
 
     def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_]]:
         before = self._state

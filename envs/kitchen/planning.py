@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dream.envs.kitchen.layout import CELLS, CONTAINERS, GRID, HEADINGS, NOTHING, POSES, POT, THINGS, KitchenLayout
+from dream.envs.kitchen.layout import CELLS, CONTAINERS, GRID, HEADINGS, POSES, POT, THINGS, KitchenLayout
 
 LEFT, RIGHT, FORWARD, USE, END = range(5)
 FAR = 1000
@@ -113,27 +113,6 @@ def optimal_steps(
     """The fewest steps of a dish from a pose (N,), hand and pot empty and all containers closed, (N,)."""
     walk = walks.distance[kitchen, :POT, pose]
     return (walk + dish_steps(walks, kitchen, contents, instruction)).min(axis=1)
-
-
-def steps_left(
-    walks: Walks,
-    kitchen: NDArray[np.integer],
-    contents: NDArray[np.integer],
-    instruction: NDArray[np.integer],
-    pose: NDArray[np.integer],
-    hand: NDArray[np.integer],
-    pot: NDArray[np.integer],
-) -> NDArray[np.int64]:
-    """The fewest steps of a dish that may be part-way (N,): the next ingredient in the hand, the first in the pot.
-
-    All containers are closed. `hand` and `pot` (N,) hold ingredients or NOTHING.
-    """
-    full, begun = hand < NOTHING, pot < NOTHING
-    last = fetch_steps(walks, kitchen, contents, instruction[:, 1])
-    again, fetch = walks.between[kitchen, POT, :POT] + last, walks.distance[kitchen, :POT, pose] + last
-    put = walks.distance[kitchen, POT, pose] + 1 + np.where(begun, 0, again.min(axis=1))
-    anew = optimal_steps(walks, kitchen, contents, instruction, pose)
-    return np.where(full, put, np.where(begun, fetch.min(axis=1), anew))
 
 
 def mean_optimal_steps(

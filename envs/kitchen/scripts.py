@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.kitchen.layout import NOTHING, POT
-from dream.envs.kitchen.planning import END, FAR, Walks, dish_steps, fetch_steps, tours, toward
-from dream.envs.kitchen.rules import State
+from dream.envs.kitchen.planning import END, FAR, Walks, dish_steps, fetch_steps, optimal_steps, tours, toward
+from dream.envs.kitchen.rules import State, act
 
 
 class Kitchen(Protocol):
@@ -54,15 +54,47 @@ class KitchenExpert:
     def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Actions (B,); the frames are ignored."""
         env = self._env
-        walks, kitchen, state = env.walks, env.kitchen, env.state
-        begun = (state.pot < NOTHING)[:, None]
-        task = walks, kitchen, self._believed
-        rest = np.where(begun, fetch_steps(*task, self._instruction[:, 1]), dish_steps(*task, self._instruction))
-        left = walks.distance[kitchen, :POT, state.pose] + rest
-        full = state.hand < NOTHING
-        hopeless = ~full & (rest.min(axis=1) >= FAR)
-        target = np.where(full, POT, left.argmin(axis=1))
-        return np.where(hopeless, END, toward(walks, kitchen, state.pose, target))
+        return expert_actions(env.walks, env.kitchen, self._believed, self._instruction, env.state)
+
+
+def expert_actions(
+    walks: Walks,
+    kitchen: NDArray[np.int64],
+    believed: NDArray[np.int64],
+    instruction: NDArray[np.int64],
+    state: State,
+) -> NDArray[np.int64]:
+    """The next step of a shortest way, in kitchens (N,), with believed contents (N, 6), dishes (N, 2) and states, (N,).
+
+    END where by what is believed there is no way.
+    """
+    begun = (state.pot < NOTHING)[:, None]
+    task = walks, kitchen, believed
+    rest = np.where(begun, fetch_steps(*task, instruction[:, 1]), dish_steps(*task, instruction))
+    left = walks.distance[kitchen, :POT, state.pose] + rest
+    full = state.hand < NOTHING
+    hopeless = ~full & (rest.min(axis=1) >= FAR)
+    target = np.where(full, POT, left.argmin(axis=1))
+    return np.where(hopeless, END, toward(walks, kitchen, state.pose, target))
+
+
+def part_way(
+    walks: Walks,
+    kitchen: NDArray[np.int64],
+    contents: NDArray[np.int64],
+    instruction: NDArray[np.int64],
+    pose: NDArray[np.int64],
+    share: NDArray[np.float64],
+) -> State:
+    """Where a shortest way from poses (N,) has come to after a share (N,), from 0 to below 1, of its steps."""
+    done = (share * optimal_steps(walks, kitchen, contents, instruction, pose)).astype(np.int64)
+    nothing = np.full(len(pose), NOTHING)
+    state = State(pose, np.full(len(pose), -1), nothing, nothing)
+    for step in range(done.max(initial=0)):
+        actions = expert_actions(walks, kitchen, contents, instruction, state)
+        then, _ = act(walks, kitchen, contents, state, actions)
+        state = State(*(np.where(step < done, *both) for both in zip(then, state, strict=True)))
+    return state
 
 
 class KitchenExplorer:
