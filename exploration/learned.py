@@ -20,8 +20,8 @@ from dream.core.trial import Episodes, Observations
 class LearnedExplorer(nn.Module):
     """pi_exp: outputs of an exploration stream, which its learner reads.
 
-    With `q` it shares g's frame encoder, and both are trained on the same batch, so each frame is encoded once. With
-    `ppo` it is trained on other trials than g and has an encoder of its own.
+    It may share g's frame encoder: with `q` both are trained on the same batch, so each frame is encoded once. With
+    `ppo` it is trained on other trials than g. What g reads may say little about ways: then it needs its own, too.
 
     Args:
         space: of one observation.
@@ -29,6 +29,7 @@ class LearnedExplorer(nn.Module):
         learner: "q" or "ppo".
         width: units of the feed-forward layers.
         memory_size: units of the LSTM.
+        own_frames: whether it has a frame encoder of its own.
         initial: (A,) initial probabilities of Discrete actions for `ppo`.
     """
 
@@ -40,11 +41,12 @@ class LearnedExplorer(nn.Module):
         width: int,
         memory_size: int,
         learner: LearnerName = "q",
+        own_frames: bool = False,
         initial: Tensor | None = None,
     ):
         super().__init__()
         self.actions = actions
-        self.frames = frame_encoder(space) if learner == "ppo" else None
+        self.frames = frame_encoder(space) if own_frames else None
         self.policy = RecurrentPolicy(
             space,
             actions,
@@ -59,6 +61,10 @@ class LearnedExplorer(nn.Module):
     def encode_frames(self, obs: Observations, observed: Tensor, shared: nn.Module) -> Tensor:
         """Frame features (..., D) from its own frame encoder, or from g's (`shared`) where it has none."""
         return (shared if self.frames is None else self.frames)(obs, observed)
+
+    def stream_features(self, explore: Episodes, shared: Tensor) -> Tensor:
+        """Frame features of whole streams (N, T + 1, D): from its own encoder, or `shared`, g's, where it has none."""
+        return shared if self.frames is None else self.frames(explore.obs, explore.observed)
 
     def forward(self, explore: Episodes, frame_features: Tensor) -> Tensor:
         """Whole streams and their frame features (N, T + 1, D) -> outputs (N, T + 1, O)."""

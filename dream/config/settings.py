@@ -79,6 +79,8 @@ class ExplorerConfig(Settings, section="explorer"):
     min_explained: Annotated[float, Range(-1000, 1)] = 0.02
     """explore at random until g explains this share of the variance of f's codes: before that, stopping immediately
     maximises the reward; -1000 to never wait"""
+    observation: str | None = None
+    """module:Class that encodes the explorer's observations; by default it shares the encoder of g, except with ppo"""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -20,11 +22,10 @@ def observation_space(env: Environment, config: TrainConfig) -> ObservationSpace
     return encoded_space(env, "network.observation", config.network.observation)
 
 
-def executor_space(env: Environment, config: TrainConfig) -> ObservationSpace:
-    """As `observation_space`, for the executor of a pair, which `executor.observation` may give its own encoder."""
-    if config.executor.observation is None:
-        return observation_space(env, config)
-    return encoded_space(env, "executor.observation", config.executor.observation)
+def policy_space(env: Environment, config: TrainConfig, policy: Literal["explorer", "executor"]) -> ObservationSpace:
+    """As `observation_space`, for a policy of a pair, which may have an encoder of its own (`executor.observation`)."""
+    name = config.explorer.observation if policy == "explorer" else config.executor.observation
+    return encoded_space(env, f"{policy}.observation", name) if name else observation_space(env, config)
 
 
 def encoded_space(env: Environment, setting: str, name: str | None) -> ObservationSpace:

@@ -167,9 +167,10 @@ class PairLosses:
         net, average, cfg, explore = self.networks, self.averaged, self.config.explorer, trials.explore
         assert net.explorer is not None and average.explorer is not None
         scaled = self.scaled(reward, belief, explore)
-        q = net.explorer(explore, frame_features)
+        features = net.explorer.stream_features(explore, frame_features)
+        q = net.explorer(explore, features)
         with torch.no_grad():
-            target_q = average.explorer(explore, frame_features)
+            target_q = average.explorer(explore, features)
         learned = q_policy_loss(q, target_q, explorer_decisions(explore, scaled, cfg.gamma), cfg.lambda_)
         return learned.loss, {
             "loss/explorer": learned.loss.detach(),

@@ -15,7 +15,7 @@ from dream.core.trial import Episodes
 from dream.execution.executor import LearnedExecutor
 from dream.exploration.learned import LearnedExplorer
 from dream.exploration.posterior import GaussianPosterior
-from dream.methods.encoding import described_by, executor_space, observation_space
+from dream.methods.encoding import described_by, observation_space, policy_space
 from dream.methods.rules import ExploreRule
 
 
@@ -48,7 +48,7 @@ class PairNetworks(nn.Module):
             single=config.learning.transition_batch_size > 0,
         )
         self.executor = LearnedExecutor(
-            executor_space(env, config),
+            policy_space(env, config, "executor"),
             env.instruction_space,
             actions,
             learner=config.executor.learner,
@@ -59,9 +59,10 @@ class PairNetworks(nn.Module):
         )
         self.explorer = (
             LearnedExplorer(
-                space,
+                policy_space(env, config, "explorer"),
                 actions,
                 learner=config.explorer.learner,
+                own_frames=config.explorer.learner == "ppo" or config.explorer.observation is not None,
                 width=width,
                 memory_size=memory_size,
                 initial=random_actions(env),

@@ -9,6 +9,7 @@ NEW_WORLDS: Mapping[str, Any] = {
     # What is read must not depend on where it is in the frame
     "network.observation": "dream.core.pooled_frames:PooledFrames",
     # Walking does, and costs less so
+    "explorer.observation": "dream.core.frames:FrameEncoder",
     "executor.observation": "dream.core.frames:FrameEncoder",
     # One frame in ten shows what there is to read: the others are noise to g, and many labels average it out
     "learning.learning_rate": 1e-3,

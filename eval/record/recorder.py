@@ -110,10 +110,7 @@ class _Encoders:
         executing = shown(out, config.executor.learner, self._actions, net.executor_returns)
         kinds, explored = {"execute": executing.kind}, recorded.explore
         if net.explorer is not None:
-            own = frame_features
-            if net.explorer.frames is not None:
-                own = net.explorer.encode_frames(explore.obs, explore.observed, net.g.frames)
-            out = net.explorer(explore, own)
+            out = net.explorer(explore, net.explorer.stream_features(explore, frame_features))
             exploring = shown(out, config.explorer.learner, self._actions, net.explorer_returns)
             kinds["explore"], explored = exploring.kind, exploring.on(explored)
         return dataclasses.replace(
