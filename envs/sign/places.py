@@ -1,4 +1,4 @@
-"""Where an agent can stand in the worlds of the sign families, for starts of training episodes anywhere."""
+"""Where an agent can stand in the worlds of the sign families, for starts of training episodes part-way."""
 
 from __future__ import annotations
 
@@ -10,38 +10,59 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dream.envs.sign.fast import NEAR
-from dream.envs.sign.layout import SignLayout
+from dream.envs.sign.layout import Range, SignLayout
 from dream.envs.world3d.kernels import OPTIONS
 from dream.envs.world3d.motion import Obstacles, blocked, met_at
 
 CANDIDATES = 20
 """Places tried for each one wanted: far more than what walls and objects take away."""
-SIGN_ROOM = 2
-"""How much likelier the last room of a house, where the sign hangs, is than each other one."""
+ASIDE = 0.75
+"""Distance of a place from the line to that room, at most, along x and z."""
 
 
-def free_places(layouts: Sequence[SignLayout], obstacles: Obstacles, count: int) -> NDArray[np.float64]:
-    """Places in each world, in a random room and touching nothing, (W, count, 2) x and z; always the same ones.
+def places_on_the_way(layouts: Sequence[SignLayout], obstacles: Obstacles, count: int) -> NDArray[np.float64]:
+    """Places in each world where nothing is touched, (W, count, 2) x and z; always the same ones.
 
-    Rooms are equally likely, whatever their size, but the one where the sign hangs, which is SIGN_ROOM times as likely.
+    Half are in the room where the sign hangs, the others near the lines from the middle of the start area through the
+    openings to this room, evenly along these lines. So some are near to a view of the sign, others further and further.
     """
     rng = np.random.default_rng(0)
     found = np.empty((len(layouts), count, 2))
     for world, layout in enumerate(layouts):
-        weight = np.ones(len(layout.rooms))
-        weight[-1] = SIGN_ROOM
-        chosen = rng.choice(len(weight), CANDIDATES * count, p=weight / weight.sum())
-        rooms = np.array(layout.rooms)[chosen]  # (., axis, end)
-        tried = rng.uniform(rooms[:, :, 0], rooms[:, :, 1])
-        barriers = obstacles.barriers_of(world)
-        free = np.empty(len(tried), np.bool_)
-        _mark_free(barriers, obstacles.things[world], obstacles.radii, tried, free)
-        found[world] = tried[np.resize(np.flatnonzero(free), count)]
+        many = CANDIDATES * count
+        room = rng.uniform(*np.transpose(layout.rooms[-1]), size=(many, 2))
+        near = _along(_line(layout), rng.random(many)) + rng.uniform(-ASIDE, ASIDE, size=(many, 2))
+        parts = np.array_split(found[world], 2)
+        for part, tried in zip(parts, (room, near), strict=True):
+            free = np.array([any(_inside(place, *each) for each in layout.rooms) for place in tried])
+            _mark_free(obstacles.barriers_of(world), obstacles.things[world], obstacles.radii, tried, free)
+            part[:] = tried[np.resize(np.flatnonzero(free), len(part))]
     return found
+
+
+def _line(layout: SignLayout) -> NDArray[np.float64]:
+    """Corners of the line from the middle of the start area to the last opening, (K, 2)."""
+    corners = [(sum(layout.start_x) / 2, sum(layout.start_z) / 2)]
+    for hole in layout.openings:
+        across = int(hole.axis == "x")  # the gap lies between the rooms along the other axis
+        one, other = sorted((layout.rooms[hole.first][across], layout.rooms[hole.second][across]))
+        middle = sum(hole.span) / 2, (one[1] + other[0]) / 2
+        corners.append(middle if hole.axis == "x" else middle[::-1])
+    return np.array(corners)
+
+
+def _along(corners: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The points that divide a line (K, 2) at shares (N,) of its length, (N, 2)."""
+    length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
+    return np.stack([np.interp(share * length[-1], length, side) for side in corners.T], axis=1)
+
+
+def _inside(place: NDArray[np.float64], x: Range, z: Range) -> bool:
+    return bool(x[0] < place[0] < x[1] and z[0] < place[1] < z[1])
 
 
 @njit(cache=True, nogil=True, **OPTIONS)
 def _mark_free(barriers: Any, things: Any, radii: Any, places: Any, free: Any) -> None:
     for number in range(len(places)):
         x, z = places[number, 0], places[number, 1]
-        free[number] = not blocked(barriers, things, radii, x, z) and met_at(things, radii, x, z, NEAR) < 0
+        free[number] &= not blocked(barriers, things, radii, x, z) and met_at(things, radii, x, z, NEAR) < 0

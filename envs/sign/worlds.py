@@ -23,7 +23,7 @@ PAPER: Mapping[str, str] = {
 VARIANTS = ("default", "textures", "plans", *PAPER)
 DESCRIPTIONS = ("colour", "colour and house")
 PLACES = 64
-"""Places in each house where explorations of training may start."""
+"""Places in each house where explorations of training may start part-way."""
 
 
 class SignWorlds(SignFamily):
@@ -33,15 +33,15 @@ class SignWorlds(SignFamily):
     nothing else of a house is unknown to who looks around. Houses of training, validation and test are disjoint, and
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
-    In training (`MetaEnv.training`) a share of the explorations starts anywhere in the house, most of them in the room
-    where the sign hangs: from the start area random walks see a legible sign in 1% of their frames, too few to learn
-    reading from.
+    In training (`MetaEnv.training`) a share of the explorations starts part-way: half of them in the room where the
+    sign hangs, half on the way there. From the start area random walks see a legible sign in 1% of their frames, too
+    few to learn reading from.
 
     Args:
         num_envs: members.
         horizon: steps of an episode.
         worlds: houses of training, 1 to 1,000.
-        part_way: share of the explorations of training that start in a random room, 0 to 1.
+        part_way: share of the explorations of training that start part-way, 0 to 1.
         variant: the houses of the split `test`: "default", 200 like those of training; "textures" or "plans", 100 with
             textures or plans that training never shows; "paper", the one of `sign`; or "walls", "sign-left",
             "sign-high" or "start", its variants.
@@ -72,7 +72,7 @@ class SignWorlds(SignFamily):
         worlds: int = COLLECTIONS["train"],
         variant: str = "default",
         description: str = "colour",
-        part_way: float = 0.75,
+        part_way: float = 0.9,
         backend: str = "fast",
         threads: int = 1,
         render_mode: str | None = None,
@@ -102,9 +102,9 @@ class SignWorlds(SignFamily):
 
     @cached_property
     def _places(self) -> NDArray[np.float64]:
-        from dream.envs.sign.places import free_places
+        from dream.envs.sign.places import places_on_the_way
 
-        return free_places(self.layouts, self.worlds.obstacles, PLACES)
+        return places_on_the_way(self.layouts, self.worlds.obstacles, PLACES)
 
     def _start_elsewhere(self, members: NDArray[np.int64]) -> None:
         if not self.training or self.phase != "explore" or self.part_way == 0:
