@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import TrainConfig
-from dream.core.heads import LearnerName, make_head
+from dream.core.heads import make_head
 from dream.core.memories import MemoryKind, make_memory
 from dream.core.networks import StepEncoder
 from dream.core.observations import ObservationSpace, frame_encoder
@@ -138,15 +138,15 @@ class ContextPolicy(nn.Module):
     Args:
         space: of one observation.
         layout: of the trials.
-        width: units of the layers.
         context_dim: C, of the context.
-        learner: "q" or "ppo".
+        config: of the run; `network` and `end_to_end.learner` are read.
     """
 
-    def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, context_dim: int, learner: LearnerName):
+    def __init__(self, space: ObservationSpace, layout: Layout, context_dim: int, config: TrainConfig):
         super().__init__()
-        self.encoder = StepEncoder(space, width, integers=layout.episode, z_dim=context_dim)
-        self.head = make_head(learner, width, width, layout.actions, layout.initial)
+        width, asks = config.network.width, config.network.instruction == "product"
+        self.encoder = StepEncoder(space, width, integers=layout.episode, z_dim=context_dim, asks=asks)
+        self.head = make_head(config.end_to_end.learner, width, width, layout.actions, layout.initial)
 
     def forward(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
         """(..., D), inputs (...), (..., C) -> (..., O)."""
@@ -161,10 +161,10 @@ class PhasePolicy(nn.Module):
     be learned about executing where success is rare (docs/end-to-end-diagnosis.md).
     """
 
-    def __init__(self, space: ObservationSpace, layout: Layout, *, width: int, context_dim: int, learner: LearnerName):
+    def __init__(self, space: ObservationSpace, layout: Layout, context_dim: int, config: TrainConfig):
         super().__init__()
-        self.explore = ContextPolicy(space, layout, width=width, context_dim=context_dim, learner=learner)
-        self.execute = ContextPolicy(space, layout, width=width, context_dim=context_dim, learner=learner)
+        self.explore = ContextPolicy(space, layout, context_dim, config)
+        self.execute = ContextPolicy(space, layout, context_dim, config)
 
     def forward(self, frame_features: Tensor, inputs: StepInputs, context: Tensor) -> Tensor:
         """(..., D), inputs (...), (..., C) -> (..., O)."""

@@ -26,6 +26,7 @@ class LearnedExecutor(nn.Module):
         width: units of the feed-forward layers.
         memory_size: units of the LSTM.
         z_dim: of z.
+        asks: whether an instruction asks z for one of many things, see `StepEncoder`.
         initial: (A,) initial probabilities of Discrete actions for `ppo`.
     """
 
@@ -39,6 +40,7 @@ class LearnedExecutor(nn.Module):
         memory_size: int,
         z_dim: int,
         learner: LearnerName = "q",
+        asks: bool = False,
         initial: Tensor | None = None,
     ):
         super().__init__()
@@ -52,6 +54,7 @@ class LearnedExecutor(nn.Module):
             memory_size=memory_size,
             integers=sizes,
             z_dim=z_dim,
+            asks=asks,
             initial=initial,
         )
 

@@ -60,7 +60,7 @@ class Import(EndToEndNetworks):
         with torch.no_grad():  # the codes start small too
             self.context.weight.mul_(z.init_scale)
             self.context.bias.zero_()
-        self.policy = PhasePolicy(space, layout, width=width, context_dim=z.z_dim, learner=config.end_to_end.learner)
+        self.policy = PhasePolicy(space, layout, z.z_dim, config)
 
     def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., D)."""

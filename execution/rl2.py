@@ -43,13 +43,7 @@ class RL2(EndToEndNetworks):
     def __init__(self, space: ObservationSpace, layout: Layout, length: int, config: TrainConfig):
         super().__init__()
         self.trial = trial_encoder(space, layout, length, config)
-        self.policy = ContextPolicy(
-            space,
-            layout,
-            width=config.network.width,
-            context_dim=self.trial.out_features,
-            learner=config.end_to_end.learner,
-        )
+        self.policy = ContextPolicy(space, layout, self.trial.out_features, config)
 
     def encode_frames(self, obs: Observations, observed: Tensor) -> Tensor:
         """Observations (..., O), which of them are no padding (...) -> frame features (..., D)."""

@@ -65,7 +65,7 @@ class VariBAD(EndToEndNetworks):
         self.reward = TransitionDecoder(space, layout, 1, width=width, z_dim=z_dim, outcome=True)
         self.frames = frame_encoder(space)
         self.policy_trains_belief = config.end_to_end.belief_learns_from == "both"
-        self.policy = PhasePolicy(space, layout, width=width, context_dim=2 * z_dim, learner=config.end_to_end.learner)
+        self.policy = PhasePolicy(space, layout, 2 * z_dim, config)
 
     def groups(self) -> list[list[nn.Parameter]]:
         """Parameters whose gradients are clipped together: the policy's and the belief's."""

@@ -136,6 +136,21 @@ def test_z_scales_and_shifts_the_features() -> None:
     torch.testing.assert_close(encoder(obs, None, z), normed_relu(encoder.hidden(normed_relu(h))))
 
 
+def test_the_product_of_z_and_an_instruction_scales_and_shifts_the_features() -> None:
+    torch.manual_seed(0)
+    encoder = StepEncoder(SPACE, 6, integers=[3, 2], z_dim=2, asks=True)
+    assert encoder.scale_shift is not None and encoder.combined is not None and encoder.question is not None
+    assert encoder.integers is None
+    question, obs, z, asked = encoder.question, *map(torch.tensor, ([[1, 2]], [[0.5, -2.0]], [[2, 1]]))
+    product = question.z(z) * question.scale(asked) + question.shift(asked)
+    scale, shift = encoder.scale_shift(normed_relu(question.hidden(product))).split(6, -1)
+    h = encoder.combined(normed_relu(encoder.obs(obs)))
+    h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt() * (1 + scale) + shift
+    torch.testing.assert_close(encoder(obs, asked, z), normed_relu(encoder.hidden(normed_relu(h))))
+    without = StepEncoder(SPACE, 6, z_dim=2, asks=True)  # nothing to ask with
+    assert without.question is None and without(obs, None, z).shape == (1, 6)
+
+
 def test_integers_and_numbers_are_added_to_the_observation() -> None:
     torch.manual_seed(0)
     encoder = StepEncoder(SPACE, 6, integers=[3, 2], numbers=2)

@@ -214,16 +214,17 @@ def test_a_module_of_ones_own_encodes_observations_and_learns(name: str) -> None
     assert own and all(not torch.equal(before[key], after[key]) for key in own)
 
 
-def test_the_executor_can_have_an_encoder_of_its_own() -> None:
-    own = {"executor__observation": "tests.test_observations:Own"}
+@pytest.mark.parametrize("policy", ["explorer", "executor"])
+def test_a_policy_can_have_an_encoder_of_its_own(policy: str) -> None:
+    own = {f"{policy}__observation": "tests.test_observations:Own"}
     before, _ = build("dream", **own)
     owners = {key.split(".")[1] for key in before.weights() if key.endswith("frames.linear.weight")}
-    assert owners == {"executor"}
+    assert owners == {policy}
     after = trained("dream", **own).method.weights()
-    key = "online.executor.frames.linear.weight"
+    key = f"online.{policy}.frames.linear.weight"
     assert not torch.equal(before.weights()[key], after[key])
-    with pytest.raises(UserError, match=r"executor\.observation is 'tests\.test_observations:Broken'"):
-        build("dream", executor__observation="tests.test_observations:Broken")
+    with pytest.raises(UserError, match=rf"{policy}\.observation is 'tests\.test_observations:Broken'"):
+        build("dream", **{f"{policy}__observation": "tests.test_observations:Broken"})
 
 
 @pytest.mark.parametrize(

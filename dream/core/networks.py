@@ -27,7 +27,8 @@ class StepEncoder(nn.Module):
     Observation, integers (previous action, instruction) and numbers (a reward) enter one hidden layer as a sum, which
     equals a linear layer on their concatenation. Where there is a z, a second layer combines them first, and z scales
     and shifts its units (FiLM, Perez et al., 2018, arXiv 1709.07871): the right action depends on place, instruction
-    and problem jointly, and a sum would have to learn every such product (docs/learning.md).
+    and problem jointly, and a sum would have to learn every such product (docs/learning.md). With `asks`, the integers
+    do not enter the sum: their product with z is what scales and shifts.
 
     Args:
         space: of one observation.
@@ -35,17 +36,27 @@ class StepEncoder(nn.Module):
         integers: number of values of each of the K integers.
         numbers: how many numbers.
         z_dim: of z; 0 for none.
+        asks: whether the integers, an instruction, ask z for one of the things that it says.
     """
 
     def __init__(
-        self, space: ObservationSpace, width: int, *, integers: Sequence[int] = (), numbers: int = 0, z_dim: int = 0
+        self,
+        space: ObservationSpace,
+        width: int,
+        *,
+        integers: Sequence[int] = (),
+        numbers: int = 0,
+        z_dim: int = 0,
+        asks: bool = False,
     ):
         super().__init__()
         self.obs = observation_encoder(space, width)
-        self.integers: DiscreteEncoder | None = DiscreteEncoder(integers, width) if integers else None
+        asks = asks and z_dim > 0 and bool(integers)
+        self.question = Question(width, z_dim, integers) if asks else None
+        self.integers = DiscreteEncoder(integers, width) if integers and not asks else None
         self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
         self.combined = nn.Linear(width, width) if z_dim else None
-        self.scale_shift = nn.Linear(z_dim, 2 * width) if z_dim else None
+        self.scale_shift = nn.Linear(width if asks else z_dim, 2 * width) if z_dim else None
         self.hidden = nn.Linear(width, width)
 
     def forward(
@@ -70,9 +81,35 @@ class StepEncoder(nn.Module):
             h = h + self.numbers(numbers)
         if self.combined is not None and self.scale_shift is not None and z is not None:
             h = self.combined(normed_relu(h))
+            if self.question is not None and integers is not None:
+                z = self.question(z, integers)
             scale, shift = self.scale_shift(z).chunk(2, dim=-1)
             h = F.layer_norm(h, h.shape[-1:]) * (1.0 + scale) + shift
         return normed_relu(self.hidden(normed_relu(h)))
+
+
+class Question(nn.Module):
+    """What z answers to an instruction: features of their product.
+
+    An executor that is asked for one of many things ("where is the key?") learns this by heart, pair by pair, where z
+    and instruction only meet in a sum (docs/learning.md).
+
+    Args:
+        width: units of each layer.
+        z_dim: of z.
+        integers: number of values of each of the K integers of an instruction.
+    """
+
+    def __init__(self, width: int, z_dim: int, integers: Sequence[int]):
+        super().__init__()
+        self.z = nn.Linear(z_dim, width)
+        self.scale = DiscreteEncoder(integers, width)
+        self.shift = DiscreteEncoder(integers, width)
+        self.hidden = nn.Linear(width, width)
+
+    def forward(self, z: Tensor, integers: Tensor) -> Tensor:
+        """(..., Z), (..., K) int64 -> (..., width). Leading dimensions broadcast."""
+        return normed_relu(self.hidden(self.z(z) * self.scale(integers) + self.shift(integers)))
 
 
 class RecurrentPolicy(nn.Module):
@@ -87,6 +124,7 @@ class RecurrentPolicy(nn.Module):
         integers: number of values of each of the K integers beside the observation.
         numbers: how many numbers beside the observation.
         z_dim: of z; 0 for none.
+        asks: as for `StepEncoder`.
         initial: (A,) initial probabilities of Discrete actions for `ppo`; uniform if None.
     """
 
@@ -101,10 +139,11 @@ class RecurrentPolicy(nn.Module):
         integers: Sequence[int] = (),
         numbers: int = 0,
         z_dim: int = 0,
+        asks: bool = False,
         initial: Tensor | None = None,
     ):
         super().__init__()
-        self.encoder = StepEncoder(space, width, integers=integers, numbers=numbers, z_dim=z_dim)
+        self.encoder = StepEncoder(space, width, integers=integers, numbers=numbers, z_dim=z_dim, asks=asks)
         self.memory = LSTMMemory(width, memory_size)
         self.head = make_head(learner, self.memory.out_features, width, actions, initial)
 

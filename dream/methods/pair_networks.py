@@ -55,6 +55,7 @@ class PairNetworks(nn.Module):
             width=width,
             memory_size=memory_size,
             z_dim=z_dim,
+            asks=config.network.instruction == "product",
             initial=random_actions(env),
         )
         self.explorer = (

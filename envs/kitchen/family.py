@@ -76,6 +76,7 @@ class Kitchen(MetaEnv):
     picture = "dream.envs.kitchen.picture:draw"
     default_settings: ClassVar[Mapping[str, Any]] = {
         **NEW_WORLDS,
+        "network.instruction": "product",  # where is the duckie?
         "steps": 3_000_000,
         "learning.buffer_size": 2_500,  # 3.7 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
@@ -145,7 +146,11 @@ class Kitchen(MetaEnv):
     @property
     def kitchen(self) -> NDArray[np.int64]:
         """(B,) number of the kitchen of each member."""
-        return self._kitchen_of[self.problem_id]
+        return self.kitchens_of(self.problem_id)
+
+    def kitchens_of(self, problem_id: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Numbers of the kitchens of problems (N,), (N,)."""
+        return self._kitchen_of[problem_id]
 
     @property
     def contents(self) -> NDArray[np.int64]:

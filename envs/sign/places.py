@@ -30,7 +30,8 @@ def places_on_the_way(layouts: Sequence[SignLayout], obstacles: Obstacles, count
     found = np.empty((len(layouts), count, 2))
     for world, layout in enumerate(layouts):
         many = CANDIDATES * count
-        room = rng.uniform(*np.transpose(layout.rooms[-1]), size=(many, 2))
+        least, largest = np.transpose(layout.rooms[-1])
+        room = rng.uniform(least, largest, size=(many, 2))
         near = _along(_line(layout), rng.random(many)) + rng.uniform(-ASIDE, ASIDE, size=(many, 2))
         parts = np.array_split(found[world], 2)
         for part, tried in zip(parts, (room, near), strict=True):
