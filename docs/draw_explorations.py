@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVS = ("bus", "cooking")
+ENVS = ("bus",)
 METHODS = {"dream": "#0072b2", "posterior": "#d55e00", "rl2": "#009e73", "first-explore": "#cc79a7"}
 """Method -> colour (Okabe and Ito)."""
 
@@ -21,8 +21,8 @@ METHODS = {"dream": "#0072b2", "posterior": "#d55e00", "rl2": "#009e73", "first-
 def main() -> None:
     """See the module docstring."""
     matplotlib.rcParams["svg.hashsalt"] = "dream"
-    figure = Figure(figsize=(7.2, 3.0), layout="constrained")
-    for ax, env in zip(figure.subplots(1, len(ENVS)), ENVS, strict=True):
+    figure = Figure(figsize=(1 + 3.6 * len(ENVS), 3.0), layout="constrained")
+    for ax, env in zip(figure.subplots(1, len(ENVS), squeeze=False)[0], ENVS, strict=True):
         for method, colour in METHODS.items():
             points = scores(env, method)
             ax.plot(list(points), list(points.values()), "o-", color=colour, label=method)

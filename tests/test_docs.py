@@ -257,6 +257,7 @@ results/executor_doubts.csv
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
 python -m benchmarks.interval_coverage --csv results/interval_coverage.csv
 python -m benchmarks.many_worlds --csv results/many_worlds.csv
+python -m benchmarks.questions --csv results/questions.csv
 python -m benchmarks.random_walks --csv results/random_walks.csv
 python -m benchmarks.search rnd --csv results/search.csv
 python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv
@@ -295,6 +296,7 @@ python -m benchmarks.mutants --only pair.py --sample 999
 python docs/draw_families.py
 python docs/draw_sign.py FRAMES.npz
 python docs/draw_concepts.py
+python docs/draw_explorations.py
 """
 """Commands that take minutes or hours, or need what these make. They are read by the real parsers; every method,
 family, setting, run directory and file they name has to be there."""
