@@ -206,8 +206,8 @@ dream eval runs/cartpole/dream/s0 --trials 500 --csv ../results/bring_your_own.c
 dream eval runs/cartpole/none/s0 --trials 500 --csv ../results/bring_your_own.csv
 dream train dream --env franka_kitchen:Kitchen --preset debug --steps 3000 --env-parameters workers=2 \
 --run-dir runs/kitchen-debug/s0
-dream train oracle --env kitchen --steps 1000000
-dream train dream --env sign-worlds --steps 1200000
+dream train oracle --env kitchen --steps 500000 --learning.updates_per_round 32 --network.instruction sum
+dream train dream --env sign-worlds --steps 2000000
 dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0
 dream train dream --env my_family:Doors --env-parameters doors=6 --run-dir runs/doors-6/dream/s0
 dream eval runs/doors/dream/s0
@@ -257,6 +257,8 @@ results/executor_doubts.csv
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
 python -m benchmarks.interval_coverage --csv results/interval_coverage.csv
 python -m benchmarks.many_worlds --csv results/many_worlds.csv
+python -m benchmarks.kitchen_stages runs/kitchen/oracle/s0 --csv results/kitchen_stages.csv
+python -m benchmarks.world_links runs/sign-worlds/dream/s0 --csv results/sign_worlds_links.csv
 python -m benchmarks.questions --csv results/questions.csv
 python -m benchmarks.random_walks --csv results/random_walks.csv
 python -m benchmarks.search rnd --csv results/search.csv

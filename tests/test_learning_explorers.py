@@ -106,7 +106,10 @@ def test_novelty_and_prediction_prefer_much_that_is_irrelevant(method: str, seed
 
 @pytest.mark.parametrize(
     "method",
-    ["hyperx", "rl2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("first-explore", "e-rl2", "import"))],
+    [
+        "hyperx",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("rl2", "first-explore", "e-rl2", "import")),
+    ],
 )
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rewards_of_outcomes_are_zero_for_a_part_of_the_information_needed(method: str, seed: int) -> None:
