@@ -35,7 +35,7 @@ def shown(rows: Rows) -> list[str]:
 @torch.no_grad()
 def stages(run: Path) -> Rows:
     """Tidy rows of one run: the mean return from each stage on, in training problems."""
-    method, env, step = load_method(run, members=MEMBERS)
+    method, env, step = load_method(run, members=MEMBERS, weights="final")
     env.training, env.part_way = True, 1.0  # type: ignore[attr-defined]
     watched, stage, total = Watcher(env), [], []
     env.reset(seed=0)

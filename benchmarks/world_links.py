@@ -2,6 +2,8 @@
 
 python -m benchmarks.world_links runs/sign-worlds/dream/s0 --csv results/sign_worlds_links.csv      # a minute a run
 
+The weights are the final ones: where no validation succeeds, the best checkpoint is as good as any.
+
 - `executor`: the return on f of the true problem.
 - `informed start`, `way`, `room`: the share of explorations in which the sign could be read, that began in the start
   area (as all that are judged), on the way to the room of the sign, or in it (as some of training).
@@ -44,7 +46,7 @@ def shown(rows: Rows) -> list[str]:
 @torch.no_grad()
 def links(run: Path) -> Rows:
     """Tidy rows of one run."""
-    pair, env, step = load_method(run, members=TRIALS)
+    pair, env, step = load_method(run, members=TRIALS, weights="final")
     rows: Rows = []
     for split in ("train", "test"):
         ids = env.problems.sample(split, TRIALS, np.random.default_rng(0))
