@@ -206,7 +206,7 @@ dream eval runs/cartpole/dream/s0 --trials 500 --csv ../results/bring_your_own.c
 dream eval runs/cartpole/none/s0 --trials 500 --csv ../results/bring_your_own.csv
 dream train dream --env franka_kitchen:Kitchen --preset debug --steps 3000 --env-parameters workers=2 \
 --run-dir runs/kitchen-debug/s0
-dream train oracle --env kitchen --steps 500000 --learning.updates_per_round 32 --network.instruction sum
+dream train oracle --env kitchen --steps 500000
 dream train dream --env sign-worlds --steps 2000000
 dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0
 dream train dream --env my_family:Doors --env-parameters doors=6 --run-dir runs/doors-6/dream/s0
