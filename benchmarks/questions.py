@@ -57,13 +57,18 @@ def main() -> None:
     for many in STATES:
         train = draw_states(env, "train", many, rng)
         for how in ("untold", "sum", "product"):
-            label = f"{how}[states={many}]"
-            for step, accuracy in learn(env, train, test, asks=how == "product", told=how != "untold"):
-                print(
-                    f"{label}: after {step} updates {accuracy:.3f} of the expert's actions in test kitchens", flush=True
-                )
-                one = {"env": "kitchen", "method": label, "seed": 0, "step": step, "split": "test"}
-                merge_tidy_csv(given.csv, [{**one, "metric": "accuracy", "value": accuracy}])
+            one = {
+                "env": "kitchen",
+                "method": f"{how}[states={many}]",
+                "seed": 0,
+                "split": "test",
+                "metric": "accuracy",
+            }
+            curve = learn(env, train, test, asks=how == "product", told=how != "untold")
+            print(
+                f"{one['method']}:", ", ".join(f"{value:.3f} after {step} updates" for step, value in curve), flush=True
+            )
+            merge_tidy_csv(given.csv, [{**one, "step": step, "value": value} for step, value in curve])
 
 
 def draw_states(env: Kitchen, split: str, many: int, rng: np.random.Generator) -> States:

@@ -32,10 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path, required=True, help="add the shares to this tidy CSV")
     given = parser.parse_args()
+    rows = []
     for repeat in REPEATS:
-        merge_tidy_csv(given.csv, _rows("sign", f"random[repeat={repeat}]", "test", shares(repeat)))
+        rows += _rows("sign", f"random[repeat={repeat}]", "test", shares(repeat))
     for env, split in (("sign", "test"), ("sign-worlds", "test"), ("sign-worlds", "train")):
-        merge_tidy_csv(given.csv, _rows(env, f"random[repeat={USUAL}]", split, legible(env, split)))
+        rows += _rows(env, f"random[repeat={USUAL}]", split, legible(env, split))
+    merge_tidy_csv(given.csv, rows)
 
 
 def _rows(env: str, method: str, split: str, found: dict[str, float]) -> list[dict[str, Any]]:

@@ -157,14 +157,14 @@ def test_random_play_follows_the_rules(shaped: bool) -> None:
     """In executions that start part-way, so that dishes are finished, with an expert that is sometimes wrong."""
     env, rng = blind(96, shaped=shaped), np.random.default_rng(0)
     env.training, ends = True, []
-    for seed in range(2):
+    for seed in range(3):
         env.reset(seed=seed)
         swapped = np.where((np.arange(96) % 3 == 0)[:, None], env.instruction[:, ::-1], env.instruction)
         expert, copies = env.expert(env.problem_id, swapped), [slow(env, n) for n in range(96)]
         while env.active.any():
             random = rng.random(96) < 0.4
             ends += step_both(env, copies, np.where(random, likely(rng, 96), expert.act(env.last_obs)))
-    assert ends.count("dish") > 50 and ends.count("wrong") > 40
+    assert ends.count("dish") > 50 and ends.count("wrong") > 50
 
 
 @pytest.mark.parametrize("shaped", [False, True])
