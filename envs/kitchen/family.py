@@ -33,6 +33,9 @@ LONGEST_TOUR, LONGEST_DISH = 36, 46
 HORIZON = LONGEST_DISH + 4
 """Steps of an episode, by default: of the longest dish, and a full turn to look around."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
+ASKED = 0.5
+"""Share of the executions of training that start part-way with an empty hand, and do so in front of a random container:
+whether to open it is what z has to tell."""
 
 
 class Kitchen(MetaEnv):
@@ -51,7 +54,8 @@ class Kitchen(MetaEnv):
     does a wrong ingredient in the pot. With time to search, an execution would need no exploration.
 
     In training (`MetaEnv.training`), a share of the executions starts part-way: where a shortest way from the ordinary
-    start would be after a random number of its steps. As many explorations start in front of a random container.
+    start would be after a random number of its steps, or, half of those with an empty hand, in front of a random
+    container. As many explorations start there.
 
     Args:
         num_envs: members.
@@ -332,20 +336,29 @@ class Kitchen(MetaEnv):
         return open_containers(self.view, self.walks, self._kitchen_of[problem_id], contents, frames)
 
     def _begin(self, members: NDArray[np.int64]) -> NDArray[Any]:
-        kitchen, share = self.kitchen[members], np.zeros(len(members))
-        pose = self._random_poses(kitchen)
+        kitchen = self.kitchen[members]
+        nothing = np.full(len(members), NOTHING)
+        begin = State(self._random_poses(kitchen), np.full(len(members), -1), nothing, nothing)
         if self.training and self.part_way > 0:
             moved = self.np_random.random(len(members)) < self.part_way
-            if self.phase == "explore":
-                pose = np.where(moved, self._poses_at_containers(kitchen), pose)
-            else:
-                share = moved * self.np_random.random(len(members))
-        begin = part_way(self.walks, kitchen, self.contents[members], self.instruction[members], pose, share)
+            begin = self._part_way(members, begin, moved)
         self._state = self.state  # copies
         for array, start in zip(self._state, begin, strict=True):
             array[members] = start
         self._seen[members] = False
         return self._observe(members)
+
+    def _part_way(self, members: NDArray[np.int64], begin: State, moved: NDArray[np.bool_]) -> State:
+        """Starts of training for members (M,): where they `begin`, or part-way if `moved`."""
+        kitchen = self.kitchen[members]
+        asked = moved
+        if self.phase == "execute":
+            share = moved * self.np_random.random(len(members))
+            task = self.contents[members], self.instruction[members]
+            begin = part_way(self.walks, kitchen, *task, begin.pose, share)
+            asked = moved & (begin.hand == NOTHING) & (self.np_random.random(len(members)) < ASKED)
+        pose = np.where(asked, self._poses_at_containers(kitchen), begin.pose)
+        return begin._replace(pose=pose, opened=np.where(asked, -1, begin.opened))
 
     def _random_poses(self, kitchen: NDArray[np.int64]) -> NDArray[np.int64]:
         """A pose in each of some kitchens (N,), uniformly, (N,)."""

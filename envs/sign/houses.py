@@ -38,7 +38,11 @@ FREE = 2.0
 PASSAGE = 2.3
 """Least distance between an object and the middle of an opening."""
 
-SIGNS = 4
+ASIDE = 2.5
+"""Most distance of the middle of the start area from that of the opening, along the wall."""
+BEFORE = (0.3, 3.0)
+"""Least and most distance of the start area from the wall of the opening."""
+SIGNS = 3
 """Places for the sign of which the one that is seen least from the start is taken."""
 
 SHAPES = ("behind", "arm", "alcove", "corner")
@@ -89,7 +93,8 @@ def house(collection: str, number: int, attempt: int | None = None) -> SignLayou
     if attempt is None:
         attempt = _attempts()[collection][number]
     draws = Draws(list(COLLECTIONS).index(collection), number, attempt)
-    shape = draws.choice(OTHER_SHAPES if collection == "plans" else SHAPES)
+    shapes = OTHER_SHAPES if collection == "plans" else SHAPES
+    shape = shapes[number % len(shapes)]  # not drawn: draws of some shapes are fair tasks less often
     other = collection == "textures"
     wall = draws.choice(OTHER_WALLS if other else WALLS)
     floor = draws.choice(OTHER_FLOORS if other else FLOORS)
@@ -144,7 +149,7 @@ def _house(shape: str, draws: Draws) -> SignLayout:
         rooms = (rooms[0], gap, annex)
         openings = (Opened(0, 1, "x", _on_grid(opening)), Opened(1, 2, "x", _on_grid(opening)))
     rooms = tuple((_on_grid(x), _on_grid(z)) for x, z in rooms)
-    start_x, start_z = _start(rooms[0], draws)
+    start_x, start_z = _start(rooms[0], _on_grid(opening), draws)
     # Of several places for the sign the one that is seen least from the start, through the last opening
     places = [_sign(rooms[-1], _on_grid(opening), letter, draws) for _ in range(SIGNS)]
     edge = rooms[-1][1][0] - GAP, rooms[-1][1][0]
@@ -189,10 +194,16 @@ def _seen(
     return count
 
 
-def _start(room: tuple[Range, Range], draws: Draws) -> tuple[Range, Range]:
-    """Where an episode starts: an area of 2 x 1 metres, its x and its z."""
-    (west, east), (north, south) = room
-    x, z = draws.length(west + 1.5, east - 3.5), draws.length(north + 1.5, south - 2.5)
+def _start(room: tuple[Range, Range], opening: Range, draws: Draws) -> tuple[Range, Range]:
+    """Where an episode starts: an area of 2 x 1 metres, its x and its z, about in front of the opening.
+
+    As in MiniWorld's room, where the sign is 4 steps away in the mean. From the middle of a large room it would be 8,
+    and one random walk in 15 would find it.
+    """
+    (west, east), (_, south) = room
+    middle = sum(opening) / 2 + draws.length(-ASIDE, ASIDE)
+    x = _round(min(max(middle - 1.0, west + 0.75), east - 2.75))
+    z = _round(south - 1.0 - draws.length(*BEFORE))
     return (x, x + 2.0), (z, z + 1.0)
 
 
