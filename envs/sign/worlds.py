@@ -72,7 +72,7 @@ class SignWorlds(SignFamily):
         worlds: int = COLLECTIONS["train"],
         variant: str = "default",
         description: str = "colour",
-        part_way: float = 0.9,
+        part_way: float = 0.5,
         backend: str = "fast",
         threads: int = 1,
         render_mode: str | None = None,
