@@ -44,7 +44,7 @@ def stages(run: Path) -> Rows:
         trials = method.play(watched, ids, torch.Generator().manual_seed(seed))
         noted = watched.take()[-1].noted
         stage.append((noted["scene.hand"][:, 0] < NOTHING) + 2 * (noted["scene.pot"][:, 0] < NOTHING))
-        total.append(trials.execute.reward.sum(1).numpy())
+        total.append(trials.execute.reward.sum(1).numpy().reshape(MEMBERS, -1)[:, -1])  # the last execution of each
     at, earned = np.concatenate(stage), np.concatenate(total)
     found = {name: float(earned[at == number].mean()) for number, name in enumerate(STAGES)}
     return tidy_rows(method.config, step, "train", found)
