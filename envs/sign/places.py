@@ -35,10 +35,27 @@ def places_on_the_way(layouts: Sequence[SignLayout], obstacles: Obstacles, count
         near = _along(_line(layout), rng.random(many)) + rng.uniform(-ASIDE, ASIDE, size=(many, 2))
         parts = np.array_split(found[world], 2)
         for part, tried in zip(parts, (room, near), strict=True):
-            free = np.array([any(_inside(place, *each) for each in layout.rooms) for place in tried])
-            _mark_free(obstacles.barriers_of(world), obstacles.things[world], obstacles.radii, tried, free)
-            part[:] = tried[np.resize(np.flatnonzero(free), len(part))]
+            part[:] = _free(tried, world, layout, obstacles, len(part))
     return found
+
+
+def places_anywhere(layouts: Sequence[SignLayout], obstacles: Obstacles, count: int) -> NDArray[np.float64]:
+    """As `places_on_the_way`, uniformly in all rooms."""
+    rng = np.random.default_rng(1)
+    found = np.empty((len(layouts), count, 2))
+    for world, layout in enumerate(layouts):
+        tried = rng.uniform((0.0, 0.0), layout.size, size=(CANDIDATES * count, 2))
+        found[world] = _free(tried, world, layout, obstacles, count)
+    return found
+
+
+def _free(
+    tried: NDArray[np.float64], world: int, layout: SignLayout, obstacles: Obstacles, count: int
+) -> NDArray[np.float64]:
+    """The first `count` of some points of a world (N, 2) that are in a room and touch nothing, (count, 2)."""
+    free = np.array([any(_inside(place, *each) for each in layout.rooms) for place in tried])
+    _mark_free(obstacles.barriers_of(world), obstacles.things[world], obstacles.radii, tried, free)
+    return tried[np.resize(np.flatnonzero(free), count)]
 
 
 def _line(layout: SignLayout) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ PAPER: Mapping[str, str] = {
 VARIANTS = ("default", "textures", "plans", *PAPER)
 DESCRIPTIONS = ("colour", "colour and house")
 PLACES = 64
-"""Places in each house where explorations of training may start part-way."""
+"""Places in each house where episodes of training may start part-way, for each phase."""
 
 
 class SignWorlds(SignFamily):
@@ -33,15 +33,15 @@ class SignWorlds(SignFamily):
     nothing else of a house is unknown to who looks around. Houses of training, validation and test are disjoint, and
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
-    In training (`MetaEnv.training`) a share of the explorations starts part-way: half of them in the room where the
-    sign hangs, half on the way there. From the start area random walks see a legible sign in 1% of their frames, too
-    few to learn reading from.
+    In training (`MetaEnv.training`) a share of the episodes starts part-way: explorations in the room where the sign
+    hangs or on the way there, half of them each, and executions anywhere. Random walks from the start area see a
+    legible sign in 9% of their frames and seldom come to the objects that are far away.
 
     Args:
         num_envs: members.
         horizon: steps of an episode.
         worlds: houses of training, 1 to 1,000.
-        part_way: share of the explorations of training that start part-way, 0 to 1.
+        part_way: share of the episodes of training that start part-way, 0 to 1.
         variant: the houses of the split `test`: "default", 200 like those of training; "textures" or "plans", 100 with
             textures or plans that training never shows; "paper", the one of `sign`; or "walls", "sign-left",
             "sign-high" or "start", its variants.
@@ -101,16 +101,19 @@ class SignWorlds(SignFamily):
         super().__init__(num_envs, problems, layouts, horizon, backend, threads, render_mode)
 
     @cached_property
-    def _places(self) -> NDArray[np.float64]:
-        from dream.envs.sign.places import places_on_the_way
+    def _places(self) -> Mapping[str, NDArray[np.float64]]:
+        """Phase -> where episodes of training may start part-way in each house, (W, PLACES, 2)."""
+        from dream.envs.sign.places import places_anywhere, places_on_the_way
 
-        return places_on_the_way(self.layouts, self.worlds.obstacles, PLACES)
+        task = self.layouts, self.worlds.obstacles, PLACES
+        return {"explore": places_on_the_way(*task), "execute": places_anywhere(*task)}
 
     def _start_elsewhere(self, members: NDArray[np.int64]) -> None:
-        if not self.training or self.phase != "explore" or self.part_way == 0:
+        if not self.training or self.part_way == 0:
             return
         moved = members[self.np_random.random(len(members)) < self.part_way]
-        self._pose[moved, :2] = self._places[self.world[moved], self.np_random.integers(PLACES, size=len(moved))]
+        places = self._places[self.phase]
+        self._pose[moved, :2] = places[self.world[moved], self.np_random.integers(PLACES, size=len(moved))]
 
 
 def _problems(

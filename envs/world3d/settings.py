@@ -15,4 +15,8 @@ NEW_WORLDS: Mapping[str, Any] = {
     "learning.learning_rate": 1e-3,
     "learning.transition_batch_size": 1024,
     "learning.single_until": 0.03,
+    # Values are small where rewards are sparse and far away: with the usual start and weight of the rate, f's codes
+    # shrink below the noise before an executor can use them
+    "bottleneck.init_scale": 1.0,
+    "bottleneck.rate_weight": 1e-5,
 }
