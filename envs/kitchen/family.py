@@ -33,8 +33,8 @@ LONGEST_TOUR, LONGEST_DISH = 36, 46
 HORIZON = LONGEST_DISH + 4
 """Steps of an episode, by default: of the longest dish, and a full turn to look around."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
-ASKED = 0.5
-"""Share of the executions of training that start part-way with an empty hand, and do so in front of a random container:
+ASKED = 0.75
+"""Share of the executions of training that start part-way with an empty hand and do so in front of a random container:
 whether to open it is what z has to tell."""
 
 
@@ -54,8 +54,8 @@ class Kitchen(MetaEnv):
     does a wrong ingredient in the pot. With time to search, an execution would need no exploration.
 
     In training (`MetaEnv.training`), a share of the executions starts part-way: where a shortest way from the ordinary
-    start would be after a random number of its steps, or, half of those with an empty hand, in front of a random
-    container. As many explorations start there.
+    start would be after a random number of its steps, or, three quarters of those with an empty hand, in front of a
+    random container. As many explorations start there.
 
     Args:
         num_envs: members.
