@@ -254,6 +254,8 @@ python -m benchmarks.encoder_start --updates 1000
 python -m benchmarks.executor_doubts runs/bus/dream/s0 runs/bus/posterior/s0 runs/map/dream/s0 runs/map/dream/s1 \
 runs/cooking/dream/s0 runs/cooking/dream/s2 runs/cooking/count/s0 runs/cooking/rnd/s0 --csv \
 results/executor_doubts.csv
+python -m benchmarks.executor_doubts "runs/cooking/dream[env_parameters.description=id]/s0" runs/cooking/dream/s4 \
+runs/cooking/icm/s0 runs/cooking/varibad/s0 runs/bus/dream/s4 runs/map/dream/s2 --csv results/executor_doubts.csv
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
 python -m benchmarks.interval_coverage --csv results/interval_coverage.csv
 python -m benchmarks.many_worlds --csv results/many_worlds.csv
