@@ -24,6 +24,8 @@ VARIANTS = ("default", "textures", "plans", *PAPER)
 DESCRIPTIONS = ("colour", "colour and house")
 PLACES = 64
 """Places in each house where episodes of training may start part-way, for each phase."""
+FACING = np.pi / 4
+"""Largest angle between the sign and the first heading of an exploration that starts in its room."""
 
 
 class SignWorlds(SignFamily):
@@ -34,7 +36,7 @@ class SignWorlds(SignFamily):
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
     In training (`MetaEnv.training`) a share of the episodes starts part-way: explorations in the room where the sign
-    hangs or on the way there, half of them each, and executions anywhere. Random walks from the start area see a
+    hangs, looking at it, or on the way there, half of them each, and executions anywhere. Random walks from the start area see a
     legible sign in 9% of their frames and seldom come to the objects that are far away.
 
     Args:
@@ -72,7 +74,7 @@ class SignWorlds(SignFamily):
         worlds: int = COLLECTIONS["train"],
         variant: str = "default",
         description: str = "colour",
-        part_way: float = 0.5,
+        part_way: float = 0.8,
         backend: str = "fast",
         threads: int = 1,
         render_mode: str | None = None,
@@ -99,6 +101,7 @@ class SignWorlds(SignFamily):
             parts = dict.fromkeys(parts, parts["test"])
         layouts, problems = _problems(parts, {"horizon": horizon, "variant": variant}, description)
         super().__init__(num_envs, problems, layouts, horizon, backend, threads, render_mode)
+        self._signs = np.array([(layout.sign[0], layout.sign[2]) for layout in self.layouts])  # (W, 2) x and z
 
     @cached_property
     def _places(self) -> Mapping[str, NDArray[np.float64]]:
@@ -112,8 +115,12 @@ class SignWorlds(SignFamily):
         if not self.training or self.part_way == 0:
             return
         moved = members[self.np_random.random(len(members)) < self.part_way]
-        places = self._places[self.phase]
-        self._pose[moved, :2] = places[self.world[moved], self.np_random.integers(PLACES, size=len(moved))]
+        number = self.np_random.integers(PLACES, size=len(moved))
+        self._pose[moved, :2] = self._places[self.phase][self.world[moved], number]
+        if self.phase == "explore":  # the first places are in the room of the sign: look at it
+            x, z = (self._signs[self.world[moved]] - self._pose[moved, :2]).T
+            aside = self.np_random.uniform(-FACING, FACING, len(moved))
+            self._pose[moved, 2] = np.where(number < PLACES // 2, np.arctan2(-z, x) + aside, self._pose[moved, 2])
 
 
 def _problems(

@@ -18,5 +18,5 @@ NEW_WORLDS: Mapping[str, Any] = {
     # Values are small where rewards are sparse and far away: with the usual start and weight of the rate, f's codes
     # shrink below the noise before an executor can use them
     "bottleneck.init_scale": 1.0,
-    "bottleneck.rate_weight": 1e-5,
+    "bottleneck.rate_weight": 1e-4,
 }
