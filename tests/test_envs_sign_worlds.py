@@ -15,6 +15,7 @@ from dream.envs.sign.fast import FastBackend
 from dream.envs.sign.houses import COLLECTIONS, Draws, house
 from dream.envs.sign.layout import COLOURS, LAYOUTS
 from dream.envs.sign.worlds import VARIANTS, SignWorlds
+from dream.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -234,8 +235,24 @@ def test_explorations_start_in_the_room_of_the_sign_and_on_the_way_and_touch_not
         (west, east), (north, south) = env.layouts[number].rooms[-1]
         x, z = env.pose[env.world == number, :2].T
         inside = (x > west) & (x < east) & (z > north) & (z < south)
-        assert 0.3 < inside.mean() < 0.9 and env.informative()[env.world == number].any()
+        assert 0.3 < inside.mean() < 0.9
+        # In its room they look at the sign
+        legible = env.informative()[env.world == number]
+        assert legible[inside].mean() > 0.6 and legible[~inside].mean() < 0.3
     things = env.worlds.obstacles.things[env.world]
     assert (np.hypot(*(things - env.pose[:, None, :2]).transpose(2, 0, 1)) > 0.4 + 0.77).all()
     _, _, terminated, _, _ = env.step(np.zeros(1000, int))  # turn
     assert not terminated.any()
+
+
+def test_pairs_are_tested_in_every_world_of_their_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import held_out
+    from dream.eval.pretrained import pretrained
+
+    assert [test.get("variant") for test in held_out.TESTS["sign-worlds"]] == [*VARIANTS, "paper"]
+    monkeypatch.setattr(held_out, "TESTS", {"sign": [{"variant": "default"}, {"variant": "walls"}]})
+    rows = held_out.held_out(pretrained("sign"), trials=40)
+    returns = {row["env"]: row["value"] for row in rows if row["metric"] == "return"}
+    assert list(returns) == ["sign", "sign[variant=walls]"] and returns["sign"] > 0.8 > returns["sign[variant=walls]"]
+    with pytest.raises(UserError, match=r"is a run on bus: give runs on sign"):
+        held_out.held_out(pretrained("bus"), trials=1)
