@@ -36,8 +36,8 @@ class SignWorlds(SignFamily):
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
     In training (`MetaEnv.training`) a share of the episodes starts part-way: explorations in the room where the sign
-    hangs, looking at it, or on the way there, half of them each, and executions anywhere. Random walks from the start area see a
-    legible sign in 9% of their frames and seldom come to the objects that are far away.
+    hangs, looking at it, or on the way there, half of them each, and executions anywhere. Random walks from the start
+    area see a legible sign in 9% of their frames and seldom come to the objects that are far away.
 
     Args:
         num_envs: members.
