@@ -531,9 +531,7 @@ def test_warnings_are_one_line(capsys, monkeypatch):
     assert "dream: warning: going back to step 10\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "script", ["cut_explorations", "informed_policy", "sign_rewards", "held_out", "validations"]
-)
+@pytest.mark.parametrize("script", ["cut_explorations", "informed_policy", "sign_rewards", "held_out", "validations"])
 def test_a_benchmark_that_cannot_read_a_run_says_so_in_one_line(
     script: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
