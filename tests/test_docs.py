@@ -267,7 +267,7 @@ python -m benchmarks.search rnd --csv results/search.csv
 python -m benchmarks.sign_encoder_start --csv results/sign_encoder_start.csv
 python -m benchmarks.sign_links --csv results/sign_links.csv
 python -m benchmarks.sign_reading --csv results/sign_reading.csv
-python -m benchmarks.held_out runs/sign-worlds/dream/s0 --csv results/held_out.csv
+python -m benchmarks.held_out runs/sign-worlds/dream/s0 dream/pretrained/sign --trials 500 --csv results/held_out.csv
 python -m benchmarks.held_out runs/sign/dream/s0 runs/sign/dream/s1 runs/sign/dream/s2 runs/sign/dream/s3 \
 runs/sign/dream/s4 --trials 500 --csv results/sign_worlds.csv
 python -m benchmarks.end_to_end_diagnosis 'import[end_to_end.id_fraction=1.0,trial.explore_episodes=0]' \
