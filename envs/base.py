@@ -20,6 +20,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from dream.envs.drawing import Drawn
+from dream.envs.hindsight import Hindsight
 from dream.envs.insight import Insight
 from dream.envs.problems import PHASES, Phase, ProblemSet
 from dream.envs.verify import check_observations, check_rewards, checked_actions, checked_instructions, checked_mask
@@ -157,6 +158,13 @@ class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC
 
     def check_instruction(self, problem_id: NDArray[np.int64], instruction: NDArray[np.int64]) -> None:
         """Raise ValueError if a problem (N,) never gives this instruction (N, I), which is known to fit the space."""
+
+    def hindsight(self) -> Hindsight | None:
+        """What the execution episodes that just ended would have been right for; None: the family does not tell.
+
+        Read in training only, to learn more from sparse rewards.
+        """
+        return None
 
     # What every family shares
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dream.core.hindsight import Hindsight
 from dream.core.replay import TrialReplay, trial_bytes
 from dream.core.trial import Episodes, Trials
 from tests.small_training import build
@@ -44,6 +45,13 @@ def trials(*numbers: int, n: int = 1, lengths: tuple[int, ...] = (), image: bool
         explore=episodes(ids, steps, image),
         execute=episodes(execute, steps.repeat_interleave(n) + 1, image),
         decoded_steps=torch.where(ids % 2 == 0, -1, steps),
+        hindsight=Hindsight(
+            valid=execute % 3 == 0,
+            problem_id=execute + 1,
+            instruction=execute[:, None] + 2,
+            reward=execute + 0.5,
+            terminated=execute % 2 == 0,
+        ),
     )
 
 
@@ -52,6 +60,8 @@ def same(one: Trials, other: Trials) -> bool:
     for part in ("explore", "execute"):
         a, b = getattr(one, part), getattr(other, part)
         pairs += [(getattr(a, item.name), getattr(b, item.name)) for item in fields(Episodes)]
+    assert one.hindsight is not None and other.hindsight is not None
+    pairs += [(getattr(one.hindsight, item.name), getattr(other.hindsight, item.name)) for item in fields(Hindsight)]
     return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
@@ -81,7 +91,8 @@ def test_the_parts_of_a_trial_stay_together(n: int, image: bool) -> None:
     drawn = replay.sample(20)
     assert drawn.execute_episodes == n
     whole = trials(*drawn.problem_id.tolist(), n=n, image=image)
-    assert same(drawn, Trials(whole.problem_id, whole.explore.trimmed(), whole.execute.trimmed(), whole.decoded_steps))
+    trimmed = {name: getattr(whole, name).trimmed() for name in ("explore", "execute")}
+    assert same(drawn, dataclasses.replace(whole, **trimmed))
     assert drawn.explore.obs.dtype == (torch.uint8 if image else torch.int16)
 
 

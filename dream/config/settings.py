@@ -106,6 +106,9 @@ class ExecutorConfig(Settings, section="executor"):
     """share of random actions of the greediest parallel env; the others are spaced geometrically up to 1"""
     priority_exponent: Annotated[float, Range(0, 10)] = 0.7
     """exponent of prioritised replay for the updates on z = f(problem); 0 samples uniformly"""
+    hindsight_fraction: Share = 0.5
+    """share of the episodes in the updates on z = f(problem) that are learned from as if the problem and instruction
+    had been those that they were right for, where the family tells; 0 switches it off"""
     id_fraction: Share = 0.25
     """share of training trials executed on z = f(problem); the others are executed on z = g(exploration)"""
     empty_fraction: Share = 0.5

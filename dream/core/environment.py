@@ -12,6 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class Hindsight(Protocol):
+    """See `dream.envs.hindsight`: arrays for B members."""
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(B,) there is such a problem and instruction."""
+        ...
+
+    @property
+    def problem_id(self) -> NDArray[np.int64]:
+        """(B,) the problem."""
+        ...
+
+    @property
+    def instruction(self) -> NDArray[np.int64]:
+        """(B, I) the instruction."""
+        ...
+
+    @property
+    def reward(self) -> NDArray[np.float32]:
+        """(B,) of the last step."""
+        ...
+
+    @property
+    def terminated(self) -> NDArray[np.bool_]:
+        """(B,) the last step would have ended the episode."""
+        ...
+
+
 class Problems(Protocol):
     """The problems of a family and their splits."""
 
@@ -80,6 +109,10 @@ class Environment(Protocol):
 
     def sample_instruction(self, problem_id: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """One instruction for each problem, (N,) -> (N, I) int64."""
+        ...
+
+    def hindsight(self) -> Hindsight | None:
+        """What the execution episodes that just ended would have been right for; None: the family does not tell."""
         ...
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dream.core.actions import Actions
 from dream.core.environment import Environment
+from dream.core.hindsight import Hindsight
 from dream.core.trial import Episodes, Observations, Trials
 from dream.spaces import each, zeros
 
@@ -229,6 +230,10 @@ def _flatten(trials: Trials) -> dict[str, Tensor]:
     }
     if trials.noise is not None:
         flat["noise"] = trials.noise
+    if trials.hindsight is not None:
+        for item in fields(Hindsight):
+            told = getattr(trials.hindsight, item.name)
+            flat[f"hindsight.{item.name}"] = told.reshape(count, -1, *told.shape[1:])
     for item in fields(Episodes):
         for part, explore in parts_as_dict(getattr(trials.explore, item.name)).items():
             flat[f"explore.{item.name}{part}"] = explore
@@ -244,7 +249,12 @@ def _unflatten(flat: dict[str, Tensor]) -> Trials:
         obs=each(lambda obs: obs.flatten(0, 1), _observations(flat, "execute")),
         **{name: flat[f"execute.{name}"].flatten(0, 1) for name in names},
     )
-    return Trials(flat["problem_id"], explore, execute, flat["decoded_steps"], noise=flat.get("noise"))
+    hindsight = None
+    if "hindsight.valid" in flat:
+        hindsight = Hindsight(**{item.name: flat[f"hindsight.{item.name}"].flatten(0, 1) for item in fields(Hindsight)})
+    return Trials(
+        flat["problem_id"], explore, execute, flat["decoded_steps"], noise=flat.get("noise"), hindsight=hindsight
+    )
 
 
 def parts_as_dict(values: Any) -> dict[str, Any]:

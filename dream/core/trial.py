@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from dream.core.actions import Actions
 from dream.spaces import each
+
+if TYPE_CHECKING:
+    from dream.core.hindsight import Hindsight
 
 Observations = Any
 """A tensor (..., *shape), or a dictionary of them by part, see `dream.spaces`."""
@@ -200,6 +203,7 @@ class Trials:
         decoded_steps: (B,) int64, how many exploration steps the execution acted on: an executor's z was g of these. In
             training it may be a part of the exploration. -1 where the policy acted on the problem id, z = f(problem).
         fresh: of trials that were just collected; None of replayed ones.
+        hindsight: of the B * n executions; None where the family does not tell.
         noise: (B, Z) standard normal, which chose a z from the posterior of a method that executes on such samples.
     """
 
@@ -209,6 +213,7 @@ class Trials:
     decoded_steps: Tensor
     fresh: Fresh | None = None
     noise: Tensor | None = None
+    hindsight: Hindsight | None = None
 
     @property
     def used_id(self) -> Tensor:

@@ -106,7 +106,16 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         if self.rules.explore == "posterior":
             sample_noise = self._normal(members, generator)
         trials = self._execute(
-            env, problem_id, explore, self.networks, execute_epsilon, steps, generator, code_noise, sample_noise
+            env,
+            problem_id,
+            explore,
+            self.networks,
+            execute_epsilon,
+            steps,
+            generator,
+            code_noise,
+            sample_noise,
+            in_hindsight=cfg.executor.learner == "q" and cfg.executor.hindsight_fraction > 0,
         )
         self._observe(trials)
         if self.reward is not None:
@@ -177,6 +186,8 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         generator: torch.Generator | None,
         code_noise: Tensor | None = None,
         sample_noise: Tensor | None = None,
+        *,
+        in_hindsight: bool = False,
     ) -> Trials:
         """Executions after given explorations, on what their first `steps` (B,) tell (`Trials.decoded_steps`).
 
@@ -186,8 +197,10 @@ class DecoupledPair(LearnedMethod[PairNetworks]):
         z = self._z_given(ids, explore, networks, steps, sample_noise)
         if code_noise is not None:
             z = z + code_noise * (steps < 0)[:, None]
-        execute = self.acting.execute(env, problem_id, networks, z, epsilon, generator)
-        return Trials(ids, explore, execute, steps, Fresh(explored=True, z=z), sample_noise)
+        execute, hindsight = self.acting.execute(
+            env, problem_id, networks, z, epsilon, generator, in_hindsight=in_hindsight
+        )
+        return Trials(ids, explore, execute, steps, Fresh(explored=True, z=z), sample_noise, hindsight)
 
     def _normal(self, members: int, generator: torch.Generator) -> Tensor:
         """Standard normal numbers (members, Z)."""

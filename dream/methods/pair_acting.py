@@ -12,6 +12,7 @@ from torch import Tensor
 from dream.config import TrainConfig
 from dream.core.acting import ActionChooser, interleave
 from dream.core.environment import Environment
+from dream.core.hindsight import Hindsight, as_tensors
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
 from dream.core.trial import Episodes, chain
 from dream.methods.pair_networks import PairNetworks
@@ -87,9 +88,14 @@ class PairActing:
         z: Tensor,
         epsilon: Tensor,
         generator: torch.Generator | None,
-    ) -> Episodes:
-        """The execution episodes of B trials on z (B, Z), trial by trial. Other arguments as for `explore`."""
-        episodes = []
+        *,
+        in_hindsight: bool = False,
+    ) -> tuple[Episodes, Hindsight | None]:
+        """The execution episodes of B trials on z (B, Z), trial by trial. Other arguments as for `explore`.
+
+        With `in_hindsight` also what they would have been right for, if the family tells.
+        """
+        episodes, told = [], []
         for _ in range(self._trial.execute_episodes):
             instruction = env.sample_instruction(problem_id, env.np_random)
             given = torch.from_numpy(instruction).to(self._device)
@@ -97,7 +103,9 @@ class PairActing:
             episodes.append(
                 rollout(env, policy, problem_id, phase="execute", instruction=instruction, device=self._device)
             )
-        return interleave(episodes)
+            if in_hindsight and (hindsight := env.hindsight()) is not None:
+                told.append(hindsight)
+        return interleave(episodes), as_tensors(told, self._device) if told else None
 
     def _explore_by_posterior_sampling(
         self,

@@ -205,23 +205,28 @@ class PairLosses:
         batch = cfg.learning.execute_batch_size
         # z ~ F(z | mu) = N(f(mu), rho^2 I), the target network's z with the same noise
         informed, rows = replay.sample_by_priority(batch, cfg.executor.priority_exponent, "execute")
-        n, factors = informed.execute_episodes, self.factors(informed.problem_id)
+        n, problem_id, execute = informed.execute_episodes, informed.problem_id, informed.execute
+        episodes = n  # of each code
+        if informed.hindsight is not None:
+            execute, problem_id, episodes = *self._relabelled(informed, generator), 1
+        factors = self.factors(problem_id)
         code, average_code = net.f(factors), average.f(factors)
         if self.rules.context == "instruction":
             code, average_code = torch.zeros_like(code), torch.zeros_like(code)
         noise = self.noise * torch.randn(code.shape, generator=generator).to(self.device)
-        execute, z, target_z = informed.execute, code + noise, average_code + noise
+        z, target_z = (repeat(each + noise, "b z -> (b n) z", n=episodes) for each in (code, average_code))
         # z = g(tau_:t) for trials executed on it, without gradient to g, which learns from f's codes alone
         if self.executes_on_g and replay.holds_decoded:
             decoded = replay.sample_decoded(batch)
             g_z = net.decode(decoded.explore, decoded.decoded_steps, decoded.noise)
             execute = concatenate(execute, decoded.execute)
+            g_z = repeat(g_z, "b z -> (b n) z", n=n)
             z, target_z = torch.cat([z, g_z]), torch.cat([target_z, g_z])
         # Executor: double Q(lambda) on the n execution episodes of each trial; each frame is encoded once
         frame_features = net.executor.encode_frames(execute)
-        q = net.executor(execute, frame_features, repeat(z, "b z -> (b n) z", n=n))
+        q = net.executor(execute, frame_features, z)
         with torch.no_grad():
-            target_q = average.executor(execute, frame_features, repeat(target_z, "b z -> (b n) z", n=n))
+            target_q = average.executor(execute, frame_features, target_z)
         decisions = executor_decisions(execute, cfg.executor.gamma)
         loss, surprise, value, _ = q_policy_loss(q, target_q, decisions, cfg.executor.lambda_, cfg.executor.action_gap)
         replay.set_priority(rows, reduce(surprise[: batch * n], "(b n) -> b", "max", n=n))
@@ -237,6 +242,19 @@ class PairLosses:
             "replay/transitions": execute.mask.sum().float(),
         }
         return loss + bottleneck, metrics
+
+    def _relabelled(self, trials: Trials, generator: torch.Generator) -> tuple[Episodes, Tensor]:
+        """The executions of N trials, a share relabelled with what they would have been right for, if there is that.
+
+        Returns:
+            The N * n episodes and their problems (N * n,).
+        """
+        told = trials.hindsight
+        assert told is not None
+        drawn = torch.rand(len(told.valid), generator=generator).to(self.device)
+        chosen = told.valid & (drawn < self.config.executor.hindsight_fraction)
+        problem_id = repeat(trials.problem_id, "b -> (b n)", n=trials.execute_episodes)
+        return told.relabel(trials.execute, chosen), torch.where(chosen, told.problem_id, problem_id)
 
     def update_reward_scale(self, total: Tensor) -> Tensor:
         """Update the running mean of the total reward of a trial, (N,) -> (), and return it, at least 1e-6.

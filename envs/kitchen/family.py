@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
+from dream.envs.hindsight import Hindsight
 from dream.envs.insight import Expert, Part
 from dream.envs.kitchen.guess import guessing_chance
 from dream.envs.kitchen.layout import COLLECTIONS, CONTAINERS, GRID, INGREDIENTS, NOTHING, POT
@@ -134,6 +135,8 @@ class Kitchen(MetaEnv):
         nothing = np.full(num_envs, NOTHING)
         self._state = State(np.zeros(num_envs, np.int64), np.full(num_envs, -1), nothing, nothing)
         self._seen = np.zeros((num_envs, len(CONTAINERS)), np.bool_)
+        self._handled = np.zeros(num_envs, np.bool_)
+        self._mistaken = nothing
         self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
         self._path = {
             name: np.zeros((num_envs, horizon + 1, *array.shape[1:]), array.dtype)
@@ -346,6 +349,8 @@ class Kitchen(MetaEnv):
         for array, start in zip(self._state, begin, strict=True):
             array[members] = start
         self._seen[members] = False
+        self._handled[members] = (begin.opened >= 0) | (begin.hand < NOTHING)
+        self._mistaken = np.where(np.isin(self._everyone, members), NOTHING, self._mistaken)
         return self._observe(members)
 
     def _part_way(self, members: NDArray[np.int64], begin: State, moved: NDArray[np.bool_]) -> State:
@@ -380,10 +385,32 @@ class Kitchen(MetaEnv):
             nothing = np.zeros(self.num_envs, np.float32)
             return frames, nothing, nothing.astype(np.bool_)
         wanted = self.instruction[self._everyone, (before.pot < NOTHING) * 1]
+        first = self.active & ~self._handled
+        self._mistaken = np.where(first & _wrong(deeds.opened, wanted), deeds.opened, self._mistaken)
+        self._handled |= deeds.opened < NOTHING
+        self._handled &= deeds.potted == NOTHING  # nothing was handled yet of what is needed next
         dish = (deeds.potted == wanted) & (before.pot < NOTHING)
         failed = _wrong(deeds.opened, wanted) | _wrong(deeds.potted, wanted)
         reward = self._shaped(deeds, wanted, failed, actions == END) if self.shaped else dish.astype(np.float32)
         return frames, reward, dish | failed
+
+    def hindsight(self) -> Hindsight | None:
+        """Whose first opening in search of an ingredient was wrong was right for the dish with what it found.
+
+        Then the episode goes on. Nothing else that it did depends on that ingredient. None with `shaped`.
+        """
+        if self.shaped:
+            return None
+        instruction = self.instruction.copy()
+        instruction[self._everyone, (self._state.pot < NOTHING) * 1] = self._mistaken
+        valid = self._mistaken < NOTHING
+        return Hindsight(
+            valid=valid,
+            problem_id=self.problem_id.copy(),
+            instruction=np.where(valid[:, None], instruction, self.instruction),
+            reward=np.zeros(self.num_envs, np.float32),
+            terminated=np.zeros(self.num_envs, np.bool_),
+        )
 
     def _shaped(
         self, deeds: Deeds, wanted: NDArray[np.int64], failed: NDArray[np.bool_], ended: NDArray[np.bool_]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.envs.base import MetaEnv
+from dream.envs.hindsight import Hindsight
 from dream.envs.insight import Expert, Part
 from dream.envs.problems import ProblemSet
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout, layout_of
@@ -76,6 +77,7 @@ class SignFamily(MetaEnv):
         self._start = np.array([(*layout.start_x, *layout.start_z) for layout in self.layouts])
         self._pose = np.zeros((num_envs, 3))
         self._yaw = np.zeros((num_envs, len(self.layouts[0].objects)))
+        self._touched = np.full(num_envs, -1)
         self._pixels = np.zeros(num_envs, np.float32)
         self._path = np.zeros((num_envs, horizon + 1, 3))
         self._path_pixels = np.zeros((num_envs, horizon + 1), np.float32)
@@ -250,6 +252,7 @@ class SignFamily(MetaEnv):
         low_x, high_x, low_z, high_z = self._start[self.world[members]].T
         self._pose[members] = np.stack([draw(low_x, high_x), draw(low_z, high_z), draw(-np.pi, np.pi, count)], axis=1)
         self._start_elsewhere(members)
+        self._touched[members] = -1
         self._yaw[members] = draw(-np.pi, np.pi, (count, self._yaw.shape[1]))
         starts = np.zeros(self.num_envs, np.bool_)
         starts[members] = True
@@ -257,6 +260,24 @@ class SignFamily(MetaEnv):
 
     def _start_elsewhere(self, members: NDArray[np.int64]) -> None:
         """Move some of the members (M,) that start an episode; a family may do so in training."""
+
+    def hindsight(self) -> Hindsight | None:
+        """Who touched an object was right for its kind in the same world with its colour, unless a frame showed more.
+
+        A frame that shows any of the sign shows a colour that it has in one of the problems only. None with backend
+        "miniworld", which does not say how much of the sign a frame shows.
+        """
+        if not self._tells:
+            return None
+        kind, colour = np.divmod(self._touched, len(COLOURS))
+        shown = np.where(np.arange(self.horizon + 1) <= self.elapsed[:, None], self._path_pixels, 0).max(axis=1) > 0
+        return Hindsight(
+            valid=(self._touched >= 0) & (~shown | (colour == self.colour)),
+            problem_id=len(COLOURS) * self.world + colour,
+            instruction=kind[:, None],
+            reward=np.ones(self.num_envs, np.float32),
+            terminated=np.ones(self.num_envs, np.bool_),
+        )
 
     def _reset_backend(self, starts: NDArray[np.bool_]) -> NDArray[Any]:
         if len(self.layouts) == 1:
@@ -267,6 +288,7 @@ class SignFamily(MetaEnv):
         result = self.backend.step(actions, self.active)
         self._pose = result.pose
         touched = result.touched
+        self._touched = np.where(self.active, touched, self._touched)
         right = self.instruction[:, 0] * len(COLOURS) + self.colour
         reward = np.where(touched < 0, 0.0, np.where(touched == right, 1.0, self.wrong_object)).astype(np.float32)
         return self._observe(result.frames), reward, touched >= 0
