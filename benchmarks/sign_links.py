@@ -94,7 +94,7 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
     goal = torch.from_numpy(instruction)
 
     def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        q, state = net.executor.step(net.executor.frames(now.obs), goal, z, state)
+        q, state = net.executor.step(net.executor.frames(now.obs), now.previous_action, goal, z, state)
         return q.argmax(-1), state
 
     played = rollout(env, policy, colour, phase="execute", instruction=instruction)

@@ -27,6 +27,7 @@ class LearnedExecutor(nn.Module):
         memory_size: units of the LSTM.
         z_dim: of z.
         asks: whether an instruction asks z for one of many things, see `StepEncoder`.
+        sees_action: whether it observes its previous action.
         initial: (A,) initial probabilities of Discrete actions for `ppo`.
     """
 
@@ -41,10 +42,12 @@ class LearnedExecutor(nn.Module):
         z_dim: int,
         learner: LearnerName = "q",
         asks: bool = False,
+        sees_action: bool = False,
         initial: Tensor | None = None,
     ):
         super().__init__()
         sizes = [int(n) for n in instruction.nvec]
+        self.actions = actions
         self.frames = frame_encoder(space)
         self.policy = RecurrentPolicy(
             space,
@@ -55,6 +58,7 @@ class LearnedExecutor(nn.Module):
             integers=sizes,
             z_dim=z_dim,
             asks=asks,
+            sees_action=sees_action,
             initial=initial,
         )
 
@@ -64,13 +68,15 @@ class LearnedExecutor(nn.Module):
 
     def forward(self, execute: Episodes, frame_features: Tensor, z: Tensor) -> Tensor:
         """Whole episodes, their frame features (N, T + 1, D) and z (N, Z) -> outputs (N, T + 1, O)."""
-        return self.policy(frame_features, execute.instruction[:, None], z[:, None])
+        previous = self.actions.inputs(execute.previous_action(self.actions))
+        return self.policy(frame_features, execute.instruction[:, None], z[:, None], previous=previous)
 
     def step(
-        self, frame_features: Tensor, instruction: Tensor, z: Tensor, state: PolicyState
+        self, frame_features: Tensor, previous_action: Tensor, instruction: Tensor, z: Tensor, state: PolicyState
     ) -> tuple[Tensor, PolicyState]:
-        """One step: frame features (B, D), (B, I), (B, Z), state -> outputs (B, O), new state."""
-        return self.policy.step(frame_features, instruction, z, state)
+        """One step: frame features (B, D), previous action (B, ...), (B, I), (B, Z), state -> outputs (B, O), state."""
+        previous = self.actions.inputs(previous_action)
+        return self.policy.step(frame_features, instruction, z, state, previous=previous)
 
 
 def executor_decisions(execute: Episodes, gamma: float) -> Decisions:

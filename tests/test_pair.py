@@ -130,9 +130,9 @@ def test_some_trials_are_executed_on_the_code_of_the_problem(monkeypatch: pytest
     method, given = loop.method, []
     step = method.networks.executor.step
 
-    def spy(obs: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
+    def spy(obs: Tensor, previous: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
         given.append(z)
-        return step(obs, instruction, z, memory)
+        return step(obs, previous, instruction, z, memory)
 
     first = method.collect(loop.env, np.arange(40) % 2, loop.generator)
     monkeypatch.setattr(method.networks.executor, "step", spy)
@@ -333,9 +333,9 @@ def test_posterior_sampling_acts_on_a_new_sample_in_each_episode(monkeypatch: py
         drawn.append((explore, sample(features, explore, noise)))
         return drawn[-1][1]
 
-    def spy_step(obs: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
+    def spy_step(obs: Tensor, previous: Tensor, instruction: Tensor, z: Tensor, memory: Any) -> Any:
         given.append(z)
-        return step(obs, instruction, z, memory)
+        return step(obs, previous, instruction, z, memory)
 
     monkeypatch.setattr(net.posterior, "sample", spy_sample)
     monkeypatch.setattr(net.executor, "step", spy_step)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dream.core.actions import Actions
-from dream.core.embedding import DiscreteEncoder
+from dream.core.embedding import DiscreteEncoder, action_encoder
 from dream.core.heads import LearnerName, make_head
 from dream.core.memories import LSTMMemory
 from dream.core.memories.lstm import LSTMState
@@ -37,6 +37,7 @@ class StepEncoder(nn.Module):
         numbers: how many numbers.
         z_dim: of z; 0 for none.
         asks: whether the integers, an instruction, ask z for one of the things that it says.
+        actions: of which the previous one enters the sum, too; None for none.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class StepEncoder(nn.Module):
         numbers: int = 0,
         z_dim: int = 0,
         asks: bool = False,
+        actions: Actions | None = None,
     ):
         super().__init__()
         self.obs = observation_encoder(space, width)
@@ -55,6 +57,7 @@ class StepEncoder(nn.Module):
         self.question = Question(width, z_dim, integers) if asks else None
         self.integers = DiscreteEncoder(integers, width) if integers and not asks else None
         self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
+        self.previous = action_encoder(actions, width) if actions is not None else None
         self.combined = nn.Linear(width, width) if z_dim else None
         self.scale_shift = nn.Linear(width if asks else z_dim, 2 * width) if z_dim else None
         self.hidden = nn.Linear(width, width)
@@ -65,20 +68,24 @@ class StepEncoder(nn.Module):
         integers: Tensor | None = None,
         z: Tensor | None = None,
         numbers: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> Tensor:
-        """(..., D), (..., K), (..., Z), (..., F) -> (..., width). Leading dimensions broadcast.
+        """(..., D), (..., K), (..., Z), (..., F), (..., P) -> (..., width). Leading dimensions broadcast.
 
         Args:
             frame_features: (..., D), what `frame_encoder` returns for the observations.
             integers: (..., K) int64.
             z: (..., Z).
             numbers: (..., F) float32.
+            previous: (..., P), the previous action, from `Actions.inputs`.
         """
         h = self.obs(frame_features)
         if self.integers is not None and integers is not None:
             h = h + self.integers(integers)
         if self.numbers is not None and numbers is not None:
             h = h + self.numbers(numbers)
+        if self.previous is not None and previous is not None:
+            h = h + self.previous(previous)
         if self.combined is not None and self.scale_shift is not None and z is not None:
             h = self.combined(normed_relu(h))
             if self.question is not None and integers is not None:
@@ -125,6 +132,7 @@ class RecurrentPolicy(nn.Module):
         numbers: how many numbers beside the observation.
         z_dim: of z; 0 for none.
         asks: as for `StepEncoder`.
+        sees_action: whether it observes its previous action.
         initial: (A,) initial probabilities of Discrete actions for `ppo`; uniform if None.
     """
 
@@ -140,10 +148,14 @@ class RecurrentPolicy(nn.Module):
         numbers: int = 0,
         z_dim: int = 0,
         asks: bool = False,
+        sees_action: bool = False,
         initial: Tensor | None = None,
     ):
         super().__init__()
-        self.encoder = StepEncoder(space, width, integers=integers, numbers=numbers, z_dim=z_dim, asks=asks)
+        seen = actions if sees_action else None
+        self.encoder = StepEncoder(
+            space, width, integers=integers, numbers=numbers, z_dim=z_dim, asks=asks, actions=seen
+        )
         self.memory = LSTMMemory(width, memory_size)
         self.head = make_head(learner, self.memory.out_features, width, actions, initial)
 
@@ -153,9 +165,10 @@ class RecurrentPolicy(nn.Module):
         integers: Tensor | None = None,
         z: Tensor | None = None,
         numbers: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> Tensor:
-        """Whole streams: (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z), numbers -> outputs (N, T, O)."""
-        return self.head(self.memory(self.encoder(frame_features, integers, z, numbers)))
+        """Whole streams: (N, T, D), integers (N, T or 1, K), z (N, T or 1, Z), others -> outputs (N, T, O)."""
+        return self.head(self.memory(self.encoder(frame_features, integers, z, numbers, previous)))
 
     def step(
         self,
@@ -164,9 +177,10 @@ class RecurrentPolicy(nn.Module):
         z: Tensor | None,
         state: LSTMState | None,
         numbers: Tensor | None = None,
+        previous: Tensor | None = None,
     ) -> tuple[Tensor, LSTMState]:
-        """One step of B members: (B, D), (B, K), (B, Z), state, numbers -> outputs (B, O), new state."""
-        features, state = self.memory.step(self.encoder(frame_features, integers, z, numbers), state)
+        """One step of B members: (B, D), (B, K), (B, Z), state, others -> outputs (B, O), new state."""
+        features, state = self.memory.step(self.encoder(frame_features, integers, z, numbers, previous), state)
         return self.head(features), state
 
 

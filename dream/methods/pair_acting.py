@@ -142,7 +142,7 @@ class PairActing:
     ) -> Policy:
         def policy(now: Now, state: PolicyState) -> tuple[Tensor, PolicyState]:
             features = networks.executor.frames(now.obs, now.active)
-            out, state = networks.executor.step(features, instruction, z, state)
+            out, state = networks.executor.step(features, now.previous_action, instruction, z, state)
             return self._executor(out, epsilon, generator, previous=now.previous_action), state
 
         return policy
