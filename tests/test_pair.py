@@ -178,9 +178,15 @@ def test_the_share_of_trials_executed_on_the_problem_id(fraction: float, method:
 
 @pytest.mark.parametrize("env", ["signpost", "map"])
 @pytest.mark.parametrize("k", [1, 2])
-def test_play_is_greedy(env: str, k: int) -> None:
+@pytest.mark.parametrize("sees_action", [False, True])
+def test_play_is_greedy(env: str, k: int, sees_action: bool) -> None:
     """Every action is the best one of the averaged networks, evaluated on the recorded streams as a whole."""
-    loop = trained(env=env, trial__explore_episodes=k, trial__execute_episodes=2)
+    loop = trained(
+        env=env,
+        trial__explore_episodes=k,
+        trial__execute_episodes=2,
+        executor__previous_action="observed" if sees_action else "hidden",
+    )
     net = loop.method.averaged
     trials = play(loop.method, loop.env, loop.env.problems.sample("test", 12, np.random.default_rng(0)))
     z = last_prefix(net.g(trials.explore), trials.explore).repeat_interleave(2, 0)
@@ -193,6 +199,21 @@ def test_play_is_greedy(env: str, k: int) -> None:
         regret = (q[:, :-1].amax(-1) - taken)[episodes.transition]
         assert len(regret) >= 12 and regret.max() < 1e-5
     assert not trials.used_id.any()
+
+
+@pytest.mark.parametrize("instruction", ["sum", "product"])
+def test_an_executor_acts_on_its_previous_action_where_it_observes_it(instruction: str) -> None:
+    for sees_action in (False, True):
+        loop = trained(
+            env="map",
+            executor__previous_action="observed" if sees_action else "hidden",
+            network__instruction=instruction,
+        )
+        net = loop.method.averaged.executor
+        state, frames = None, net.frames(torch.zeros(5, *loop.env.single_observation_space.shape, dtype=torch.int16))
+        given = torch.zeros(5, 2, dtype=torch.int64), torch.ones(5, 4)
+        q, _ = net.step(frames, torch.arange(5), *given, state)
+        assert torch.allclose(q[1:], q[:1].expand(4, -1)) != sees_action
 
 
 def test_play_is_deterministic_except_for_random_and_posterior_explorers() -> None:

@@ -115,8 +115,8 @@ class ExecutorConfig(Settings, section="executor"):
     """share of the trials executed on g that are executed on g of no exploration: the executor learns to doubt"""
     prefix_fraction: Share = 0.25
     """share of the trials executed on g that are executed on g of a random part of the exploration"""
-    sees_action: bool = False
-    """whether the policy observes its previous action: who searches turns on in the direction of before"""
+    previous_action: Literal["hidden", "observed"] = "hidden"
+    """whether the policy observes its own: who searches then turns on in the direction of before"""
     observation: str | None = None
     """module:Class that encodes the executor's observations, in place of network.observation"""
 

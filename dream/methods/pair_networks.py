@@ -56,7 +56,7 @@ class PairNetworks(nn.Module):
             memory_size=memory_size,
             z_dim=z_dim,
             asks=config.network.instruction == "product",
-            sees_action=config.executor.sees_action,
+            sees_action=config.executor.previous_action == "observed",
             initial=random_actions(env),
         )
         self.explorer = (

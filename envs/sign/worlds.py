@@ -61,7 +61,8 @@ class SignWorlds(SignFamily):
     default_settings: ClassVar[Mapping[str, Any]] = {
         **Sign.default_settings,
         **NEW_WORLDS,
-        "steps": 2_000_000,
+        "steps": 1_500_000,
+        "learning.execute_batch_size": 128,  # walking in houses never seen is most of what is learned
         "explorer.min_explained": 0.1,
     }
     reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}

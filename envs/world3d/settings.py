@@ -11,6 +11,8 @@ NEW_WORLDS: Mapping[str, Any] = {
     # Walking does, and costs less so
     "explorer.observation": "dream.core.frames:FrameEncoder",
     "executor.observation": "dream.core.frames:FrameEncoder",
+    # Who looks for something must turn on, not back and forth
+    "executor.previous_action": "observed",
     # One frame in ten shows what there is to read: the others are noise to g, and many labels average it out
     "learning.learning_rate": 1e-3,
     "learning.transition_batch_size": 1024,
