@@ -1,7 +1,7 @@
 """Houses for `sign-worlds`: worlds with the task of Sign, each made from its number alone.
 
-A house is a main room with an annex behind an opening. The episode starts in the main room, six objects stand about,
-and the sign hangs on a wall of the annex where it cannot be read from the start. Shape, sizes, textures, places and
+A house is a main room with an annex behind an opening. In the main room six objects stand and the episode starts, and
+the sign hangs on a wall of the annex where it cannot be read from the start. Shape, sizes, textures, places and
 heights differ from house to house. Every length is a multiple of 5 cm and every draw an integer hash, so that a house
 is the same on every machine.
 
@@ -31,7 +31,7 @@ LETTERS = (0.7, 0.8, 0.9, 1.0, 1.1)
 MARGIN = 1.0
 """Distance of an object from the nearest wall, as in MiniWorld's room. Coming near an object ends the episode, so one
 in the middle of a room would block the way."""
-APART = 3.0
+APART = 2.5
 """Least distance between objects."""
 FREE = 2.0
 """Least distance between an object and the start area."""
@@ -210,15 +210,19 @@ def _start(room: tuple[Range, Range], opening: Range, draws: Draws) -> tuple[Ran
 def _objects(
     rooms: tuple[tuple[Range, Range], ...], openings: tuple[Opened, ...], start: tuple[Range, Range], draws: Draws
 ) -> tuple[tuple[str, str, float, float], ...]:
-    """Where the objects stand, about a quarter of them in the annex; fewer than six where there is no room for all."""
+    """Where the objects stand, along the walls of the main room; fewer than six where there is no room for all.
+
+    None are in the annex: an executor that is told the colour would have to search both rooms, for which 20 steps are
+    too few (docs/worlds.md).
+    """
     start_x, start_z = start
+    (west, east), (north, south) = rooms[0]
     ways = [(sum(hole.span) / 2, rooms[hole.second][1][0]) for hole in openings]
     objects: list[tuple[str, str, float, float]] = []
     names = [(kind, colour) for kind in ("box", "key") for colour in COLOURS]
     for _ in range(200):
         if len(objects) == len(names):
             break
-        (west, east), (north, south) = rooms[-1] if draws.below(4) == 0 else rooms[0]
         x, z = draws.length(west + MARGIN, east - MARGIN), draws.length(north + MARGIN, south - MARGIN)
         side = draws.below(4)
         if side < 2:
