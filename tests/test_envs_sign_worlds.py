@@ -36,11 +36,11 @@ def test_draws_are_the_same_on_every_machine() -> None:
 @pytest.mark.parametrize(
     ("collection", "digest"),
     [
-        ("train", "3a136cbcab7430a8"),
-        ("validation", "33f0bd916e32c996"),
-        ("test", "5eaae027a3c90cae"),
-        ("textures", "8911d21a324ece63"),
-        ("plans", "82db9c806f04a129"),
+        ("train", "39253f2f5e5e242a"),
+        ("validation", "e77f371676d0bc49"),
+        ("test", "4ee2c95e837b7bf8"),
+        ("textures", "f61a69774c1829cc"),
+        ("plans", "f8a24d2936aeb527"),
     ],
 )
 def test_the_houses_are_exactly_these(collection: str, digest: str) -> None:
@@ -213,16 +213,16 @@ def test_only_episodes_of_training_start_elsewhere() -> None:
         assert not outside(never, never.pose).any()
 
 
-def test_executions_of_training_start_in_all_rooms_and_touch_nothing() -> None:
+def test_executions_of_training_start_all_over_the_room_of_the_objects_and_touch_nothing() -> None:
     env = small(1000, part_way=1.0)
     env.training = True
     env.reset(seed=0, options={"phase": "execute"})
     for world in np.unique(env.world):
         here = env.pose[env.world == world, :2]
-        inside = [((here > low) & (here < high)).all(1) for low, high in map(np.transpose, env.layouts[world].rooms)]
-        area = [(x[1] - x[0]) * (z[1] - z[0]) for x, z in env.layouts[world].rooms]
-        assert np.sum(inside, axis=0).all()
-        assert np.mean(inside[0]) == pytest.approx(area[0] / sum(area), abs=0.15)
+        low, high = np.transpose(env.layouts[world].rooms[0])
+        assert ((here > low) & (here < high)).all()
+        quarter = (here > (low + high) / 2) @ [1, 2]
+        assert np.bincount(quarter, minlength=4).min() >= 0.05 * len(here)
     _, _, terminated, _, _ = env.step(np.zeros(1000, int))  # turning touches nothing that was not touched before
     assert not terminated.any()
 

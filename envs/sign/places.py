@@ -39,12 +39,12 @@ def places_on_the_way(layouts: Sequence[SignLayout], obstacles: Obstacles, count
     return found
 
 
-def places_anywhere(layouts: Sequence[SignLayout], obstacles: Obstacles, count: int) -> NDArray[np.float64]:
-    """As `places_on_the_way`, uniformly in all rooms."""
+def places_among_objects(layouts: Sequence[SignLayout], obstacles: Obstacles, count: int) -> NDArray[np.float64]:
+    """As `places_on_the_way`, uniformly in the main room, where the objects stand."""
     rng = np.random.default_rng(1)
     found = np.empty((len(layouts), count, 2))
     for world, layout in enumerate(layouts):
-        tried = rng.uniform((0.0, 0.0), layout.size, size=(CANDIDATES * count, 2))
+        tried = rng.uniform(*np.transpose(layout.rooms[0]), size=(CANDIDATES * count, 2))
         found[world] = _free(tried, world, layout, obstacles, count)
     return found
 

@@ -36,8 +36,9 @@ class SignWorlds(SignFamily):
     MiniWorld's own room is in none of them. Rules and rewards are those of `Sign`.
 
     In training (`MetaEnv.training`) a share of the episodes starts part-way: explorations in the room where the sign
-    hangs, looking at it, or on the way there, half of them each, and executions anywhere. Random walks from the start
-    area see a legible sign in 9% of their frames and seldom come to the objects that are far away.
+    hangs, looking at it, or on the way there, half of them each, and executions anywhere in the main room, where the
+    objects stand. Random walks from the start area see a legible sign in 9% of their frames and seldom come to the
+    objects that are far away.
 
     Args:
         num_envs: members.
@@ -107,10 +108,10 @@ class SignWorlds(SignFamily):
     @cached_property
     def _places(self) -> Mapping[str, NDArray[np.float64]]:
         """Phase -> where episodes of training may start part-way in each house, (W, PLACES, 2)."""
-        from dream.envs.sign.places import places_anywhere, places_on_the_way
+        from dream.envs.sign.places import places_among_objects, places_on_the_way
 
         task = self.layouts, self.worlds.obstacles, PLACES
-        return {"explore": places_on_the_way(*task), "execute": places_anywhere(*task)}
+        return {"explore": places_on_the_way(*task), "execute": places_among_objects(*task)}
 
     def _start_elsewhere(self, members: NDArray[np.int64]) -> None:
         if not self.training or self.part_way == 0:
