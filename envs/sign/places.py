@@ -44,7 +44,8 @@ def places_among_objects(layouts: Sequence[SignLayout], obstacles: Obstacles, co
     rng = np.random.default_rng(1)
     found = np.empty((len(layouts), count, 2))
     for world, layout in enumerate(layouts):
-        tried = rng.uniform(*np.transpose(layout.rooms[0]), size=(CANDIDATES * count, 2))
+        least, largest = np.transpose(layout.rooms[0])
+        tried = rng.uniform(least, largest, size=(CANDIDATES * count, 2))
         found[world] = _free(tried, world, layout, obstacles, count)
     return found
 
