@@ -61,7 +61,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
         ("of another problem", codes[(colour + 1) % 3]),
         ("of nothing seen, g(empty)", empty_prefix(pair, env, colour)),
     ):
-        rows.append(("executor", f"return with z {name}", execute(net, env, colour, z)))
+        rows.append(("executor", f"return with z {name}", float(execute(net, env, colour, z).mean())))
 
     explore = rollout(env, random_policy(), colour, phase="explore")
     rows += judge("g, random explorations", pair, env, colour, explore)
@@ -77,7 +77,7 @@ def measure(run: Path) -> list[tuple[str, str, float]]:
         explore = rollout(env, script, colour, phase="explore")
         rows += judge(link, pair, env, colour, explore)
         z = last_prefix(net.g(explore), explore)
-        rows.append((link, "return with z", execute(net, env, colour, z)))
+        rows.append((link, "return with z", float(execute(net, env, colour, z).mean())))
         rows += reward_by_moment(link, pair, colour, explore, script.pixels)
     return rows
 
@@ -88,8 +88,8 @@ def empty_prefix(pair: Any, env: Any, colour: np.ndarray) -> Tensor:
     return pair.averaged.g(explore)[:, 0]
 
 
-def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
-    """Mean return of greedy execution on z (B, Z)."""
+def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> Tensor:
+    """Returns (B,) of greedy execution on z (B, Z)."""
     instruction = env.sample_instruction(colour, np.random.default_rng(0))
     goal = torch.from_numpy(instruction)
 
@@ -98,7 +98,7 @@ def execute(net: Any, env: Any, colour: np.ndarray, z: Tensor) -> float:
         return q.argmax(-1), state
 
     played = rollout(env, policy, colour, phase="execute", instruction=instruction)
-    return float(played.reward.sum(1).mean())
+    return played.reward.sum(1)
 
 
 class Script:

@@ -4,7 +4,7 @@ python -m benchmarks.world_links runs/sign-worlds/dream/s0 --csv results/sign_wo
 
 The weights are the final ones: where no validation succeeds, the best checkpoint is as good as any.
 
-- `executor`: the return on f of the true problem.
+- `executor`: the return on f of the true problem; `executor wrong`: how often it touches a wrong object.
 - `informed start`, `way`, `room`: the share of explorations in which the sign could be read, that began in the start
   area (as all that are judged), on the way to the room of the sign, or in it (as some of training).
 - `decoded`: how often g's code after an exploration in which the sign could be read is nearest to that of its colour.
@@ -74,7 +74,8 @@ def judged(pair: Any, env: Any, ids: NDArray[np.int64]) -> dict[str, float]:
         else:
             found["informed start"] = informed.mean()
             z = pair.averaged.f(pair.factors(torch.from_numpy(ids)))
-            found["executor"] = execute(pair.averaged, env, ids, z)
+            returns = execute(pair.averaged, env, ids, z)
+            found |= {"executor": returns.mean(), "executor wrong": (returns < 0).float().mean()}
     return {name: float(value) for name, value in sorted(found.items())}
 
 
