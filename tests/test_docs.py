@@ -208,6 +208,7 @@ dream train dream --env franka_kitchen:Kitchen --preset debug --steps 3000 --env
 --run-dir runs/kitchen-debug/s0
 dream train oracle --env kitchen --steps 500000
 dream train dream --env sign-worlds --steps 2000000
+dream train oracle --env sign-worlds --steps 600000 --learning.execute-batch-size 256
 dream train dream --env my_family:Doors --run-dir runs/doors/dream/s0
 dream train dream --env my_family:Doors --env-parameters doors=6 --run-dir runs/doors-6/dream/s0
 dream eval runs/doors/dream/s0

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dream.core.hindsight import Hindsight
 from dream.core.replay import TrialReplay, trial_bytes
-from dream.core.trial import Episodes, Trials
+from dream.core.trial import Episodes, Hindsight, Trials
 from tests.small_training import build
 
 SLOTS = 6

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from dream.core.actions import Actions
 from dream.core.environment import Environment
-from dream.core.hindsight import Hindsight
-from dream.core.trial import Episodes, Observations, Trials
+from dream.core.trial import Episodes, Hindsight, Observations, Trials
 from dream.spaces import each, zeros
 
 Fetched = Literal["explore", "execute", "both"]

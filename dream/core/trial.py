@@ -8,17 +8,14 @@ to the first of the next. No policy takes it and its reward is 0. It is the step
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dream.core.actions import Actions
 from dream.spaces import each
-
-if TYPE_CHECKING:
-    from dream.core.hindsight import Hindsight
 
 Observations = Any
 """A tensor (..., *shape), or a dictionary of them by part, see `dream.spaces`."""
@@ -190,6 +187,36 @@ class Fresh:
 
     explored: bool
     z: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """What N execution episodes would have been right for (arXiv 1707.01495), see `dream.envs.hindsight`.
+
+    Attributes:
+        valid: (N,) bool, there is such a problem and instruction.
+        problem_id: (N,) int64.
+        instruction: (N, I) int64.
+        reward: (N,) float32, of the last step.
+        terminated: (N,) bool, the last step would have ended the episode.
+    """
+
+    valid: Tensor
+    problem_id: Tensor
+    instruction: Tensor
+    reward: Tensor
+    terminated: Tensor
+
+    def relabel(self, execute: Episodes, chosen: Tensor) -> Episodes:
+        """The N episodes, those of `chosen` (N,) bool with the instruction that they were right for."""
+        steps = torch.arange(execute.mask.shape[1], device=chosen.device)
+        last = chosen[:, None] & (steps == execute.length[:, None] - 1)
+        return replace(
+            execute,
+            instruction=torch.where(chosen[:, None], self.instruction, execute.instruction),
+            reward=torch.where(last, self.reward[:, None], execute.reward),
+            terminated=torch.where(last, self.terminated[:, None], execute.terminated),
+        )
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor
 from dream.config import TrainConfig
 from dream.core.acting import ActionChooser, interleave
 from dream.core.environment import Environment
-from dream.core.hindsight import Hindsight, as_tensors
+from dream.core.hindsight import as_tensors
 from dream.core.rollout import Now, Policy, PolicyState, no_steps, rollout
-from dream.core.trial import Episodes, chain
+from dream.core.trial import Episodes, Hindsight, chain
 from dream.methods.pair_networks import PairNetworks
 from dream.methods.rules import ExploreRule
 
