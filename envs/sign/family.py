@@ -264,8 +264,8 @@ class SignFamily(MetaEnv):
     def hindsight(self) -> Hindsight | None:
         """Who touched an object was right for its kind in the same world with its colour, unless a frame showed more.
 
-        A frame that shows any of the sign shows a colour that it has in one of the problems only. Where it shows none, it
-        would be the same with another colour, unless the word is longer: one episode in some hundred. None with
+        A frame that shows any of the sign shows a colour that it has in one of the problems only. Where it shows none,
+        it would be the same with another colour, unless the word is longer: one episode in some hundred. None with
         backend "miniworld", which does not say how much of the sign a frame shows.
         """
         if not self._tells:
