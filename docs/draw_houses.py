@@ -1,6 +1,6 @@
 """Find the houses of `sign-worlds` that are fair tasks, and store which draws they are (dream/envs/sign/houses.json).
 
-    python docs/draw_houses.py --processes 2       # ten minutes on two idle cores
+    python docs/draw_houses.py --processes 2       # 12 minutes on two cores
 
 A draw is a fair task if, from 12 starts, the sign can be read within 10 steps and every object reached within 16; if it
 can be read at once from no more than 15% of the poses in the start area; and if it is read in 20% to 60% of random

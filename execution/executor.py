@@ -47,7 +47,7 @@ class LearnedExecutor(nn.Module):
     ):
         super().__init__()
         sizes = [int(n) for n in instruction.nvec]
-        self.actions = actions
+        self.seen_actions = actions if sees_action else None
         self.frames = frame_encoder(space)
         self.policy = RecurrentPolicy(
             space,
@@ -68,14 +68,15 @@ class LearnedExecutor(nn.Module):
 
     def forward(self, execute: Episodes, frame_features: Tensor, z: Tensor) -> Tensor:
         """Whole episodes, their frame features (N, T + 1, D) and z (N, Z) -> outputs (N, T + 1, O)."""
-        previous = self.actions.inputs(execute.previous_action(self.actions))
+        seen = self.seen_actions
+        previous = None if seen is None else seen.inputs(execute.previous_action(seen))
         return self.policy(frame_features, execute.instruction[:, None], z[:, None], previous=previous)
 
     def step(
         self, frame_features: Tensor, previous_action: Tensor, instruction: Tensor, z: Tensor, state: PolicyState
     ) -> tuple[Tensor, PolicyState]:
         """One step: frame features (B, D), previous action (B, ...), (B, I), (B, Z), state -> outputs (B, O), state."""
-        previous = self.actions.inputs(previous_action)
+        previous = None if self.seen_actions is None else self.seen_actions.inputs(previous_action)
         return self.policy.step(frame_features, instruction, z, state, previous=previous)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from dream.core import environment
@@ -17,7 +17,7 @@ def as_tensors(told: Sequence[environment.Hindsight], device: torch.device) -> H
     """What n batches of B episodes would have been right for, in the order of `interleave`: B * n of them."""
 
     def joined(name: str) -> Tensor:
-        stacked = np.stack([getattr(each, name) for each in told], axis=1)
-        return torch.from_numpy(stacked.reshape(-1, *stacked.shape[2:])).to(device)
+        parts = [torch.from_numpy(getattr(each, name)) for each in told]
+        return rearrange(parts, "n b ... -> (b n) ...").to(device)
 
     return Hindsight(**{item.name: joined(item.name) for item in fields(Hindsight)})

@@ -136,7 +136,7 @@ class Kitchen(MetaEnv):
         self._state = State(np.zeros(num_envs, np.int64), np.full(num_envs, -1), nothing, nothing)
         self._seen = np.zeros((num_envs, len(CONTAINERS)), np.bool_)
         self._handled = np.zeros(num_envs, np.bool_)
-        self._mistaken = nothing
+        self._mistaken = nothing.copy()
         self._frames = np.zeros((num_envs, 60, 80, 3), np.uint8)
         self._path = {
             name: np.zeros((num_envs, horizon + 1, *array.shape[1:]), array.dtype)
@@ -350,7 +350,7 @@ class Kitchen(MetaEnv):
             array[members] = start
         self._seen[members] = False
         self._handled[members] = (begin.opened >= 0) | (begin.hand < NOTHING)
-        self._mistaken = np.where(np.isin(self._everyone, members), NOTHING, self._mistaken)
+        self._mistaken[members] = NOTHING
         return self._observe(members)
 
     def _part_way(self, members: NDArray[np.int64], begin: State, moved: NDArray[np.bool_]) -> State:
@@ -403,11 +403,10 @@ class Kitchen(MetaEnv):
             return None
         instruction = self.instruction.copy()
         instruction[self._everyone, (self._state.pot < NOTHING) * 1] = self._mistaken
-        valid = self._mistaken < NOTHING
         return Hindsight(
-            valid=valid,
+            valid=self._mistaken < NOTHING,
             problem_id=self.problem_id.copy(),
-            instruction=np.where(valid[:, None], instruction, self.instruction),
+            instruction=instruction,
             reward=np.zeros(self.num_envs, np.float32),
             terminated=np.zeros(self.num_envs, np.bool_),
         )

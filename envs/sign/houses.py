@@ -1,7 +1,7 @@
 """Houses for `sign-worlds`: worlds with the task of Sign, each made from its number alone.
 
 A house is a main room with an annex behind an opening. In the main room six objects stand and the episode starts, and
-the sign hangs on a wall of the annex where it cannot be read from the start. Shape, sizes, textures, places and
+the sign hangs on a wall of the annex where it can hardly be read from the start. Shape, sizes, textures, places and
 heights differ from house to house. Every length is a multiple of 5 cm and every draw an integer hash, so that a house
 is the same on every machine.
 
