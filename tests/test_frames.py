@@ -14,7 +14,7 @@ from dream.core.embedding import DiscreteEncoder
 from dream.core.frames import FrameEncoder
 from dream.core.networks import RecurrentPolicy
 from dream.core.observations import Encoded, Unchanged, frame_encoder, observation_encoder
-from dream.core.pooled_frames import PooledFrames
+from dream.core.pooled_frames import PlacedFrames, PooledFrames
 from dream.core.trial import Episodes
 from dream.envs.signpost.family import Signpost
 from dream.methods.build import build_method
@@ -84,16 +84,19 @@ def test_padding_frames_are_not_encoded(encoder: FrameEncoder) -> None:
     torch.testing.assert_close(encoder.first.weight.grad, gradient)
 
 
-def test_pooled_features_do_not_depend_on_padding_neighbours_or_small_shifts() -> None:
+@pytest.mark.parametrize(("kind", "size"), [(PooledFrames, 64 + 96), (PlacedFrames, 64 + 640)])
+def test_pooled_features_do_not_depend_on_padding_neighbours_or_small_shifts(
+    kind: type[PooledFrames], size: int
+) -> None:
     """A word moved by the strides of the convolutions, 6 pixels, is the same to the pooled features."""
     torch.manual_seed(0)
     space = gym.spaces.Box(0, 255, (60, 80, 3), np.uint8)
-    pooled = PooledFrames(space)
+    pooled = kind(space)
     frames = torch.full((3, 60, 80, 3), 90, dtype=torch.uint8)
     word = torch.randint(0, 256, (12, 18, 3), dtype=torch.uint8)
     frames[0, 18:30, 24:42], frames[1, 18:30, 30:48] = word, word
     features = pooled(frames)
-    assert features.shape == (3, pooled.out_features) == (3, 160)
+    assert features.shape == (3, pooled.out_features) == (3, size)
     whole = features[:, :64]
     assert (whole[0] - whole[1]).norm() < 0.1 * (whole[0] - whole[2]).norm()
     assert (features[0, 64:] - features[1, 64:]).norm() > (whole[0] - whole[1]).norm()  # the grid says where
@@ -103,11 +106,11 @@ def test_pooled_features_do_not_depend_on_padding_neighbours_or_small_shifts() -
     torch.testing.assert_close(masked[seen], features[seen])
     assert not masked[1].any()
     for other in (SPACE, space):
-        encoded = PooledFrames(other)
-        assert frame_encoder(Encoded(other, PooledFrames, encoded.out_features)).out_features == 160
+        encoded = kind(other)
+        assert frame_encoder(Encoded(other, kind, encoded.out_features)).out_features == size
     for wrong in (gym.spaces.Box(0, 255, (22, 80, 3), np.uint8), gym.spaces.Box(0, 1, (60, 80, 3), np.float32)):
         with pytest.raises(ValueError, match="reads images of at least 23 x 23"):
-            PooledFrames(wrong)
+            kind(wrong)
 
 
 def test_which_spaces_are_frames() -> None:

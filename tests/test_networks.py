@@ -14,6 +14,7 @@ from dream.core.embedding import DiscreteEncoder
 from dream.core.heads import DuelingHead
 from dream.core.memories import LSTMMemory
 from dream.core.networks import (
+    KEY_SIZE,
     RecurrentPolicy,
     StepEncoder,
     load_named_weights,
@@ -136,14 +137,16 @@ def test_z_scales_and_shifts_the_features() -> None:
     torch.testing.assert_close(encoder(obs, None, z), normed_relu(encoder.hidden(normed_relu(h))))
 
 
-def test_the_product_of_z_and_an_instruction_scales_and_shifts_the_features() -> None:
+def test_what_z_answers_to_an_instruction_scales_and_shifts_the_features() -> None:
     torch.manual_seed(0)
     encoder = StepEncoder(SPACE, 6, integers=[3, 2], z_dim=2, asks=True)
     assert encoder.scale_shift is not None and encoder.combined is not None and encoder.question is not None
     assert encoder.integers is None
     question, obs, z, asked = encoder.question, *map(torch.tensor, ([[1, 2]], [[0.5, -2.0]], [[2, 1]]))
-    product = question.z(z) * question.scale(asked) + question.shift(asked)
-    scale, shift = encoder.scale_shift(normed_relu(question.hidden(product))).split(6, -1)
+    keys = question.keys(z)[0].split(KEY_SIZE)
+    queries = [query(asked[:, [k]])[0] for k, query in enumerate(question.queries)]
+    matches = torch.stack([key @ query / KEY_SIZE**0.5 for key in keys for query in queries])[None]
+    scale, shift = encoder.scale_shift(normed_relu(question.hidden(matches))).split(6, -1)
     h = encoder.combined(normed_relu(encoder.obs(obs)))
     h = (h - h.mean()) / (h.var(unbiased=False) + 1e-5).sqrt() * (1 + scale) + shift
     torch.testing.assert_close(encoder(obs, asked, z), normed_relu(encoder.hidden(normed_relu(h))))

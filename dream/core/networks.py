@@ -15,6 +15,9 @@ from dream.core.memories import LSTMMemory
 from dream.core.memories.lstm import LSTMState
 from dream.core.observations import ObservationSpace, observation_encoder
 
+KEYS, KEY_SIZE = 16, 16
+"""Parts of z that are compared with an instruction, and numbers in each."""
+
 
 def normed_relu(h: Tensor) -> Tensor:
     """ReLU of the units after layer norm: some units of every step stay active, so a layer cannot die."""
@@ -96,27 +99,29 @@ class StepEncoder(nn.Module):
 
 
 class Question(nn.Module):
-    """What z answers to an instruction: features of their product.
+    """What z answers to an instruction: features of how well parts of z match it, as keys match queries in attention.
 
     An executor that is asked for one of many things ("where is the key?") learns this by heart, pair by pair, where z
-    and instruction only meet in a sum (docs/learning.md).
+    and instruction only meet in a sum; and from four times as many answers where they meet in a product of two layers
+    (docs/learning.md).
 
     Args:
-        width: units of each layer.
+        width: units of the features.
         z_dim: of z.
         integers: number of values of each of the K integers of an instruction.
     """
 
     def __init__(self, width: int, z_dim: int, integers: Sequence[int]):
         super().__init__()
-        self.z = nn.Linear(z_dim, width)
-        self.scale = DiscreteEncoder(integers, width)
-        self.shift = DiscreteEncoder(integers, width)
-        self.hidden = nn.Linear(width, width)
+        self.keys = nn.Linear(z_dim, KEYS * KEY_SIZE)
+        self.queries = nn.ModuleList(DiscreteEncoder([size], KEY_SIZE) for size in integers)
+        self.hidden = nn.Linear(KEYS * len(self.queries), width)
 
     def forward(self, z: Tensor, integers: Tensor) -> Tensor:
         """(..., Z), (..., K) int64 -> (..., width). Leading dimensions broadcast."""
-        return normed_relu(self.hidden(self.z(z) * self.scale(integers) + self.shift(integers)))
+        keys = self.keys(z).unflatten(-1, (KEYS, KEY_SIZE))
+        queries = torch.stack([query(integers[..., [k]]) for k, query in enumerate(self.queries)], dim=-1)
+        return normed_relu(self.hidden((keys @ queries / KEY_SIZE**0.5).flatten(-2)))
 
 
 class RecurrentPolicy(nn.Module):

@@ -10,7 +10,7 @@ NEW_WORLDS: Mapping[str, Any] = {
     "network.observation": "dream.core.pooled_frames:PooledFrames",
     # Walking does, and costs less so
     "explorer.observation": "dream.core.frames:FrameEncoder",
-    "executor.observation": "dream.core.frames:FrameEncoder",
+    "executor.observation": "dream.core.pooled_frames:PlacedFrames",
     # Who looks for something must turn on, not back and forth
     "executor.previous_action": "observed",
     # One frame in ten shows what there is to read: the others are noise to g, and many labels average it out
