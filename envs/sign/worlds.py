@@ -63,7 +63,7 @@ class SignWorlds(SignFamily):
         **Sign.default_settings,
         **NEW_WORLDS,
         "steps": 1_500_000,
-        "learning.execute_batch_size": 128,  # walking in houses never seen is most of what is learned
+        "network.width": 128,  # six objects, each of them in forty places
         "explorer.min_explained": 0.1,
     }
     reference_parameters: ClassVar[Mapping[str, Any]] = {"backend": "miniworld", "variant": "paper"}
