@@ -1,4 +1,4 @@
-"""How fast an executor learns which container holds what it is asked for, where z and instruction add or multiply.
+"""How fast an executor learns which container holds what it is asked for, where z and instruction add or are compared.
 
 python -m benchmarks.questions --csv results/questions.csv       # four minutes
 

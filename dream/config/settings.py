@@ -52,7 +52,7 @@ class NetworkConfig(Settings, section="network"):
     """module:Class of a torch module of your own that encodes observations, in place of the toolkit's"""
     instruction: Literal["sum", "product"] = "sum"
     """how a policy learns what z says about its instruction: added to the observation, whose features z scales and
-    shifts; or multiplied with z, for families where it asks for one of many things"""
+    shifts; or compared with parts of z, for families where it asks for one of many things"""
     memory: Literal["lstm", "transformer"] = "lstm"
     """memory of an end-to-end policy; pairs use LSTMs"""
     width: Annotated[int, Range(1, 8192)] = 64

@@ -31,7 +31,7 @@ class StepEncoder(nn.Module):
     equals a linear layer on their concatenation. Where there is a z, a second layer combines them first, and z scales
     and shifts its units (FiLM, Perez et al., 2018, arXiv 1709.07871): the right action depends on place, instruction
     and problem jointly, and a sum would have to learn every such product (docs/learning.md). With `asks`, the integers
-    do not enter the sum: their product with z is what scales and shifts.
+    do not enter the sum: how well they match parts of z is what scales and shifts.
 
     Args:
         space: of one observation.
@@ -102,8 +102,7 @@ class Question(nn.Module):
     """What z answers to an instruction: features of how well parts of z match it, as keys match queries in attention.
 
     An executor that is asked for one of many things ("where is the key?") learns this by heart, pair by pair, where z
-    and instruction only meet in a sum; and from four times as many answers where they meet in a product of two layers
-    (docs/learning.md).
+    and instruction only meet in a sum (docs/learning.md).
 
     Args:
         width: units of the features.
