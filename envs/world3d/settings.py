@@ -10,6 +10,7 @@ NEW_WORLDS: Mapping[str, Any] = {
     "network.observation": "dream.core.pooled_frames:PooledFrames",
     # Walking does, and costs less so
     "explorer.observation": "dream.core.frames:FrameEncoder",
+    # What an executor walks to is small from far away
     "executor.observation": "dream.core.pooled_frames:PlacedFrames",
     # Who looks for something must turn on, not back and forth
     "executor.previous_action": "observed",
