@@ -56,7 +56,7 @@ def main() -> None:
     test = draw_states(env, "test", TESTED, rng)
     for many in STATES:
         train = draw_states(env, "train", many, rng)
-        for how in ("untold", "sum", "product"):
+        for how in ("untold", "sum", "query"):
             one = {
                 "env": "kitchen",
                 "method": f"{how}[states={many}]",
@@ -64,7 +64,7 @@ def main() -> None:
                 "split": "test",
                 "metric": "accuracy",
             }
-            curve = learn(env, train, test, asks=how == "product", told=how != "untold")
+            curve = learn(env, train, test, asks=how == "query", told=how != "untold")
             print(
                 f"{one['method']}:", ", ".join(f"{value:.3f} after {step} updates" for step, value in curve), flush=True
             )

@@ -22,6 +22,8 @@ from dream.envs.fixed_arm.family import FixedArm
 from dream.envs.kitchen.family import Kitchen
 from dream.envs.point_goals.family import PointGoals
 from dream.envs.render import contact_sheet
+from dream.envs.sign.layout import COLOURS
+from dream.envs.sign.worlds import SignWorlds
 from dream.envs.signpost import family as signpost
 from dream.spaces import Arrays, action_name, each
 
@@ -170,6 +172,23 @@ def kitchen(problem: int = 100) -> list[Frame]:
     return exploring + scripted(env, problem, "execute", env.expert(believed, np.array([dish])), [10, 18])
 
 
+def sign_worlds(houses: Sequence[int] = (1, 12, 25, 31)) -> list[Frame]:
+    """Four houses of training at the end of a planned exploration, and two each with new textures and new plans."""
+    pictures = []
+    for variant, numbers in (("default", houses), ("textures", (3, 40)), ("plans", (5, 60))):
+        env = SignWorlds(1, variant=variant)
+        split = "train" if variant == "default" else "test"
+        first = int(env.problems.ids(split).min())
+        for number in numbers:
+            problem = first + len(COLOURS) * number + number % len(COLOURS)
+            obs, _ = env.reset(seed=0, options={"problem_id": [problem], "phase": "explore"})
+            script, steps = env.scripted_explorer(1), 0
+            while env.active[0]:
+                obs, steps = env.step(script.act(obs))[0], steps + 1
+            pictures.append(env.episode_picture(0, f"{split if variant == 'default' else variant}, {steps} steps"))
+    return pictures
+
+
 def expert_for(env: MetaEnv, problem: int) -> Expert:
     """The expert that believes in a problem of a family with a single instruction."""
     return env.expert(np.array([problem]), np.zeros((1, 1), np.int64))
@@ -179,7 +198,7 @@ if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     drawn = {"bus": bus(), "map": city_map(), "cooking": cooking(), "signpost": one_bit()}
     drawn |= {"dark-rooms": dark_rooms(), "fixed-arm": fixed_arm()}
-    drawn |= {"beacon": beacon(), "point-goals": point_goals(), "kitchen": kitchen()}
+    drawn |= {"beacon": beacon(), "point-goals": point_goals(), "kitchen": kitchen(), "sign-worlds": sign_worlds()}
     for family, pictures in drawn.items():
         sheet = cv2.cvtColor(contact_sheet(pictures, columns=4), cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(IMAGES / f"{family}.png"), sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])

@@ -144,7 +144,7 @@ class ContextPolicy(nn.Module):
 
     def __init__(self, space: ObservationSpace, layout: Layout, context_dim: int, config: TrainConfig):
         super().__init__()
-        width, asks = config.network.width, config.network.instruction == "product"
+        width, asks = config.network.width, config.network.instruction == "query"
         self.encoder = StepEncoder(space, width, integers=layout.episode, z_dim=context_dim, asks=asks)
         self.head = make_head(config.end_to_end.learner, width, width, layout.actions, layout.initial)
 

@@ -50,7 +50,7 @@ class NetworkConfig(Settings, section="network"):
 
     observation: str | None = None
     """module:Class of a torch module of your own that encodes observations, in place of the toolkit's"""
-    instruction: Literal["sum", "product"] = "sum"
+    instruction: Literal["sum", "query"] = "sum"
     """how a policy learns what z says about its instruction: added to the observation, whose features z scales and
     shifts; or compared with parts of z, for families where it asks for one of many things"""
     memory: Literal["lstm", "transformer"] = "lstm"

@@ -55,7 +55,7 @@ class PairNetworks(nn.Module):
             width=width,
             memory_size=memory_size,
             z_dim=z_dim,
-            asks=config.network.instruction == "product",
+            asks=config.network.instruction == "query",
             sees_action=config.executor.previous_action == "observed",
             initial=random_actions(env),
         )

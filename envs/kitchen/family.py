@@ -81,7 +81,7 @@ class Kitchen(MetaEnv):
     picture = "dream.envs.kitchen.picture:draw"
     default_settings: ClassVar[Mapping[str, Any]] = {
         **NEW_WORLDS,
-        "network.instruction": "product",  # where is the duckie?
+        "network.instruction": "query",  # where is the duckie?
         "steps": 3_000_000,
         "learning.buffer_size": 2_500,  # 3.7 GB of frames
         "evaluation.checkpoint_every": 500_000,  # they go into every checkpoint
