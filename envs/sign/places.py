@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from dream.envs.sign.fast import NEAR
-from dream.envs.sign.layout import Range, SignLayout
+from dream.envs.sign.layout import SignLayout
 from dream.envs.world3d.kernels import OPTIONS
 from dream.envs.world3d.motion import Obstacles, blocked, met_at
 
@@ -23,8 +23,9 @@ ASIDE = 0.75
 def places_on_the_way(layouts: Sequence[SignLayout], obstacles: Obstacles, count: int) -> NDArray[np.float64]:
     """Places in each world where nothing is touched, (W, count, 2) x and z; always the same ones.
 
-    Half are in the room where the sign hangs, the others near the lines from the middle of the start area through the
-    openings to this room, evenly along these lines. So some are near to a view of the sign, others further and further.
+    The first half is in the room where the sign hangs, the others are near the lines from the middle of the start area
+    through the openings to this room, evenly along these lines. So some are near to a view of the sign, others further
+    and further.
     """
     rng = np.random.default_rng(0)
     found = np.empty((len(layouts), count, 2))
@@ -54,7 +55,8 @@ def _free(
     tried: NDArray[np.float64], world: int, layout: SignLayout, obstacles: Obstacles, count: int
 ) -> NDArray[np.float64]:
     """The first `count` of some points of a world (N, 2) that are in a room and touch nothing, (count, 2)."""
-    free = np.array([any(_inside(place, *each) for each in layout.rooms) for place in tried])
+    least, largest = np.moveaxis(np.array(layout.rooms), -1, 0)  # of each room, (R, 2) each
+    free = ((least < tried[:, None]) & (tried[:, None] < largest)).all(-1).any(1)
     _mark_free(obstacles.barriers_of(world), obstacles.things[world], obstacles.radii, tried, free)
     return tried[np.resize(np.flatnonzero(free), count)]
 
@@ -74,10 +76,6 @@ def _along(corners: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[
     """The points that divide a line (K, 2) at shares (N,) of its length, (N, 2)."""
     length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
     return np.stack([np.interp(share * length[-1], length, side) for side in corners.T], axis=1)
-
-
-def _inside(place: NDArray[np.float64], x: Range, z: Range) -> bool:
-    return bool(x[0] < place[0] < x[1] and z[0] < place[1] < z[1])
 
 
 @njit(cache=True, nogil=True, **OPTIONS)

@@ -37,7 +37,7 @@ class SignWorlds(SignFamily):
 
     In training (`MetaEnv.training`) a share of the episodes starts part-way: explorations in the room where the sign
     hangs, looking at it, or on the way there, half of them each, and executions anywhere in the main room, where the
-    objects stand. Random walks from the start area see a legible sign in 9% of their frames and seldom come to the
+    objects stand. Random walks from the start area see a legible sign in 8% of their frames and seldom come to the
     objects that are far away.
 
     Args:
