@@ -12,6 +12,7 @@ import torch
 
 from dream.config import TrainConfig
 from dream.errors import UserError
+from dream.methods.labels import label_of_run
 from dream.storage.tidy_csv import merge_tidy_csv
 
 Rows = list[dict[str, Any]]
@@ -39,7 +40,7 @@ def measure_runs(
     Args:
         description: text of --help.
         which: --help of the run directories.
-        measure: run directory and the options by name -> rows, added to --csv after each run.
+        measure: run directory and the options by name -> rows, added to --csv after each run with its label.
         show: rows -> lines to print.
         options: further options of the command line, name -> arguments of `add_argument`.
     """
@@ -51,11 +52,16 @@ def measure_runs(
     given = parser.parse_args()
     torch.set_num_threads(1)
     for run in given.runs:
-        rows = measure(run, **{name: getattr(given, name) for name in options})
+        rows = labelled(run, measure(run, **{name: getattr(given, name) for name in options}))
         for line in show(rows):
             print(f"{run}  {line}", flush=True)
         if given.csv:
             merge_tidy_csv(given.csv, rows)
+
+
+def labelled(run: Path, rows: Rows) -> Rows:
+    """Rows of a run directory, with the label of the run (changed settings and all) in place of its method."""
+    return [row | {"method": label_of_run(run, row["method"])} for row in rows]
 
 
 def tidy_rows(config: TrainConfig, step: int, split: str, values: Mapping[str, float]) -> Rows:

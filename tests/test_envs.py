@@ -225,6 +225,14 @@ def test_splits_have_not_changed() -> None:
         assert (table.max(axis=0) + 1 == problems.factors).all()
         if name not in ("sign-worlds", "kitchen"):  # there f is not told which house or kitchen it is
             assert len(np.unique(table, axis=0)) == len(table)
+    variants = {
+        ("sign-worlds", "textures"): "16282125661a97ec",
+        ("sign-worlds", "plans"): "90bf1176b99f7f8c",
+        ("sign-worlds", "paper"): "502099a817ba4e3e",
+        ("kitchen", "contents"): "8a5215ec46082335",
+        ("kitchen", "both"): "dd8cc00d53f994c9",
+    }
+    assert {key: make(key[0], 1, variant=key[1]).problems.hash for key in variants} == variants
     bus = make("bus", 1, split="paper").problems
     assert bus.ids("train").tolist() == bus.ids("validation").tolist() == list(range(0, 576, 11))
     assert sorted([*bus.ids("train"), *bus.ids("test")]) == list(range(576)) and not make("map", 1).problems.validates

@@ -1,6 +1,7 @@
 """The executions of benchmarks/executor_doubts.py: each is given the exploration that it should be."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.executor_doubts import KINDS, measure
+from benchmarks.script import labelled
 from dream.core.rollout import no_steps
 from dream.envs import make
 from tests.small_training import trained
@@ -26,6 +28,13 @@ def test_the_other_exploration_is_of_another_problem(problem_id: list[int]) -> N
     given = KINDS["other"](method, make("map", len(ids)), ids, torch.Generator())
     assert (given.instruction[:, 0].numpy() != ids).all()
     assert not KINDS["nothing"](method, make("map", len(ids)), ids, torch.Generator()).mask.any()
+
+
+def test_rows_of_a_run_with_changed_settings_do_not_replace_those_of_its_method(tmp_path: Path) -> None:
+    rows = [{"method": "dream", "value": 1.0}]
+    changed = "dream[env_parameters.description=id]"
+    assert labelled(tmp_path / "cooking" / changed / "s0", rows) == [{"method": changed, "value": 1.0}]
+    assert labelled(tmp_path / "cooking" / "dream" / "s0", rows) == rows
 
 
 def test_a_run_is_measured_on_both_splits(monkeypatch: pytest.MonkeyPatch) -> None:
