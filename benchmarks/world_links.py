@@ -7,7 +7,10 @@ The weights are the final ones: where no validation succeeds, the best checkpoin
 - `executor`: the return on f of the true problem; `executor wrong`: how often it touches a wrong object.
 - `informed start`, `way`, `room`: the share of explorations in which the sign could be read, that began in the start
   area (as all that are judged), on the way to the room of the sign, or in it (as some of training).
-- `decoded`: how often g's code after an exploration in which the sign could be read is nearest to that of its colour.
+- `decoded`: how often g's code after an exploration in which the sign could be read is nearest to that of its colour;
+  `decoded script`: after explorations of the script, which walks to a view of the sign.
+- `z colour`: the share of the variance of g's codes after the script that lies between the colours; `z walls` and
+  `z floor`: the share of the rest that lies between textures, corrected for their number (0 where they do not matter).
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from numpy.typing import NDArray
 from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from benchmarks.sign_links import execute
 from dream.core.bottleneck import last_prefix
+from dream.core.trial import Episodes
 from dream.envs.sign.layout import COLOURS
 from dream.envs.watch import Watcher
 from dream.eval.evaluate import load_method
+from dream.eval.explain.bounds import ScriptedExplorer
 
 TRIALS = 240
 
@@ -68,15 +73,50 @@ def judged(pair: Any, env: Any, ids: NDArray[np.int64]) -> dict[str, float]:
             room = np.array([env.layouts[world].rooms[-1] for world in env.world])  # (B, axis, end)
             inside = ((start > room[..., 0]) & (start < room[..., 1])).all(axis=1)
             found |= {"informed way": informed[~inside].mean(), "informed room": informed[inside].mean()}
-            codes = pair.averaged.f(torch.arange(len(COLOURS))[:, None])
-            nearest = torch.cdist(last_prefix(pair.averaged.g(explore), explore), codes).argmin(1).numpy()
-            found["decoded"] = (nearest == ids % len(COLOURS))[informed].mean()
+            found["decoded"] = _decoded(pair, _codes(pair, explore), ids)[informed].mean()
         else:
             found["informed start"] = informed.mean()
             z = pair.averaged.f(pair.factors(torch.from_numpy(ids)))
             returns = execute(pair.averaged, env, ids, z)
             found |= {"executor": returns.mean(), "executor wrong": (returns < 0).float().mean()}
+            found |= _after_the_script(pair, env, ids)
     return {name: float(value) for name, value in sorted(found.items())}
+
+
+def _after_the_script(pair: Any, env: Any, ids: NDArray[np.int64]) -> dict[str, float]:
+    env.reset(seed=0)
+    codes = _codes(pair, ScriptedExplorer().explore(env, ids))
+    colours = ids % len(COLOURS)
+    rest = codes - np.array([codes[colours == colour].mean(0) for colour in range(len(COLOURS))])[colours]
+    houses = [env.layouts[world] for world in env.world]
+    return {
+        "decoded script": _decoded(pair, codes, ids).mean(),
+        "z colour": explained(codes, colours),
+        "z walls": explained(rest, np.array([house.wall_texture for house in houses])),
+        "z floor": explained(rest, np.array([house.floor_texture for house in houses])),
+    }
+
+
+def _codes(pair: Any, explore: Episodes) -> NDArray[np.float32]:
+    """What g tells after explorations, (N, Z)."""
+    return last_prefix(pair.averaged.g(explore), explore).numpy()
+
+
+def _decoded(pair: Any, codes: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the nearest code is that of the right colour, (N,)."""
+    of_colours = pair.averaged.f(torch.arange(len(COLOURS))[:, None])
+    return torch.cdist(torch.from_numpy(codes), of_colours).argmin(1).numpy() == ids % len(COLOURS)
+
+
+def explained(codes: NDArray[np.floating], group: NDArray[Any]) -> float:
+    """Share of the variance of codes (N, Z) that lies between groups (N,), corrected for their number.
+
+    An adjusted R^2: about 0, and sometimes below, where the groups do not matter.
+    """
+    names, number = np.unique(group, return_inverse=True)
+    means = np.array([codes[number == each].mean(0) for each in range(len(names))])
+    within = np.square(codes - means[number]).sum() / (len(codes) - len(names))
+    return float(1 - within / (np.square(codes - codes.mean(0)).sum() / (len(codes) - 1)))
 
 
 if __name__ == "__main__":
