@@ -21,12 +21,13 @@ from dream.eval.evaluate import eval_rows, evaluate_run
 from dream.storage.run_directory import RunDirectory
 
 MINIWORLD = {"backend": "miniworld"}
+VARIANTS = {"sign": ONE_WORLD, "sign-worlds": HOUSES, "kitchen": KITCHENS}
 TESTS: dict[str, list[dict[str, Any]]] = {
-    "sign": [*({"variant": variant} for variant in ONE_WORLD), MINIWORLD],
-    "sign-worlds": [*({"variant": variant} for variant in HOUSES), {"variant": "paper", **MINIWORLD}],
-    "kitchen": [{"variant": variant} for variant in KITCHENS],
+    family: [{}, *({"variant": variant} for variant in variants[1:])] for family, variants in VARIANTS.items()
 }
-"""Family -> parameters of the tests."""
+"""Family -> what differs from training in each of its tests; the first variant is the usual one."""
+TESTS["sign"].append(MINIWORLD)
+TESTS["sign-worlds"].append({"variant": "paper", **MINIWORLD})
 
 
 def main() -> None:
@@ -47,8 +48,6 @@ def held_out(run: Path, trials: int) -> Rows:
         raise UserError(f"{run} is a run on {family}: give runs on {', '.join(TESTS)}")
     rows: Rows = []
     for parameters in TESTS[family]:
-        if parameters.get("variant") == "default":
-            parameters = {}
         rows += eval_rows(evaluate_run(run, trials=trials, env_parameters=parameters))
     return rows
 

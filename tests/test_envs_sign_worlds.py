@@ -249,8 +249,8 @@ def test_pairs_are_tested_in_every_world_of_their_family(monkeypatch: pytest.Mon
     from benchmarks import held_out
     from dream.eval.pretrained import pretrained
 
-    assert [test.get("variant") for test in held_out.TESTS["sign-worlds"]] == [*VARIANTS, "paper"]
-    monkeypatch.setattr(held_out, "TESTS", {"sign": [{"variant": "default"}, {"variant": "walls"}]})
+    assert [test.get("variant") for test in held_out.TESTS["sign-worlds"]] == [None, *VARIANTS[1:], "paper"]
+    monkeypatch.setattr(held_out, "TESTS", {"sign": [{}, {"variant": "walls"}]})
     rows = held_out.held_out(pretrained("sign"), trials=40)
     returns = {row["env"]: row["value"] for row in rows if row["metric"] == "return"}
     assert list(returns) == ["sign", "sign[variant=walls]"] and returns["sign"] > 0.8 > returns["sign[variant=walls]"]
