@@ -3,8 +3,8 @@
 python -m benchmarks.held_out runs/sign/dream/s* runs/sign-worlds/dream/s* --csv results/held_out.csv
 
 For runs on sign, sign-worlds and kitchen; two minutes a run. A row of the CSV names what differs from training, as
-`dream eval` does: "sign-worlds[variant=plans]". Pairs on the sign families are also tested in the real MiniWorld, which
-needs OpenGL.
+`dream eval` does: "sign-worlds[variant=plans]". All tests are of the final weights. Pairs on the sign families are also
+tested in the real MiniWorld, which needs OpenGL.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 def shown(rows: Rows) -> list[str]:
     """A line for each world."""
-    return [f"{row['env']}: return {row['value']:.3f}" for row in rows if row["metric"] == "return"]
+    return [f"{row['env']}: return {row['value']:.3f}" for row in rows if row["metric"] in ("return", "final_return")]
 
 
 def held_out(run: Path, trials: int) -> Rows:
@@ -48,7 +48,7 @@ def held_out(run: Path, trials: int) -> Rows:
         raise UserError(f"{run} is a run on {family}: give runs on {', '.join(TESTS)}")
     rows: Rows = []
     for parameters in TESTS[family]:
-        rows += eval_rows(evaluate_run(run, trials=trials, env_parameters=parameters))
+        rows += eval_rows(evaluate_run(run, trials=trials, env_parameters=parameters, weights="final"))
     return rows
 
 

@@ -9,12 +9,14 @@ The weights are the final ones: where no validation succeeds, the best checkpoin
   area (as all that are judged), on the way to the room of the sign, or in it (as some of training).
 - `decoded`: how often g's code after an exploration in which the sign could be read is nearest to that of its colour;
   `decoded script`: after explorations of the script, which walks to a view of the sign.
-- `z colour`: the share of the variance of g's codes after the script that lies between the colours; `z walls` and
-  `z floor`: the share of the rest that lies between textures, corrected for their number (0 where they do not matter).
+- `z colour`: the share of the variance of g's codes, after explorations from the start area in which the sign could be
+  read, that lies between the colours; `z walls` and `z floor`: the share of the rest that lies between textures,
+  corrected for their number (0 where they do not matter).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from benchmarks.script import Rows, measure_runs, run_script, tidy_rows
 from benchmarks.sign_links import execute
 from dream.core.bottleneck import last_prefix
 from dream.core.trial import Episodes
-from dream.envs.sign.layout import COLOURS
+from dream.envs.sign.layout import COLOURS, SignLayout
 from dream.envs.watch import Watcher
 from dream.eval.evaluate import load_method
 from dream.eval.explain.bounds import ScriptedExplorer
@@ -79,18 +81,20 @@ def judged(pair: Any, env: Any, ids: NDArray[np.int64]) -> dict[str, float]:
             z = pair.averaged.f(pair.factors(torch.from_numpy(ids)))
             returns = execute(pair.averaged, env, ids, z)
             found |= {"executor": returns.mean(), "executor wrong": (returns < 0).float().mean()}
-            found |= _after_the_script(pair, env, ids)
+            found |= _contents(
+                _codes(pair, explore)[informed], ids[informed], [env.layouts[w] for w in env.world[informed]]
+            )
+            env.reset(seed=0)
+            scripted = ScriptedExplorer().explore(env, ids)
+            found["decoded script"] = _decoded(pair, _codes(pair, scripted), ids).mean()
     return {name: float(value) for name, value in sorted(found.items())}
 
 
-def _after_the_script(pair: Any, env: Any, ids: NDArray[np.int64]) -> dict[str, float]:
-    env.reset(seed=0)
-    codes = _codes(pair, ScriptedExplorer().explore(env, ids))
+def _contents(codes: NDArray[np.float32], ids: NDArray[np.int64], houses: Sequence[SignLayout]) -> dict[str, float]:
+    """What the codes of some problems and houses depend on, by name."""
     colours = ids % len(COLOURS)
     rest = codes - np.array([codes[colours == colour].mean(0) for colour in range(len(COLOURS))])[colours]
-    houses = [env.layouts[world] for world in env.world]
     return {
-        "decoded script": _decoded(pair, codes, ids).mean(),
         "z colour": explained(codes, colours),
         "z walls": explained(rest, np.array([house.wall_texture for house in houses])),
         "z floor": explained(rest, np.array([house.floor_texture for house in houses])),
