@@ -227,7 +227,8 @@ dream compare --env bus --methods dream random 'dream[explorer.step_cost=0]' --s
 dream compare --env bus --methods dream oracle random --seeds 1
 dream compare --env bus --methods dream random --only-trained --out figures
 dream compare --env map --methods dream my_explorers:DISTINCT --seeds 5 --processes 2
-dream compare --env sign --methods dream prediction --trials 2000 --processes 2 --csv results/comparison/sign.csv
+dream compare --env sign --methods dream prediction oracle --trials 2000 --bound-steps 500000 --processes 2 --csv \
+results/comparison/sign.csv
 dream compare --env sign --methods dream --trials 2000 --processes 2 --csv results/sign.csv
 dream compare --env beacon --methods dream posterior --seeds 5 --processes 2 --csv results/beacon.csv
 dream eval runs/bus/dream/s1 --trials 2000
