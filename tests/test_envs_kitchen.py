@@ -143,7 +143,9 @@ def step_both(env: Kitchen, copies: list[Slow], actions: np.ndarray) -> list[str
         assert scene["shown"][n] == (one.opened if one.opened >= 0 and one.front() == one.opened else -1)
         over = how != "" or actions[n] == END
         assert terminated[n] == over and truncated[n] == (left[n] == 0 and not over)
-        if not env.shaped:
+        if not env.shaped and env.training and env.training_rewards == "progress":
+            expected = {0.25: 0.25, -0.45: -0.25}.get(expected, 0.0)
+        elif not env.shaped:
             expected = float(how == "dish")
         elif over and how != "dish":
             expected -= 0.1 * left[n]
@@ -152,10 +154,10 @@ def step_both(env: Kitchen, copies: list[Slow], actions: np.ndarray) -> list[str
     return ends
 
 
-@pytest.mark.parametrize("shaped", [False, True])
-def test_random_play_follows_the_rules(shaped: bool) -> None:
+@pytest.mark.parametrize(("shaped", "in_training"), [(False, "sparse"), (True, "progress"), (False, "progress")])
+def test_random_play_follows_the_rules(shaped: bool, in_training: str) -> None:
     """In executions that start part-way, so that dishes are finished, with an expert that is sometimes wrong."""
-    env, rng = blind(96, shaped=shaped), np.random.default_rng(0)
+    env, rng = blind(96, shaped=shaped, training_rewards=in_training), np.random.default_rng(0)
     env.training, ends = True, []
     for seed in range(3):
         env.reset(seed=seed)
@@ -363,7 +365,7 @@ def test_no_kitchen_needs_longer_ways() -> None:
 
 
 def test_only_training_starts_part_way() -> None:
-    env = blind(300)
+    env = blind(300, training_rewards="sparse")
     env.reset(seed=0)
     assert (env.state.hand == NOTHING).all() and (env.state.pot == NOTHING).all()
     env.training = True
@@ -619,6 +621,7 @@ def test_the_same_seed_gives_the_same_episodes() -> None:
     [
         ({"kitchens": 0}, "kitchens is 0: give 1 to 1000"),
         ({"variant": "rooms"}, "unknown variant 'rooms': choose one of kitchens, contents, both"),
+        ({"training_rewards": "dense"}, "unknown training_rewards 'dense': choose one of progress, sparse"),
         ({"part_way": 1.5}, "part_way is 1.5: give a share from 0 to 1"),
         ({"part_way": -0.1}, "part_way is -0.1: give a share"),
         ({"horizon": 45}, "horizon is 45: a dish can take 46 steps"),

@@ -141,6 +141,13 @@ def test_samples_are_spread_evenly() -> None:
         make_camera(81, 60)
 
 
+def test_a_tint_scales_the_channels_of_a_texture() -> None:
+    plain, tinted = load_image("wood"), load_image("wood@green")
+    assert (tinted == np.round(plain * np.array([0.5, 0.85, 0.45]))).all() and tinted.dtype == np.uint8
+    with pytest.raises(ValueError, match="there is no tint 'pink': choose one of red, yellow, green"):
+        load_image("wood@pink")
+
+
 def test_blended_textures_are_trilinear_filtering() -> None:
     table = build_blended(["floor_tiles_bw"])
     levels = mip_chain(load_image("floor_tiles_bw"))

@@ -34,6 +34,7 @@ LONGEST_TOUR, LONGEST_DISH = 36, 46
 HORIZON = LONGEST_DISH + 4
 """Steps of an episode, by default: of the longest dish, and a full turn to look around."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
+TRAINING_REWARDS = ("progress", "sparse")
 ASKED = 0.75
 """Share of the executions of training that start part-way with an empty hand and do so in front of a random container:
 whether to open it is what z has to tell."""
@@ -68,6 +69,9 @@ class Kitchen(MetaEnv):
             back takes away what taking it gave; -0.25 more for opening a wrong container, taking something else (from
             one that is still open) and spoiling the dish. Each step that is left costs 0.1 when the episode ends
             without the dish.
+        training_rewards: "progress" or "sparse". With "progress", unless `shaped`, executions of training have a reward
+            of 0.25 for each of the four steps of a dish, taking and putting of both ingredients; putting back what was
+            needed takes it away again. Executions that judge a policy have the sparse reward.
         part_way: share of the episodes of training that start part-way, 0 to 1.
         threads: of the renderer.
         render_mode: None or "rgb_array".
@@ -98,6 +102,7 @@ class Kitchen(MetaEnv):
         variant: str = "kitchens",
         horizon: int = HORIZON,
         shaped: bool = False,
+        training_rewards: str = "progress",
         part_way: float = 0.75,
         threads: int = 1,
         render_mode: str | None = None,
@@ -106,6 +111,10 @@ class Kitchen(MetaEnv):
             raise ValueError(f"kitchens is {kitchens}: give 1 to {COLLECTIONS['train']}")
         if variant not in VARIANTS:
             raise ValueError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+        if training_rewards not in TRAINING_REWARDS:
+            raise ValueError(
+                f"unknown training_rewards {training_rewards!r}: choose one of {', '.join(TRAINING_REWARDS)}"
+            )
         if not 0 <= part_way <= 1:
             raise ValueError(f"part_way is {part_way}: give a share from 0 to 1")
         if threads < 1:
@@ -118,7 +127,8 @@ class Kitchen(MetaEnv):
         """Of the kitchens."""
         self.walks = walks_of(found.layouts)
         """How they are walked in."""
-        self.shaped, self.part_way, self._threads = shaped, part_way, threads
+        self.shaped, self.training_rewards, self.part_way = shaped, training_rewards, part_way
+        self._threads = threads
         self._kitchen_of, self._contents_of = found.kitchen, found.contents
         parameters = {**found.problems.parameters, "horizon": horizon, "shaped": shaped}
         super().__init__(
@@ -391,23 +401,26 @@ class Kitchen(MetaEnv):
         self._handled &= deeds.potted == NOTHING  # nothing was handled yet of what is needed next
         dish = (deeds.potted == wanted) & (before.pot < NOTHING)
         failed = _wrong(deeds.opened, wanted) | _wrong(deeds.potted, wanted)
-        reward = self._shaped(deeds, wanted, failed, actions == END) if self.shaped else dish.astype(np.float32)
+        if self.shaped:
+            reward = self._shaped(deeds, wanted, failed, actions == END)
+        elif self.training and self.training_rewards == "progress":
+            reward = PROGRESS_REWARD * _progress(deeds, wanted)
+        else:
+            reward = dish.astype(np.float32)
         return frames, reward, dish | failed
 
     def hindsight(self) -> Hindsight | None:
         """Whose first opening in search of an ingredient was wrong was right for the dish with what it found.
 
-        Then the episode goes on. Nothing else that it did depends on that ingredient. None with `shaped`.
+        Then the episode goes on. Nothing else that it did depends on that ingredient.
         """
-        if self.shaped:
-            return None
         instruction = self.instruction.copy()
         instruction[self._everyone, (self._state.pot < NOTHING) * 1] = self._mistaken
         return Hindsight(
             valid=self._mistaken < NOTHING,
             problem_id=self.problem_id.copy(),
             instruction=instruction,
-            reward=np.zeros(self.num_envs, np.float32),
+            reward=np.full(self.num_envs, -STEP_COST if self.shaped else 0.0, np.float32),
             terminated=np.zeros(self.num_envs, np.bool_),
         )
 
@@ -415,9 +428,8 @@ class Kitchen(MetaEnv):
         self, deeds: Deeds, wanted: NDArray[np.int64], failed: NDArray[np.bool_], ended: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """The rewards of `shaped`, (B,), where a mistake failed the dish or the end action ended the episode."""
-        progress = (deeds.took == wanted) | (deeds.potted == wanted)
-        reward = np.where(progress, PROGRESS_REWARD, -STEP_COST)
-        reward -= (PROGRESS_REWARD + STEP_COST) * (deeds.returned == wanted)
+        progress = _progress(deeds, wanted)
+        reward = (PROGRESS_REWARD + STEP_COST) * progress - STEP_COST
         reward -= PROGRESS_REWARD * (failed | _wrong(deeds.took, wanted))
         return (reward - STEP_COST * (failed | ended) * (self.horizon - self.elapsed)).astype(np.float32)
 
@@ -437,6 +449,12 @@ class Kitchen(MetaEnv):
             self._frames = self._frames.copy()
             self._frames[members] = self.view.frames(*(array[members] for array in now))
         return self._frames
+
+
+def _progress(deeds: Deeds, wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+    """1 for taking what is wanted or putting it into the pot, -1 for putting it back where it was, else 0; (B,)."""
+    forward = (deeds.took == wanted) | (deeds.potted == wanted)
+    return forward.astype(np.float32) - (deeds.returned == wanted)
 
 
 def _wrong(handled: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:

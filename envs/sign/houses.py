@@ -20,6 +20,7 @@ from pathlib import Path
 
 from dream.envs.draws import Draws as IntegerDraws
 from dream.envs.sign.layout import COLOURS, WORDS, Opened, Range, SignLayout
+from dream.envs.world3d.assets import TINTS
 from dream.envs.world3d.worlds import GAP
 
 GRID = 20
@@ -57,7 +58,8 @@ CEILINGS = ("concrete_tiles", "ceiling_tiles", "drywall", "white")
 OTHER_WALLS = ("brick_wall", "rock", "wood")
 OTHER_FLOORS = ("grass", "stucco", "water")
 OTHER_CEILINGS = ("ceiling_tile_noborder", "metal_grill")
-"""Textures of training, and others that it never shows in these places."""
+"""Textures of training, and others that it never shows in these places. Half of the floors of training are tinted,
+because objects are red, green and blue: who has seen grey and brown floors only takes grass for a green object."""
 
 COLLECTIONS: Mapping[str, int] = {"train": 1000, "validation": 50, "test": 200, "textures": 100, "plans": 100}
 """How many houses there are. `textures` and `plans` hold textures and shapes that training never shows."""
@@ -100,6 +102,8 @@ def house(collection: str, number: int, attempt: int | None = None) -> SignLayou
     floor = draws.choice(OTHER_FLOORS if other else FLOORS)
     ceiling = draws.choice(OTHER_CEILINGS if other else CEILINGS)
     layout = _turned(_house(shape, draws), draws.below(8))
+    if not other and draws.below(2):
+        floor += "@" + draws.choice(tuple(TINTS))
     return replace(layout, wall_texture=wall, floor_texture=floor, ceiling_texture=ceiling)
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from dream.errors import UserError
+
+TINTS: Mapping[str, tuple[float, float, float]] = {
+    "red": (0.95, 0.5, 0.45),
+    "yellow": (0.95, 0.85, 0.45),
+    "green": (0.5, 0.85, 0.45),
+    "teal": (0.45, 0.85, 0.85),
+    "blue": (0.45, 0.6, 1.0),
+    "purple": (0.75, 0.5, 0.9),
+}
+"""What red, green and blue of a tinted texture are multiplied by."""
 
 
 @cache

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.envs.world3d.assets import texture_file
+from dream.envs.world3d.assets import TINTS, texture_file
 
 LANE = 21
 """Bits from one channel to the next."""
@@ -64,12 +64,23 @@ class BlendedTable(NamedTuple):
 
 
 def load_image(name: str) -> NDArray[np.uint8]:
-    """A texture as (H, W, 3) uint8 red, green, blue, the bottom row first. Errors as for `texture_file`."""
+    """A texture as (H, W, 3) uint8 red, green, blue, the bottom row first.
+
+    Args:
+        name: as for `texture_file`, or with a tint, such as "wood@green".
+
+    Raises:
+        ValueError: there is no such texture or tint, or it cannot be read.
+    """
+    name, _, tint = name.partition("@")
+    if tint and tint not in TINTS:
+        raise ValueError(f"there is no tint {tint!r}: choose one of {', '.join(TINTS)}")
     path = texture_file(name)
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f"{path} cannot be read as a picture")
-    return np.ascontiguousarray(image[::-1, :, ::-1])
+    upright = np.ascontiguousarray(image[::-1, :, ::-1])
+    return np.round(upright * TINTS[tint]).astype(np.uint8) if tint else upright
 
 
 def mip_chain(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
