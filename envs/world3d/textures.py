@@ -80,7 +80,10 @@ def load_image(name: str) -> NDArray[np.uint8]:
     if image is None:
         raise ValueError(f"{path} cannot be read as a picture")
     upright = np.ascontiguousarray(image[::-1, :, ::-1])
-    return np.round(upright * np.array(TINTS[tint])).astype(np.uint8) if tint else upright
+    if not tint:
+        return upright
+    tinted: NDArray[np.uint8] = np.round(upright * np.array(TINTS[tint])).astype(np.uint8)
+    return tinted
 
 
 def mip_chain(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
