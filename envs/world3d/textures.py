@@ -79,7 +79,7 @@ def load_image(name: str) -> NDArray[np.uint8]:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise ValueError(f"{path} cannot be read as a picture")
-    upright = np.ascontiguousarray(image[::-1, :, ::-1])
+    upright: NDArray[np.uint8] = np.ascontiguousarray(image[::-1, :, ::-1])
     if not tint:
         return upright
     tinted: NDArray[np.uint8] = np.round(upright * np.array(TINTS[tint])).astype(np.uint8)
