@@ -66,6 +66,8 @@ class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC
 
     horizon: int
     """Steps of an episode before it is truncated."""
+    training_horizon: int | None = None
+    """Steps of an execution of training before it is truncated, where that is fewer."""
     single_action_space: Any
     """Discrete, MultiDiscrete or a bounded Box."""
     instruction_space: gym.spaces.MultiDiscrete
@@ -205,7 +207,9 @@ class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC
         self.active, self.acted = self.active | starts, self.acted & ~starts
         self.out_of_time = self.out_of_time & ~starts
         self._all_active = bool(self.active.all())
-        self._before_limit = self.horizon - int(self.elapsed.max())
+        shorter = self.training_horizon if self.training and phase == "execute" else None
+        self._time_limit = self.horizon if shorter is None else min(shorter, self.horizon)
+        self._before_limit = self._time_limit - int(self.elapsed.max())
         self.last_reward = np.zeros(self.num_envs, np.float32) if everyone else np.where(starts, 0, self.last_reward)
         obs = self._begin(np.flatnonzero(starts))
         if self._verify:
@@ -247,7 +251,7 @@ class MetaEnv(Insight, Drawn, VectorEnv[Arrays, NDArray[Any], NDArray[Any]], ABC
             self.active = ~terminated
         self._before_limit -= 1  # steps until the first member can be out of time
         if self._before_limit <= 0:
-            truncated = self.active & (self.elapsed >= self.horizon)
+            truncated = self.active & (self.elapsed >= self._time_limit)
             self.active = self.active & ~truncated
             self.out_of_time = self.out_of_time | truncated
         self._all_active = bool(self.active.all())

@@ -157,7 +157,7 @@ def step_both(env: Kitchen, copies: list[Slow], actions: np.ndarray) -> list[str
 @pytest.mark.parametrize(("shaped", "in_training"), [(False, "sparse"), (True, "progress"), (False, "progress")])
 def test_random_play_follows_the_rules(shaped: bool, in_training: str) -> None:
     """In executions that start part-way, so that dishes are finished, with an expert that is sometimes wrong."""
-    env, rng = blind(96, shaped=shaped, training_rewards=in_training), np.random.default_rng(0)
+    env, rng = blind(96, shaped=shaped, training_rewards=in_training, training_horizon=50), np.random.default_rng(0)
     env.training, ends = True, []
     for seed in range(3):
         env.reset(seed=seed)
@@ -365,7 +365,7 @@ def test_no_kitchen_needs_longer_ways() -> None:
 
 
 def test_only_training_starts_part_way() -> None:
-    env = blind(300, training_rewards="sparse")
+    env = blind(300, training_rewards="sparse", training_horizon=50)
     env.reset(seed=0)
     assert (env.state.hand == NOTHING).all() and (env.state.pot == NOTHING).all()
     env.training = True
@@ -391,6 +391,18 @@ def test_only_training_starts_part_way() -> None:
     never.training = True
     never.reset(seed=0)
     assert (never.state.hand == NOTHING).all() and (never.state.pot == NOTHING).all()
+
+
+@pytest.mark.parametrize(
+    ("training", "phase", "steps"), [(True, "execute", 7), (True, "explore", 50), (False, "execute", 50)]
+)
+def test_only_executions_of_training_are_shorter(training: bool, phase: str, steps: int) -> None:
+    env = blind(3, training_horizon=7)
+    env.training = training
+    env.reset(seed=0, options={"phase": phase})
+    for step in range(1, steps + 1):
+        _, _, terminated, truncated, _ = env.step(np.full(3, LEFT))
+        assert not terminated.any() and truncated.tolist() == [step == steps] * 3
 
 
 # Bounds and scripts
@@ -622,6 +634,7 @@ def test_the_same_seed_gives_the_same_episodes() -> None:
         ({"kitchens": 0}, "kitchens is 0: give 1 to 1000"),
         ({"variant": "rooms"}, "unknown variant 'rooms': choose one of kitchens, contents, both"),
         ({"training_rewards": "dense"}, "unknown training_rewards 'dense': choose one of progress, sparse"),
+        ({"training_horizon": 0}, "training_horizon is 0: give at least 1"),
         ({"part_way": 1.5}, "part_way is 1.5: give a share from 0 to 1"),
         ({"part_way": -0.1}, "part_way is -0.1: give a share"),
         ({"horizon": 45}, "horizon is 45: a dish can take 46 steps"),

@@ -35,6 +35,9 @@ HORIZON = LONGEST_DISH + 4
 """Steps of an episode, by default: of the longest dish, and a full turn to look around."""
 STEP_COST, PROGRESS_REWARD = 0.1, 0.25
 TRAINING_REWARDS = ("progress", "sparse")
+TRAINING_HORIZON = 20
+"""Steps of an execution of training, by default: most start part-way, so that few dishes take more, and who does not
+know yet what to do wanders about for less long."""
 ASKED = 0.75
 """Share of the executions of training that start part-way with an empty hand and do so in front of a random container:
 whether to open it is what z has to tell."""
@@ -72,6 +75,7 @@ class Kitchen(MetaEnv):
         training_rewards: "progress" or "sparse". With "progress", unless `shaped`, executions of training have a reward
             of 0.25 for each of the four steps of a dish, taking and putting of both ingredients; putting back what was
             needed takes it away again. Executions that judge a policy have the sparse reward.
+        training_horizon: steps of an execution of training.
         part_way: share of the episodes of training that start part-way, 0 to 1.
         threads: of the renderer.
         render_mode: None or "rgb_array".
@@ -103,6 +107,7 @@ class Kitchen(MetaEnv):
         horizon: int = HORIZON,
         shaped: bool = False,
         training_rewards: str = "progress",
+        training_horizon: int = TRAINING_HORIZON,
         part_way: float = 0.75,
         threads: int = 1,
         render_mode: str | None = None,
@@ -115,6 +120,8 @@ class Kitchen(MetaEnv):
             raise ValueError(
                 f"unknown training_rewards {training_rewards!r}: choose one of {', '.join(TRAINING_REWARDS)}"
             )
+        if training_horizon < 1:
+            raise ValueError(f"training_horizon is {training_horizon}: give at least 1")
         if not 0 <= part_way <= 1:
             raise ValueError(f"part_way is {part_way}: give a share from 0 to 1")
         if threads < 1:
@@ -128,7 +135,7 @@ class Kitchen(MetaEnv):
         self.walks = walks_of(found.layouts)
         """How they are walked in."""
         self.shaped, self.training_rewards, self.part_way = shaped, training_rewards, part_way
-        self._threads = threads
+        self.training_horizon, self._threads = training_horizon, threads
         self._kitchen_of, self._contents_of = found.kitchen, found.contents
         parameters = {**found.problems.parameters, "horizon": horizon, "shaped": shaped}
         super().__init__(
