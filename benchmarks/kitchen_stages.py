@@ -45,6 +45,7 @@ def stages(run: Path) -> Rows:
     method, env, step = load_method(run, members=MEMBERS, weights="final")
     assert isinstance(env, Kitchen)
     env.training, env.part_way = True, 1.0
+    env.training_rewards, env.training_horizon = "sparse", None
     watched, found = Watcher(env), []
     env.reset(seed=0)
     for seed in range(ROUNDS):

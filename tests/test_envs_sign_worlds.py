@@ -37,11 +37,11 @@ def test_draws_are_the_same_on_every_machine() -> None:
 @pytest.mark.parametrize(
     ("collection", "digest"),
     [
-        ("train", "e27bc04e8881ea23"),
-        ("validation", "8bcaed5e902180f3"),
-        ("test", "3ae8df6b03f8c860"),
-        ("textures", "f61a69774c1829cc"),
-        ("plans", "d999d70c35717b8b"),
+        ("train", "3fbc72684010219c"),
+        ("validation", "3f5279bfeaf91d6f"),
+        ("test", "2c4bad1c047a3fb0"),
+        ("textures", "a8632e626ec6508d"),
+        ("plans", "897e824d665bc2d8"),
     ],
 )
 def test_the_houses_are_exactly_these(collection: str, digest: str) -> None:

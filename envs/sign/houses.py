@@ -32,12 +32,12 @@ LETTERS = (0.7, 0.8, 0.9, 1.0, 1.1)
 MARGIN = 1.0
 """Distance of an object from the nearest wall, as in MiniWorld's room. Coming near an object ends the episode, so one
 in the middle of a room would block the way."""
-APART = 2.5
-"""Least distance between objects."""
+ASKEW = 0.6
+"""How far objects are moved along the walls, at most, from places that are evenly apart."""
 FREE = 2.0
 """Least distance between an object and the start area."""
-PASSAGE = 2.3
-"""Least distance between an object and the middle of an opening."""
+PASSAGE = 2.1
+"""Least way along the walls between the middle of an opening and an object, but for what this is moved."""
 
 ASIDE = 2.5
 """Most distance of the middle of the start area from that of the opening, along the wall."""
@@ -115,7 +115,7 @@ def _attempts() -> dict[str, list[int]]:
 
 def _house(shape: str, draws: Draws) -> SignLayout:
     """A house in its first orientation: main room above (small z), annex below, its way in on the left."""
-    width, depth = draws.length(8.0, 10.5), draws.length(5.5, 7.0)
+    width, depth = draws.length(9.0, 11.0), draws.length(6.5, 8.0)
     letter = draws.choice(LETTERS)
     room = _ceil(LONGEST * letter + 0.4)  # the wall that a sign needs
     begin = depth + GAP
@@ -214,31 +214,41 @@ def _start(room: tuple[Range, Range], opening: Range, draws: Draws) -> tuple[Ran
 def _objects(
     rooms: tuple[tuple[Range, Range], ...], openings: tuple[Opened, ...], start: tuple[Range, Range], draws: Draws
 ) -> tuple[tuple[str, str, float, float], ...]:
-    """Where the objects stand, along the walls of the main room; fewer than six where there is no room for all.
+    """Where the objects stand: about evenly along the walls of the main room, but for where its opening and the start
+    area are; fewer than six where one would be too near.
 
     None are in the annex: an executor that is told the colour would have to search both rooms, for which 20 steps are
     too few (docs/worlds.md).
     """
-    start_x, start_z = start
     (west, east), (north, south) = rooms[0]
-    ways = [(sum(hole.span) / 2, rooms[hole.second][1][0]) for hole in openings]
-    objects: list[tuple[str, str, float, float]] = []
-    names = [(kind, colour) for kind in ("box", "key") for colour in COLOURS]
-    for _ in range(200):
-        if len(objects) == len(names):
-            break
-        x, z = draws.length(west + MARGIN, east - MARGIN), draws.length(north + MARGIN, south - MARGIN)
-        side = draws.below(4)
-        if side < 2:
-            x = (west + MARGIN, east - MARGIN)[side]
+    wide, deep = east - west - 2 * MARGIN, south - north - 2 * MARGIN
+
+    def along(way: float) -> tuple[float, float]:
+        """The place after a way along the walls, from the corner at (west, south) through the south."""
+        way %= 2 * (wide + deep)
+        if way < wide:
+            x, z = way, deep
+        elif way < wide + deep:
+            x, z = wide, deep - (way - wide)
+        elif way < 2 * wide + deep:
+            x, z = wide - (way - wide - deep), 0.0
         else:
-            z = (north + MARGIN, south - MARGIN)[side - 2]
-        x, z = _rounded((x, z))
-        aside = math.hypot(max(start_x[0] - x, 0.0, x - start_x[1]), max(start_z[0] - z, 0.0, z - start_z[1]))
-        open_way = all(math.hypot(x - a, z - b) >= PASSAGE for a, b in ways)
-        if open_way and aside >= FREE and all(math.hypot(x - a, z - b) >= APART for _, _, a, b in objects):
-            objects.append((*names[len(objects)], x, z))
-    return tuple(objects)
+            x, z = 0.0, way - 2 * wide - deep
+        return _rounded((west + MARGIN + x, north + MARGIN + z))
+
+    names = [(kind, colour) for kind in ("box", "key") for colour in COLOURS]
+    (left, right), (low, high) = start
+    opening = sum(openings[0].span) / 2  # in the south, as the start area is
+    begin = min(max(opening - PASSAGE, west + MARGIN), left - FREE) - west - MARGIN
+    end = max(min(opening + PASSAGE, east - MARGIN), right + FREE) - west - MARGIN
+    apart = (2 * (wide + deep) - (end - begin)) / len(names)
+    ways = [end + (n + 0.5) * apart + draws.length(-ASKEW, ASKEW) for n in range(len(names))]
+    places = draws.some([along(way) for way in ways], len(names))
+    return tuple(
+        (kind, colour, x, z)
+        for (kind, colour), (x, z) in zip(names, places, strict=True)
+        if math.hypot(max(left - x, 0.0, x - right), max(low - z, 0.0, z - high)) >= FREE
+    )
 
 
 def _turned(layout: SignLayout, symmetry: int) -> SignLayout:

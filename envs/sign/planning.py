@@ -17,11 +17,13 @@ from dream.envs.sign.compiled import CompiledWorlds
 from dream.envs.sign.fast import FORWARD_STEP, NEAR, TURN_STEP
 from dream.envs.sign.layout import WORDS
 from dream.envs.world3d.kernels import OPTIONS
-from dream.envs.world3d.motion import Obstacles, blocked, met_at
+from dream.envs.world3d.motion import Obstacles, blocked, meet, met_at, move
 from dream.envs.world3d.renderer import Renderer
 
 CELL = 0.1
 """Metres."""
+HALF_VIEW = 0.6
+"""Radians from the middle of a frame to something near its side."""
 
 
 class Search(NamedTuple):
@@ -63,6 +65,35 @@ def search(obstacles: Obstacles, world: int, start: NDArray[np.floating], horizo
     )
     steps, parent, action, touched = links[:count].T.copy()
     return Search(pose[:count].copy(), steps, parent, action, touched)
+
+
+def straight_ways(obstacles: Obstacles, start: NDArray[np.floating], horizon: int, world: int = 0) -> NDArray[np.int64]:
+    """What straight ways from poses (N, 3) to each of the E objects of a world touch, (N, E); -1 for nothing in time.
+
+    Who walks so turns left until the object would be in the frame, then turns towards it where it is more to the side
+    than straight ahead, and else goes forward. Nothing is done about what stands in the way.
+    """
+    count = len(obstacles.radii)
+    pose, target = np.repeat(np.asarray(start, np.float64), count, axis=0), np.tile(np.arange(count), len(start))
+    here, now = np.full(len(pose), world), np.empty(len(pose), np.int64)
+    meet(pose, NEAR, obstacles, here, now)
+    touched, seen = now.copy(), np.zeros(len(pose), np.bool_)
+    for _ in range(horizon):
+        x, z = (obstacles.things[world, target] - pose[:, :2]).T
+        aside = (np.arctan2(-z, x) - pose[:, 2] + np.pi) % (2 * np.pi) - np.pi
+        seen |= np.abs(aside) < HALF_VIEW
+        left, right = ~seen | (aside > TURN_STEP / 2), seen & (aside < -TURN_STEP / 2)
+        going = touched < 0
+        move(
+            pose,
+            TURN_STEP * (left * 1.0 - right) * going,
+            FORWARD_STEP * (~left & ~right & going),
+            obstacles,
+            here,
+        )
+        meet(pose, NEAR, obstacles, here, now)
+        touched = np.where(going, now, touched)
+    return touched.reshape(len(start), count)
 
 
 def sign_pixels(worlds: CompiledWorlds, world: int, pose: NDArray[np.floating], colour: int = 2) -> NDArray[np.float32]:
