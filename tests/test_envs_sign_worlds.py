@@ -11,11 +11,15 @@ import pytest
 from dream.envs import make
 from dream.envs.base import PHASES
 from dream.envs.sign import houses
+from dream.envs.sign.compiled import obstacles_of
 from dream.envs.sign.fast import FastBackend
 from dream.envs.sign.houses import COLLECTIONS, Draws, house
 from dream.envs.sign.layout import COLOURS, LAYOUTS
+from dream.envs.sign.planning import straight_ways
 from dream.envs.sign.worlds import VARIANTS, SignWorlds
 from dream.envs.world3d.assets import TINTS
+from dream.envs.world3d.floorplan import Floorplan
+from dream.envs.world3d.motion import make_obstacles
 from dream.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -260,3 +264,26 @@ def test_pairs_are_tested_in_every_world_of_their_family(monkeypatch: pytest.Mon
     assert list(returns) == ["sign", "sign[variant=walls]"] and returns["sign"] > 0.8 > returns["sign[variant=walls]"]
     with pytest.raises(UserError, match=r"is a run on bus: give runs on sign"):
         held_out.held_out(pretrained("bus"), trials=1)
+
+
+def test_straight_ways_touch_what_stands_in_front_of_their_object() -> None:
+    """One of three objects north of the start is behind another; who looks away turns left until they are in view."""
+    plan = Floorplan()
+    plan.add_rectangle((0.0, 12.0), (0.0, 12.0))
+    obstacles = make_obstacles([plan], np.array([[(6.0, 6.0), (6.0, 2.0), (1.0, 2.0)]]), [0.5, 0.5, 0.5])
+    north, south = math.pi / 2, -math.pi / 2
+    start = np.array([(6.0, 10.5, north), (6.0, 10.5, south)])
+    assert straight_ways(obstacles, start, 30).tolist() == [[0, 0, 2]] * 2
+    # (6, 6) is touched after 2.83 m: five steps, and four turns before them where it is behind
+    for steps, touched in ((4, [-1, -1]), (5, [0, -1]), (8, [0, -1]), (9, [0, 0])):
+        assert straight_ways(obstacles, start, steps)[:, 0].tolist() == touched
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_objects_are_hardly_in_the_way_of_each_other(collection: str) -> None:
+    for layout in houses.houses(collection, 20):
+        start = np.random.default_rng(0).uniform(
+            *zip(layout.start_x, layout.start_z, (-3.1, 3.1), strict=True), (30, 3)
+        )
+        met = straight_ways(obstacles_of([layout], [layout.floorplan()]), start, 20)
+        assert ((met >= 0) & (met != np.arange(6))).mean() < 0.15 and (met == np.arange(6)).mean() > 0.8
