@@ -261,8 +261,9 @@ runs/cooking/icm/s0 runs/cooking/varibad/s0 runs/bus/dream/s4 runs/map/dream/s2 
 python -m benchmarks.posterior_sampling --csv results/posterior_sampling.csv
 python -m benchmarks.interval_coverage --csv results/interval_coverage.csv
 python -m benchmarks.many_worlds --csv results/many_worlds.csv
+python -m benchmarks.straight_ways --csv results/straight_ways.csv
 python -m benchmarks.paired_speed ../before --env sign --csv results/paired_speed.csv
-dream bench --env sign-worlds kitchen --seconds 12 --json
+dream bench --env sign-worlds kitchen --seconds 10 --json
 python -m benchmarks.kitchen_stages runs/kitchen/oracle/s0 --csv results/kitchen_stages.csv
 python -m benchmarks.world_links runs/sign-worlds/dream/s0 --csv results/sign_worlds_links.csv
 python -m benchmarks.questions --csv results/questions.csv

@@ -208,7 +208,7 @@ def test_splits_have_not_changed() -> None:
         "signpost": ((2, 2, 2), "cc95ca8de1e485b5"),
         "sign": ((3, 3, 3), "4316eb109a6d8827"),
         "sign-ball": ((3, 3, 3), "9c545ead3af36ab3"),
-        "sign-worlds": ((3000, 150, 600), "0e9276f373f98336"),
+        "sign-worlds": ((3000, 150, 600), "4b0ae763fccf6a56"),
         "kitchen": ((20000, 500, 2000), "4448a5848281df39"),
         "dark-rooms": ((8500, 500, 1000), "5e9dcddafcbedd64"),
         "fixed-arm": ((8500, 500, 1000), "02d3ff1cab5d540d"),
