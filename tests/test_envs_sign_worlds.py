@@ -88,7 +88,8 @@ def test_training_shows_neither_the_textures_nor_the_plans_of_the_tests() -> Non
     for trained, held in zip(looks("train"), looks("textures"), strict=True):
         assert len(trained) >= 4 and len(held) >= 2 and not trained & held
     for trained, tested in zip(looks("train"), looks("test"), strict=True):
-        assert trained >= tested
+        assert trained >= tested  # some tints of some floors are in no test house
+        assert {name.partition("@")[0] for name in trained} == {name.partition("@")[0] for name in tested}
     assert not set(houses.SHAPES) & set(houses.OTHER_SHAPES)
     assert "brick_wall" not in looks("train")[0]  # of the variant `walls`
     tinted = ["@" in one.floor_texture for one in houses.houses("train")]
