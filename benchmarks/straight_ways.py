@@ -18,7 +18,7 @@ from benchmarks.script import run_script
 from dream.envs.sign.compiled import obstacles_of
 from dream.envs.sign.houses import COLLECTIONS, houses
 from dream.envs.sign.layout import LAYOUTS, SignLayout
-from dream.envs.sign.planning import straight_ways
+from dream.envs.sign.planning import blocked_share, straight_ways
 from dream.storage.tidy_csv import merge_tidy_csv
 
 STARTS, HORIZON = 20, 20
@@ -49,8 +49,8 @@ def shares(layouts: Iterable[SignLayout]) -> dict[str, float]:
         low, high = zip(layout.start_x, layout.start_z, (-np.pi, np.pi), strict=True)
         start = rng.uniform(low, high, (STARTS, 3))
         met.append(straight_ways(obstacles_of([layout], [layout.floorplan()]), start, HORIZON))
-    touched, target = np.concatenate(met), np.arange(len(met[0][0]))
-    return {"right": float((touched == target).mean()), "wrong": float(((touched >= 0) & (touched != target)).mean())}
+    touched = np.concatenate(met)
+    return {"right": float((touched == np.arange(touched.shape[1])).mean()), "wrong": blocked_share(touched)}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from dream.envs.sign.compiled import CompiledWorlds, obstacles_of, one_world
 from dream.envs.sign.fast import FastBackend
 from dream.envs.sign.houses import ATTEMPTS, COLLECTIONS, Draws, house
 from dream.envs.sign.layout import COLOURS, LEGIBLE_PIXELS, SignLayout
-from dream.envs.sign.planning import Search, search, sign_pixels, straight_ways
+from dream.envs.sign.planning import Search, blocked_share, search, sign_pixels, straight_ways
 from dream.envs.sign.scripts import ENOUGH_PIXELS
 
 STARTS = 12
@@ -69,8 +69,7 @@ def fair(layout: SignLayout, number: int) -> bool:
 def blocked(layout: SignLayout, number: int) -> float:
     """The share of straight ways from the start area to an object that touch another one."""
     starts = np.array(list(_starts(layout, Draws(9, number), STRAIGHT)))
-    met = straight_ways(obstacles_of([layout], [layout.floorplan()]), starts, STEPS)
-    return float(((met >= 0) & (met != np.arange(len(layout.objects)))).mean())
+    return blocked_share(straight_ways(obstacles_of([layout], [layout.floorplan()]), starts, STEPS))
 
 
 def _readable(layout: SignLayout, worlds: CompiledWorlds, found: Search) -> bool:

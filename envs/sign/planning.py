@@ -96,6 +96,11 @@ def straight_ways(obstacles: Obstacles, start: NDArray[np.floating], horizon: in
     return touched.reshape(len(start), count)
 
 
+def blocked_share(touched: NDArray[np.int64]) -> float:
+    """The share of `straight_ways`, (N, E), that touch another object than theirs."""
+    return float(((touched >= 0) & (touched != np.arange(touched.shape[1]))).mean())
+
+
 def sign_pixels(worlds: CompiledWorlds, world: int, pose: NDArray[np.floating], colour: int = 2) -> NDArray[np.float32]:
     """Visible pixels of a world's sign from poses (N, 3), without objects in between, (N,)."""
     count = len(pose)
